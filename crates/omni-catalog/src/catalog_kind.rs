@@ -1,4 +1,4 @@
-//! What a catalogue has lists of.
+//! The kinds of things that a catalogue lists.
 
 /// One kind of thing that a server offers. Each has a list and a version of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,7 +6,7 @@ const HEADER_BYTES: usize = 8 + HASH_BYTES + 8 + HASH_BYTES;
 /// What kind of cache file it is: its first eight bytes.
 pub(crate) type Magic = &'static [u8; 8];
 
-/// Names this build's way of reading skills: a cache written by any other way is no cache.
+/// Names the build: what another build wrote is not read, since it may have read the skills in another way.
 pub(crate) fn fingerprint() -> String {
     format!("{}-{}", env!("CARGO_PKG_VERSION"), env!("OMNI_CATALOG_FINGERPRINT"))
 }

@@ -74,7 +74,7 @@ impl From<&RuleConflict> for Diagnostic {
     }
 }
 
-/// A finding about a settings file, of which nothing is said yet.
+/// A finding at a place of a settings file, without its message yet.
 fn at(setting: Option<&SettingLocation>) -> Diagnostic {
     let line = setting.map_or(0, SettingLocation::line);
     Diagnostic {

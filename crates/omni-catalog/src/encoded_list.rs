@@ -1,6 +1,6 @@
 //! The encoded list: the tool list as bytes that are ready to send, and an index to find one tool in them.
 //!
-//! It is used where it lies. Opening it costs one read and a checksum, whatever the number of tools;
+//! It is used as the bytes that it is, without being decoded. Opening it costs one read and a checksum, whatever the number of tools;
 //! a tool's details are parsed when it is first used.
 
 use std::borrow::Cow;
@@ -25,7 +25,7 @@ pub(crate) const PAGE_BYTES_MAX: usize = 1_000_000;
 pub(crate) struct EncodedTool<'a> {
     /// The canonical one.
     pub(crate) name: &'a str,
-    /// The JSON object that a list shows. Its first member is the name, and any will do: the list has the one on the wire.
+    /// The JSON object that a list shows. Its first member is the name, which the list replaces by the one on the wire.
     pub(crate) listing: &'a str,
     /// The JSON object that a call needs.
     pub(crate) detail: &'a str,
@@ -115,7 +115,7 @@ impl Index {
         keep(&mut self.records, &mut self.details, tool.detail)
     }
 
-    /// Puts a tool's JSON object on the page in hand, or on the next one.
+    /// Puts a tool's JSON object on the current page, or on the next one where that is full.
     fn list(&mut self, listing: &str) -> Result<(), TooLarge> {
         let page_bytes = self.lists.len() - self.page_at;
         let full = self.page_tools == PAGE_TOOLS_MAX || page_bytes + listing.len() + 1 > PAGE_BYTES_MAX;
@@ -135,7 +135,7 @@ impl Index {
         Ok(())
     }
 
-    /// Closes the page in hand. An empty catalogue has one empty page.
+    /// Closes the current page. An empty catalogue has one empty page.
     fn end_page(&mut self) -> Result<(), TooLarge> {
         self.lists.extend_from_slice(if self.page_tools == 0 { b"[]" } else { b"]" });
         put(&mut self.pages, self.page_at)?;
@@ -157,7 +157,7 @@ fn named<'a>(listing: &'a str, name: &str) -> Cow<'a, str> {
 /// How every listing begins.
 const NAME_FIRST: &str = "{\"name\":\"";
 
-/// Adds a text to a section, and its place there to the record in hand.
+/// Adds a text to a section, and its place there to the record being written.
 fn keep(records: &mut Vec<u8>, section: &mut Vec<u8>, text: &str) -> Result<(), TooLarge> {
     put(records, section.len())?;
     put(records, text.len())?;
@@ -254,7 +254,7 @@ impl EncodedList {
             put(&mut index.records, name_at)?;
             put(&mut index.records, name_bytes)?;
             if tool.hidden {
-                // Behind all pages, when it is known where they end.
+                // The records stand behind the pages, so they are written once it is known where the pages end.
                 unlisted.push((index.records.len(), named(&text, &tool.name).into_owned()));
                 put(&mut index.records, 0)?;
                 put(&mut index.records, 0)?;
@@ -348,7 +348,7 @@ impl EncodedList {
         (from..).map_while(move |at| self.key(at).filter(|(key, _)| *key == name)).map(|(_, tool)| tool)
     }
 
-    /// Everything that tools answer to, sorted, each with its tool.
+    /// All names by which a tool can be called, sorted, each with its tool.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&str, usize)> {
         (0..).map_while(|at| self.key(at))
     }

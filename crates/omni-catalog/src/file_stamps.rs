@@ -1,6 +1,6 @@
 //! Which files and folders the snapshot was made from, so that one `stat` of each tells what changed.
 //!
-//! Folders are in the list because their time of change betrays what was added, removed or renamed in
+//! Folders are in the list because their time of change shows what was added, removed or renamed in
 //! them; so a check never has to read a folder.
 
 use std::collections::BTreeSet;

@@ -201,7 +201,7 @@ struct SkillWalk<'a> {
     /// Where links may lead: the skills folder, or the one skill that is served.
     within: &'a Path,
     folder: &'a str,
-    /// Before the first look; see [`Stamp::settled`].
+    /// The time before the first file was read; see [`Stamp::settled`].
     started: SystemTime,
     findings: Vec<Diagnostic>,
     paths: Vec<PathStamp>,
@@ -449,7 +449,7 @@ fn is_for_tests(name: &str) -> bool {
     matches!(name, "__init__.py" | "conftest.py") || name.starts_with("test_")
 }
 
-/// The entries of a folder, by name: the order of the file system is no order.
+/// The entries of a folder, by name: the file system gives them in any order.
 fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);

@@ -391,7 +391,7 @@ fn at(line: usize, column: usize) -> Position {
     Position { line: number(line.max(1) + 1), column: number(column + 1) }
 }
 
-/// Takes every line of the form `key: value` at its word, with the indented ones below `metadata:` as its
+/// Reads every line of the form `key: value` as just that, with the indented ones below `metadata:` as its
 /// members. For YAML that no parser accepts, this is what its author most likely meant.
 fn rescue(yaml: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();

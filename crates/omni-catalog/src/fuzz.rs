@@ -49,8 +49,7 @@ pub fn runner_list(list: &[u8]) {
     }
 }
 
-/// A cached list whose checksum is right although its bytes are not what was written: whatever is asked of it, the
-/// answer is something or nothing.
+/// A cached list whose checksum is right although its bytes are not what was written: no question about it panics.
 pub fn list_cache(payload: &[u8]) {
     for style in [NameStyle::Underscore, NameStyle::Dotted, NameStyle::Canonical] {
         let file: Bytes = checksummed_file::encode(encoded_list::MAGIC, payload).into();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 const ANNOTATION: &str = "x-mcp-header";
 
-/// Keywords whose value is a schema, or holds schemas, that an argument is not simply found by.
+/// Keywords whose value is a schema, or holds schemas, and below which an annotation names no argument of its own.
 const OTHER_SCHEMAS: [&str; 20] = [
     "items",
     "prefixItems",
@@ -89,7 +89,7 @@ fn in_schema(
             Value::Array(schemas) => schemas
                 .iter()
                 .find_map(|schema| in_schema(schema, &pointer, SchemaPosition::Elsewhere, names)),
-            // Of these the members are schemas, of all others the value is one.
+            // The members of these are schemas; the value of every other keyword is one.
             Value::Object(members)
                 if matches!(*keyword, "patternProperties" | "dependentSchemas" | "$defs" | "definitions") =>
             {

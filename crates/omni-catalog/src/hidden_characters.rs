@@ -1,7 +1,7 @@
 //! Which characters of a skill do people who read it not see? A model reads them all.
 //!
 //! A text that hides something is how a stranger's skill gives a model orders that its user never saw. It is served all
-//! the same: what is hidden may be harmless, and leaving it out would hide it once more.
+//! the same: what is hidden may be harmless, and leaving it out would hide it a second time.
 
 use omni_call::{Hidden, HiddenKind, hidden, shown_line};
 use serde_json::Value;
@@ -12,7 +12,7 @@ const CODE: &str = "hidden-character";
 const HELP: &str = "remove it, or write what is meant so that it can be seen; a model reads it, and whoever looks at \
                     the text does not";
 
-/// More findings than this about one file tell nobody anything.
+/// More findings than this about one file would help nobody.
 const FINDINGS_PER_FILE_MAX: usize = 10;
 
 /// What is hidden in a file of a skill; characters that follow each other are one finding.

@@ -1,4 +1,4 @@
-//! The resources, resource templates or prompts that a client sees: their list as bytes, and whose each is.
+//! The resources, resource templates or prompts that a client sees: their list as bytes, and which source has each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -95,7 +95,7 @@ impl ItemList {
         let made = match fields {
             ListFields::All => return None,
             ListFields::Structured => &self.structured,
-            // What is between the two concerns tools alone.
+            // The members between the two exist for tools only.
             ListFields::Annotated | ListFields::Basic => &self.basic,
         };
         Some(made.get_or_init(|| {
@@ -116,8 +116,8 @@ impl ItemList {
     }
 }
 
-/// Whether a URI may come of a template (RFC 6570). Each `{expression}` is taken for any text: its source refuses what is
-/// none of its own, so all that this has to tell apart is sources.
+/// Whether a URI may come of a template (RFC 6570). Each `{expression}` is taken for any text: the source refuses URIs
+/// that are not its own, so this only has to find the right source.
 fn may_be_of(template: &str, uri: &str) -> bool {
     let mut literals = Vec::new();
     let mut rest = template;

@@ -113,7 +113,7 @@ pub(crate) fn member(kind: CatalogKind) -> &'static str {
     }
 }
 
-/// A page without the members that `fields` does not have: they came into MCP with those of tools.
+/// A page with the members of `fields` only: items got theirs in the same revisions as tools.
 pub(crate) fn cut(page: &Bytes, fields: ListFields) -> Bytes {
     let Ok(mut items) = serde_json::from_slice::<Vec<Map<String, Value>>>(page) else { return page.clone() };
     for item in &mut items {

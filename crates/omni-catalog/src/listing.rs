@@ -106,7 +106,7 @@ pub(crate) fn optional_members<'a>(listings: impl Iterator<Item = &'a str>) -> O
     read.map(|listed| listed.optional_members()).fold(OptionalMembers::default(), OptionalMembers::and)
 }
 
-/// A page without the members that `fields` does not know.
+/// A page with the members of `fields` only.
 pub(crate) fn cut(page: &[u8], fields: ListFields) -> Result<Bytes, serde_json::Error> {
     let mut tools: Vec<Listed<'_>> = serde_json::from_slice(page)?;
     for tool in &mut tools {

@@ -78,7 +78,7 @@ impl<'a> Manifest<'a> {
         if head.format != FORMAT || head.revision != REVISION || head.scanner != fingerprint() || !whole {
             return None;
         }
-        // The cut parts the document's braces, so only the list itself is JSON here.
+        // The cut is inside the document's braces, so only the list itself is JSON here.
         let list = body.strip_prefix("\"skills\":")?;
         let lines: Vec<&'a RawValue> = serde_json::Deserializer::from_str(list).into_iter().next()?.ok()?;
         let mut skills = Vec::with_capacity(lines.len());

@@ -1,4 +1,4 @@
-//! How two manifests differ, for somebody who wants to know before it happens.
+//! How two manifests differ: what a refresh would change, before it does.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use crate::{Diagnostic, Severity, Tool};
 pub(crate) fn of(encoded: &EncodedList, tool: impl Fn(usize) -> Option<Arc<Tool>>) -> Vec<Diagnostic> {
     let style = encoded.style;
     let renamed: Vec<(usize, &str, &str)> = (0..encoded.tool_count())
-        // Its name was chosen, and is in nobody's way.
+        // An alias was chosen by somebody, and collides with nothing.
         .filter(|tool| !encoded.is_aliased(*tool))
         .filter_map(|tool| Some((tool, encoded.name(tool)?, encoded.wire_name(tool)?)))
         .filter(|(_, name, wire)| names::plain(name, style) != *wire)
@@ -19,7 +19,7 @@ pub(crate) fn of(encoded: &EncodedList, tool: impl Fn(usize) -> Option<Arc<Tool>
     if renamed.is_empty() || style == NameStyle::Canonical {
         return Vec::new();
     }
-    // Who else would have a name, as the strictest client compares it.
+    // The other tools that would have this name for a client that compares in the strictest way.
     let mut wanting: HashMap<String, Vec<&str>> = HashMap::new();
     for name in (0..encoded.tool_count()).filter_map(|tool| encoded.name(tool)) {
         let wanted = names::plain(name, style);

@@ -1,4 +1,4 @@
-//! What clients see a tool called, by nothing but the set of all canonical names.
+//! The name of a tool that clients see, which follows from the set of all canonical names alone.
 //!
 //! A canonical name is `<skill>.<command>`, or a command alone. Most clients take no dot, put the server's name before
 //! a tool's and cut what is then longer than 64 characters; some make one name of two that differ in case or by `-` and
@@ -32,7 +32,7 @@ pub(crate) const WIRE_CHARS_MAX: usize = 48;
 const HASH_DIGITS: [usize; 3] = [10, 20, 40];
 
 /// Returns the name on the wire of each canonical name, in their order. The order changes nothing else. No two names
-/// are the same, for `canonical` are none.
+/// are the same, since no two of `canonical` are.
 pub(crate) fn wire_names(canonical: &[&str], style: NameStyle) -> Vec<String> {
     let plain: Vec<Cow<'_, str>> = canonical.iter().map(|name| plain(name, style)).collect();
     let mut digits: Vec<usize> =
@@ -71,7 +71,7 @@ pub(crate) fn wire_names(canonical: &[&str], style: NameStyle) -> Vec<String> {
     }
 }
 
-/// Who would answer to a name.
+/// The tools that would have a name.
 struct Claim {
     tool: usize,
     shared: bool,
@@ -124,7 +124,7 @@ pub(crate) fn is_long(plain: &str, style: NameStyle) -> bool {
     style == NameStyle::Underscore && plain.len() > WIRE_CHARS_MAX
 }
 
-/// How many digits of its hash a name has that nobody else wants.
+/// How many digits of its hash a name has when no other tool would have the same.
 fn first(plain: &str, canonical: &str, style: NameStyle) -> usize {
     let whole = style == NameStyle::Canonical || !(is_foreign(canonical) || is_long(plain, style));
     if whole { 0 } else { HASH_DIGITS[0] }
@@ -170,7 +170,7 @@ pub(crate) fn as_clients_compare(name: &str, style: NameStyle) -> Cow<'_, str> {
     Cow::Owned(folded)
 }
 
-/// Everything that a tool answers to, as pairs of a name and the tool's place in `canonical`, sorted. A name that
+/// All names by which a tool can be called, as pairs of a name and the tool's place in `canonical`, sorted. A name that
 /// stands there for two tools means neither.
 pub(crate) fn meanings<'a>(
     canonical: &[&'a str],
@@ -184,7 +184,7 @@ pub(crate) fn meanings<'a>(
         meanings.push((Cow::Borrowed(name), tool));
         meanings.push((Cow::Borrowed(&wire[tool]), tool));
         if style != NameStyle::Canonical {
-            // What it would be called if it were alone; a name in the list is that tool's.
+            // The name that the tool would have if it were alone; where that is in the list, it means the tool listed under it.
             let plain = plain(name, NameStyle::Underscore);
             if listed.get(&*plain).is_none_or(|listed| *listed == tool) {
                 meanings.push((plain, tool));

@@ -251,7 +251,7 @@ impl<'a> SkillReader<'a> {
         }
     }
 
-    /// At the top, or under `metadata`.
+    /// The entry of a key, at the top or under `metadata`.
     fn entry(&self, key: &str) -> Option<&'a Entry> {
         let metadata = self.front.find("metadata").map(|entry| entry.value.map()).unwrap_or_default();
         self.front.find(key).or_else(|| front_matter::find(metadata, key))
@@ -347,7 +347,7 @@ impl<'a> SkillReader<'a> {
         }
     }
 
-    /// A word that is none of the two was meant to set the skill apart, so it is.
+    /// Any other word was meant to separate the skill from others, so it does.
     fn trust(&mut self) -> Trust {
         let Some(entry) = self.entry("trust") else { return Trust::Shared };
         entry.value.text().and_then(|name| name.parse().ok()).unwrap_or_else(|| {

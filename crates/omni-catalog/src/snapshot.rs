@@ -56,7 +56,7 @@ impl SourceEntry {
     }
 }
 
-/// A tool that a client does not have, and what is set so that it has not.
+/// A tool that a client does not have, and the setting that leaves it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filtered {
     /// Its canonical name.
@@ -101,7 +101,7 @@ impl Snapshot {
         self.lists.iter().map(|list| list.version())
     }
 
-    /// What is set and cannot be obeyed with these tools: the aliases in it are not given.
+    /// The rules that cannot be obeyed with these tools: their aliases are not given.
     pub fn rule_conflicts(&self) -> &RuleConflicts {
         &self.rule_conflicts
     }
@@ -278,7 +278,7 @@ impl Snapshot {
                     _ => found,
                 }));
             }
-            // Of those that are listed, so not when their skills are read.
+            // These follow from the list as a whole, so they are not found while a skill is read.
             all.extend(self.everybodys().name_findings());
             all.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
             all

@@ -41,7 +41,7 @@ impl SourceSnapshot {
         }
     }
 
-    /// The snapshot of a source that has not been looked at yet.
+    /// The snapshot of a source that has not been read or asked yet.
     pub(crate) fn unknown(names: NameStyle, defaults: SourceDefaults) -> SourceSnapshot {
         SourceSnapshot {
             known: [false; CatalogKind::ALL.len()],

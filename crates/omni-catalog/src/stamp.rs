@@ -39,7 +39,7 @@ impl Stamp {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
         let newest_ns = self.modified_ns.max(self.changed_ns);
-        // Whole seconds betray a file system that counts in seconds, or in steps of two.
+        // A time of whole seconds suggests a file system that counts in seconds, or in steps of two.
         let tick_ns = if newest_ns % 1_000_000_000 == 0 { 2_100_000_000 } else { 20_000_000 };
         if now_ns.saturating_sub(newest_ns) < tick_ns { Stamp::UNSETTLED } else { self }
     }

@@ -32,7 +32,7 @@ pub struct ToolList {
     /// Which source each tool is of. `None` where there is one source, whose encoded list this is.
     source_of: Option<Box<[u16]>>,
     version: String,
-    /// Lists other than the one that lies ready, made when first asked for.
+    /// Lists with fewer members than the complete one, made when first asked for.
     lists: Mutex<HashMap<ListKey, Arc<[Bytes]>>>,
     used: Mutex<Used>,
 }
@@ -120,7 +120,7 @@ impl ToolList {
         let pages =
             pages.map(|page| match list_fields::complete(key.fields, self.encoded.optional_members) {
                 true => page,
-                // The checksum vouches for the bytes; were they broken after all, too many members are
+                // The checksum says that the bytes are whole; were they broken after all, too many members are
                 // better than no tools.
                 false => listing::cut(&page, key.fields).unwrap_or(page),
             });

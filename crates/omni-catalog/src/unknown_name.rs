@@ -1,9 +1,9 @@
-//! A name that is no tool's: what is said of it.
+//! What is answered to a name that no tool has.
 
 use crate::encoded_list::EncodedList;
 use crate::similar;
 
-/// Why a name leads to no tool.
+/// Why a name means no tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnknownName {
     /// No tool has it.
@@ -12,7 +12,7 @@ pub enum UnknownName {
         /// The tool that was probably meant.
         meant: Option<ToolNames>,
     },
-    /// Several have it: it is what each of them would be called if it were alone.
+    /// Several tools would have this name, each if the others were not there, so it means none of them.
     Shared {
         name: String,
         /// By canonical name.
@@ -46,7 +46,7 @@ impl UnknownName {
             let tools = tools.into_iter().filter_map(tool_names).collect();
             return UnknownName::Shared { name: shown, tools };
         }
-        // The command alone, without its skill, is the most common slip. What is not listed is nobody's guess.
+        // The command alone, without its skill, is the most common slip. A tool that is not listed is not suggested.
         let suffix = format!(".{name}");
         let by_command = (0..encoded.tool_count())
             .filter(|tool| encoded.is_listed(*tool))
@@ -67,7 +67,7 @@ impl UnknownName {
         self.describe(spelt, "the tool list names all there are")
     }
 
-    /// The same for people, whose names are the canonical ones.
+    /// The same for people, who use the canonical names.
     pub fn for_people(&self) -> String {
         self.describe(
             |tool| tool.canonical.clone(),

@@ -26,7 +26,7 @@ enum Rule {
     Everybody,
 }
 
-/// Between two lines of the log about connections of others, who can make as many as they like.
+/// The least time between two lines of the log about refused connections: others can make as many as they like.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// Connections of users who are not let in, for the log.
@@ -54,7 +54,7 @@ impl RefusalLog {
 #[derive(Debug)]
 pub struct AccessDecision {
     pub peer: Peer,
-    /// Why none of its requests is served: a sentence that names what would let it in.
+    /// Why none of its requests is served: a sentence that names the setting that would let it in.
     pub refused: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl Access {
         };
         match uid {
             Some(uid) => refusals.lock().unwrap_or_else(PoisonError::into_inner).log(uid, Instant::now()),
-            // Whoever only tries whether somebody listens is gone by now, too.
+            // Not worth a warning: a probe that only tries whether the port is open has gone by now, too.
             None => tracing::debug!(%remote, "refused: {who}"),
         }
         let why = format!(
@@ -103,7 +103,7 @@ impl Access {
         AccessDecision { peer: peer(uid), refused: Some(why) }
     }
 
-    /// Whom a request stands for, where callers have to say so. `None` where they need not.
+    /// The principal that a request names by its token, where callers need one. `None` where they need not.
     pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Unauthorized> {
         match &self.rule {
             Rule::Tokens(tokens) => tokens.principal(headers).map(Some),

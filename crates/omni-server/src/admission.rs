@@ -1,8 +1,8 @@
 //! What peers may hold of the server: connections, bytes and calls. Asked before anything is held.
 //!
 //! Each quantity has a bound that any peer may fill when it is alone, and a reserve behind it for peers that hold
-//! less than their fair share: whoever takes everything pays with waiting, and a newcomer is served at once. Who
-//! waits is served in turns of peers, not of requests.
+//! less than their fair share: a peer that takes everything has to wait, and a newcomer is served at once. Of those
+//! that wait, one request of each peer is served in turn.
 
 mod account;
 mod connection_status;

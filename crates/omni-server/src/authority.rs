@@ -1,6 +1,6 @@
 //! Whom a request is for, and whose page sent it: authorities and origins by their grammar.
 //!
-//! `localhost:80.evil.example` begins like a name of ours and is none. So a text is read whole, to its last byte, and
+//! `localhost:80.evil.example` begins like a name that is allowed and is another one. So a text is read whole, to its last byte, and
 //! then compared; nothing is searched for in it.
 
 use std::fmt;
@@ -16,7 +16,7 @@ pub(crate) struct Authority {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
-    /// An address written as one. `127.1` and `0x7f.1` are names by the grammar, and nobody's.
+    /// An IP address. `127.1` and `0x7f.1` are names by the grammar, which no host has.
     Address(IpAddr),
     /// A name in lower case.
     Name(Box<str>),

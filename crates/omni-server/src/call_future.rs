@@ -1,4 +1,4 @@
-//! A request that is worked on, as whoever drives it holds it.
+//! The future of a request, and how it ends.
 
 use std::any::Any;
 use std::future::Future;
@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use omni_protocol::Frame;
 
-/// A request that is worked on, whoever waits for its answer.
+/// The future of a request. It knows nothing of who waits for the answer.
 pub(crate) type CallFuture = Pin<Box<dyn Future<Output = CallEnd> + Send>>;
 
 /// Its answer, if it has one.

@@ -40,7 +40,8 @@ fn cut(name: &str) -> &str {
     &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }
 
-/// Stands before whoever hears a call's events. Dropped before its end, the call was taken back, and the log says so.
+/// Passes a call's events on and keeps what the log needs of them. Dropped before [`end`](Self::end), the call was cancelled,
+/// and the log says so.
 pub(crate) struct CallLog<'a> {
     events: &'a mut dyn CallPort,
     /// The tool, or what the caller named.
@@ -76,7 +77,7 @@ impl<'a> CallLog<'a> {
         }
     }
 
-    /// What has to be heard of a call whose client wants this, so that the log has the rest.
+    /// Which events a call must send, so that the client gets what it wants and the log the rest.
     pub(crate) fn wants(client: Wants, log_output: bool) -> Wants {
         if !log_output || !tracing::enabled!(tracing::Level::INFO) {
             return client;
@@ -90,7 +91,7 @@ impl<'a> CallLog<'a> {
     pub(crate) fn end(mut self, outcome: &Outcome) -> Timing {
         self.ended = true;
         let timing = self.timing();
-        // Whatever ended a call in its executor, it was with a process; only a kept result was not.
+        // A call that ended in its executor had a process, unless its result came from the cache.
         let cached = outcome.phase == Phase::Queued && matches!(outcome.kind, OutcomeKind::Finished(_));
         let failed = matches!(&outcome.kind, OutcomeKind::Finished(result) if result.is_error());
         self.say_left_out();
@@ -130,11 +131,11 @@ impl<'a> CallLog<'a> {
     fn log(&mut self, level: LogLevel, logger: Option<&str>, data: &Bytes) {
         let text = match serde_json::from_slice::<String>(data) {
             Ok(text) => text,
-            // Any other JSON stands as it is.
+            // Any other JSON is logged as it is.
             Err(_) => String::from_utf8_lossy(data).into_owned(),
         };
         if text.len() > self.room {
-            // Nothing shorter that comes later is let through: what stands there is the beginning.
+            // Once something was left out, nothing later is logged: what the log has is the beginning.
             self.room = 0;
             self.left_out += text.len() as u64;
             return;

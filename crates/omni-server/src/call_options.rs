@@ -1,10 +1,10 @@
-//! What is set for a call, whatever it calls.
+//! The options of a call, of a tool or of anything else.
 
 use std::sync::Arc;
 
 use omni_call::{Deadline, Wants};
 
-/// When a call has to end, and what is heard of it meanwhile.
+/// The deadline of a call, the events its client wants, and its session.
 pub(crate) struct CallOptions {
     pub(crate) deadline: Deadline,
     pub(crate) wants: Wants,

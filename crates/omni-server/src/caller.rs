@@ -30,7 +30,7 @@ pub(crate) struct Caller {
 /// The answer to a request: there at once, or on its way.
 pub(crate) enum RequestAnswer {
     Now(Frame),
-    /// It is not begun: there is no room for it, also not to wait in, or it cannot be had so.
+    /// It was not begun: there is no room for it, not even in the queue, or it cannot be answered over this connection.
     Refused(RpcError),
     Later(RunningRequest),
 }

@@ -1,4 +1,4 @@
-//! What the server is told by the binary.
+//! The settings that the binary gives to the server.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use omni_protocol::{Implementation, ServerCapabilities};
 /// Settings of one server. Each field's default is in [`ServerConfig::new`].
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Who we say we are.
+    /// The name and version that clients are told.
     pub implementation: Implementation,
     /// Guidance for the client's model.
     pub instructions: Option<String>,

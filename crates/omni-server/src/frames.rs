@@ -1,4 +1,4 @@
-//! What a transport cuts out of its bytes, read.
+//! Decoding of the frames that a transport cuts out of its bytes.
 
 use bytes::Bytes;
 use omni_protocol::{ErrorCode, Frame, Message, Rejected, RpcError, decode, error_frame, salvage_id};

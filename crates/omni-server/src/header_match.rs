@@ -91,7 +91,7 @@ fn check_param(headers: &HeaderMap, header: &str, argument: Option<&RawValue>) -
             let equal = sent == text;
             (sent, Cow::Owned(text), equal)
         }
-        // Not a type that can be mirrored: what is wrong with it is the validation's to say.
+        // No header can say a value of this type: the validation of the arguments reports what is wrong with it.
         [b'{' | b'[', ..] => return Ok(()),
         [b't' | b'f', ..] => {
             let sent = sent()?;

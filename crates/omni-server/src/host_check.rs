@@ -17,7 +17,7 @@ pub struct AllowedHosts {
     origins: Vec<Origin>,
 }
 
-/// A request that is turned away at the door.
+/// Why a request is refused before anything else of it is read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum HostRejection {
     /// 400: the headers contradict each other or are not what HTTP allows.

@@ -23,7 +23,7 @@ pub(crate) fn deadline(server: &Server, accepted: Instant) -> Deadline {
 }
 
 impl Server {
-    /// Who has what a request names. Before all sources have been asked, what nobody lists may still come.
+    /// The source that has what a request names. Before all sources have been asked, what nobody lists may still come.
     async fn item_source(&self, request: &CallRequest) -> Option<&Arc<dyn Source>> {
         let list = match request {
             CallRequest::Resource { .. } => ListKind::Resources,
@@ -71,7 +71,7 @@ impl Server {
             return (Outcome::unstarted(kind, Duration::ZERO), Timing::default());
         };
         if matches!(request, CallRequest::Completion(_)) && !source.completes() {
-            // Another source does, so that the method is known. This one is not asked.
+            // The method is offered because another source completes arguments. This one does not, so it is not asked.
             let kind = OutcomeKind::Finished(CallResult::Completion(Completion::nothing()));
             return (Outcome::unstarted(kind, Duration::ZERO), Timing::default());
         }

@@ -1,9 +1,9 @@
-//! The loop: transports, sessions, dispatch, shutdown. Knows only `dyn Executor`.
+//! The server: transports, sessions, dispatch, shutdown. It knows executors only as `dyn Executor`.
 //!
 //! In reading order: a transport ([`serve_stdio`], [`HttpEndpoint`]) cuts bytes into frames and hands them to a `Session`,
 //! which knows their client; `dispatch` leads a request to its handler, which asks the [`Server`]; a tool call becomes
 //! a `RunningRequest` future, and whoever has the session's streams drives it until its last frame. Dropping it cancels the
-//! call. [`serve_runner`] is no MCP and has no sessions.
+//! call. [`serve_runner`] serves the runner contract, which is not MCP and has no sessions.
 
 mod access;
 mod admission;

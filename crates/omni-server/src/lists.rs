@@ -105,7 +105,7 @@ fn items_page(server: &Server, request: &ListRequest, kind: ItemKind, session: &
     })
 }
 
-/// The page that is asked for, of all those that `page` knows by their number; without one it knows the whole list.
+/// The page that is asked for: `page` gives one by its number, and the whole list for `None`.
 fn framed(
     request: &ListRequest,
     version: &str,

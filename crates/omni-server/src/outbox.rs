@@ -25,7 +25,7 @@ struct QueuedFrames {
     frames: VecDeque<Frame>,
     bytes: usize,
     dropped: usize,
-    /// Nobody takes anything out any more.
+    /// Closed: no frame will be taken out any more.
     closed: bool,
     reader: Option<Waker>,
 }
@@ -88,7 +88,7 @@ impl Outbox {
         std::mem::take(&mut self.queued().dropped)
     }
 
-    /// Nothing is taken out any more.
+    /// Closes it: from now on no frame is taken out.
     pub(crate) fn close(&self) {
         self.queued().closed = true;
     }

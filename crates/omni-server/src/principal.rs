@@ -1,4 +1,4 @@
-//! Who a client is, as far as what it has is bound to it.
+//! Who a client is: what its sessions and parked calls are bound to.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Principal {
         match self {
             Principal::LocalUser => "local".into(),
             Principal::User(uid) => format!("user:{uid}").into(),
-            // Whose token it is, nobody has said.
+            // A token has no name, so all of them are one principal to profiles.
             Principal::TokenHolder(_) => "token".into(),
             Principal::Unknown => "unknown".into(),
         }

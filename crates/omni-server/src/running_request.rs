@@ -58,7 +58,7 @@ impl RunningRequest {
         running
     }
 
-    /// … which it has. `ended` is how its call has ended meanwhile, if it has.
+    /// A request that was repeated with answers. `ended` is how its call has ended meanwhile, if it has.
     pub(crate) fn resumed(
         (id, outbox): (Id, Option<Arc<Outbox>>),
         parking: Arc<ParkHandle>,
@@ -71,7 +71,7 @@ impl RunningRequest {
         running
     }
 
-    /// A request that has no work to do but to tell what changes.
+    /// A subscription: a request that only sends notifications of changes.
     pub(crate) fn listening(
         id: Id,
         future: impl Future<Output = Frame> + Send + 'static,
@@ -118,7 +118,7 @@ impl RunningRequest {
         }
         match finished.or_else(|| self.ended.take().map(|ended| *ended)) {
             Some(answer) => Poll::Ready(answer.map(RequestOutput::Done)),
-            // Whatever it said before it asked has gone out.
+            // All events from before the question have been sent.
             None => match self.parking.as_ref().and_then(|parking| parking.park(&mut self.future)) {
                 Some(asks) => Poll::Ready(Some(RequestOutput::Done(asks))),
                 None => Poll::Pending,
@@ -143,7 +143,7 @@ impl RunningRequest {
 
 impl Drop for RunningRequest {
     fn drop(&mut self) {
-        // What it would send from now on goes another way, or nowhere.
+        // What is sent from now on is lost, or returned to its sender where it must not be.
         if let Some(outbox) = &self.outbox {
             outbox.close();
         }

@@ -71,11 +71,11 @@ async fn subscription(
     wanted: SubscriptionFilter,
     outbox: Arc<Outbox>,
 ) -> Frame {
-    // What nobody can tell of is left out, so that the client does not wait for it.
+    // Lists whose changes are never announced are left out, so that the client does not wait for them.
     let honoured = SubscriptionFilter { lists: wanted.lists.and(server.announced) };
     outbox.push(server.encoder.listen_acknowledged(&id, honoured));
     let mut listener = server.changes.listen();
-    // A catalogue that is still being read has not changed when that is done.
+    // The end of the first refresh is no change: what the client lists waits for it.
     for kind in honoured.lists.iter() {
         server.catalog_ready(kind).await;
     }

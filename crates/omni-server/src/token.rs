@@ -73,7 +73,7 @@ impl Tokens {
         if known.is_empty() { Err(TokenError::Empty) } else { Ok(Tokens(known)) }
     }
 
-    /// Whom a request's `Authorization` stands for.
+    /// The principal whose token a request's `Authorization` holds.
     pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Arc<str>, Unauthorized> {
         let value = match single(headers, &header::AUTHORIZATION) {
             Ok(Some(value)) => value,

@@ -1,4 +1,4 @@
-//! Questions of tools, put to whoever runs omni: at a terminal they are answered, elsewhere it is said what was asked.
+//! Puts the questions of tools to the person who runs omni: at a terminal they are answered, elsewhere they are shown.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
@@ -11,9 +11,9 @@ use crate::terminal;
 /// How often a value is asked for that is none of those allowed.
 const TRIES_MAX: usize = 3;
 
-/// Puts a question to the person. Only forms are asked; the answer of others is that they are not.
+/// Puts a question to the person. Only forms are asked; other questions are answered as unsupported.
 ///
-/// Where the question is taken back, a line of the terminal is still read.
+/// When the question is taken back while a line is read, that line is still consumed.
 pub(crate) fn ask(ask: Ask) -> BoxFuture<'static, Answer> {
     if ask.method != AskMethod::Elicit {
         return Box::pin(std::future::ready(Answer::unsupported(ask.method)));
@@ -32,7 +32,7 @@ pub(crate) fn ask(ask: Ask) -> BoxFuture<'static, Answer> {
         let answered = tokio::task::spawn_blocking(move || {
             form(&params, &mut |text| terminal::say(text), &mut || {
                 let mut line = String::new();
-                // An end or a failure of the input is the same to whoever waits.
+                // The end of the input and a failure of it both mean that there is no answer.
                 io::stdin().lock().read_line(&mut line).ok().filter(|length| *length > 0)?;
                 Some(line.trim().to_owned())
             })

@@ -61,12 +61,12 @@ fn lay_out<A: RustEmbed>(cache: &Path, name: &str) -> Result<PathBuf> {
     let attempt = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
     let temporary = cache.join(format!(".{name}-{}-{attempt}", std::process::id()));
     if let Err(error) = write::<A>(&temporary) {
-        // On a disk that is full it would take what little there is.
+        // A half-written folder is removed: the disk may be full.
         let _ = fs::remove_dir_all(&temporary);
         return Err(error).with_context(hint);
     }
     if fs::symlink_metadata(&dir).is_ok() && !is_ours::<A>(&dir) {
-        // Incomplete or changed: out of the way, then replaced.
+        // Incomplete or changed: moved aside, then replaced.
         tracing::debug!(folder = shown_path(&dir), "this was not what omni had put there; it is made anew");
         let _ = remove(&dir);
     }

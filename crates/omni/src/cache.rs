@@ -76,7 +76,7 @@ pub(crate) fn open(home: &UserDirs, named: Option<&Path>, shipped: bool) -> Resu
     }
 }
 
-/// Goes on without a cache that works.
+/// Continues with a cache that could not be written, where that is possible.
 fn without(folder: PathBuf, shipped: bool, error: Error) -> Result<Cache> {
     // What others may have written is not believed, and the shipped skills have to be somewhere.
     if shipped || private::check(&folder, PlaceOrigin::Named, REMEDY).is_err() {

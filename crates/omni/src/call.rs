@@ -1,4 +1,4 @@
-//! `omni call`: one tool call through the same path as the server's, and none running.
+//! `omni call`: one tool call on the same path as the server's, without a server.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
     let places = Arc::new(Places::resolve(&arguments.place)?);
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let executors = Executors::new(&places, &settings)?;
-    // Who calls here is who runs omni.
+    // The caller is the user who runs omni.
     let errors = settings.errors.unwrap_or(ErrorDetail::Full);
     let mut running = mcp::server(&places, &settings, &executors, errors, errors != ErrorDetail::Full)?;
     let runtime = process_setup::runtime()?;

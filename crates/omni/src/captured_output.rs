@@ -1,4 +1,4 @@
-//! What a test has had written: for everything here that writes to somebody.
+//! A writer for tests that keeps what is written to it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub(crate) use quoting::quoted;
 pub(crate) use start_command::StartCommand;
 
-/// What clients have to know of the server besides how to reach it.
+/// The limits and variables that clients must know of, besides how to reach the server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientLimits<'a> {
     /// What a call may take; `None` is no limit.
@@ -28,13 +28,13 @@ pub(crate) struct ClientLimits<'a> {
 /// So much longer a client waits than the server, whose answer says more.
 const GRACE_SECONDS: u64 = 10;
 
-/// How long a client waits where the server waits for ever.
+/// How long a client waits where the server has no limit.
 const NO_LIMIT_SECONDS: u64 = 86_400;
 
-/// What Gemini CLI lets a call take when nobody says.
+/// The time limit of Gemini CLI for a call where its settings have none.
 const GEMINI_SECONDS: u64 = 600;
 
-/// How long Claude Code waits over HTTP for a sign of life when nobody says.
+/// The idle time limit of Claude Code over HTTP where its settings have none.
 const CLAUDE_IDLE_SECONDS: u64 = 300;
 
 /// The variable by which Codex is given a token, and the shell of whoever starts it.
@@ -102,8 +102,8 @@ pub(crate) fn stdio(start: &StartCommand, limits: ClientLimits<'_>) -> ConnectIn
     let command = quoting::command(all());
     let arguments = quoting::command(words.iter().map(OsString::as_os_str));
     let program = quoted(Path::new(&start.program));
-    // Codex and Gemini keep variables back, the one all but a few, the other what looks like a secret. The former's
-    // command can only keep a value; the latter looks its names up when it starts the server.
+    // Codex passes on a few variables only, Gemini all but those that look like secrets. Codex' command stores the
+    // value itself; Gemini stores the name, and looks it up when it starts the server.
     let (mut codex, mut gemini) = (String::new(), gemini_limit(limits));
     for name in names(limits) {
         let _ = write!(codex, " --env {name}=\"${name}\"");

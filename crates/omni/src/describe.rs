@@ -122,7 +122,7 @@ fn changes(tool: &Tool, places: &Places) -> impl Iterator<Item = String> {
 fn as_json(tool: &Tool, places: &Places) -> Value {
     let spec = &tool.spec;
     let python = spec.target.python();
-    // Of what runs elsewhere nobody here knows.
+    // Only the runner knows what a tool there needs.
     let (function, is_async) = match &spec.target {
         Target::Python(python) => (Some(&python.function), Some(python.is_async)),
         Target::Program(_) => (Some(&spec.command), Some(false)),

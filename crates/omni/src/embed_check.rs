@@ -1,4 +1,5 @@
-//! `omni embed-check`: what it costs to have a Python inside this program. Started by omni itself, which may lose it.
+//! `omni embed-check`: what it costs to have a Python inside this program. Started by omni as a process of its own, which may
+//! crash without harm.
 
 use std::io::Write;
 use std::time::Instant;

@@ -57,7 +57,8 @@ impl Executors {
         Ok(Arc::new(Executors { setup, ready, runner, native, warms }))
     }
 
-    /// Those of a process that is the runner itself: what asks for one runs as what names no executor.
+    /// The executors of a process that is itself a runner: a tool that asks for a runner runs like one that names no
+    /// executor.
     pub(crate) fn of_runner(places: &Arc<Places>, settings: &RunSettings) -> Result<Arc<Self>> {
         let own = settings.executor.unwrap_or_default();
         if own == ExecutorKind::Runner {
@@ -76,7 +77,7 @@ impl Executors {
         }
     }
 
-    /// These, with the choice among them for each call.
+    /// The executor that chooses among these for each call.
     pub(crate) fn choice(self: &Arc<Self>) -> ExecutorChoice<Arc<Self>> {
         let trust = &self.setup.trust;
         let rules = ChoiceRules {
@@ -111,7 +112,7 @@ impl Executors {
                 .collect::<Vec<_>>()
         };
         for tool in tokio::task::spawn_blocking(asking).await.context("bug")? {
-            // Others' workers import nothing of a skill that shares with none; its own do with its first call.
+            // A skill that shares no process is imported by workers of its own, which start with its first call.
             if tool.spec.target.requirements().is_none() && tool.spec.trust == Trust::Shared {
                 ready.common.preload(&tool.spec);
             }

@@ -1,4 +1,4 @@
-//! How to begin: what to do where there are no tools.
+//! What to say where there are no tools: how to get some.
 
 use std::path::Path;
 

@@ -38,7 +38,7 @@ impl HttpTable {
     }
 }
 
-/// A user as one is written in a file: by name or by number.
+/// A user as `http.allow_users` names one: by name or by number.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 enum User {

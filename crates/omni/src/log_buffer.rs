@@ -18,9 +18,9 @@ pub(crate) struct LogBuffer(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Told when there is something to write, and nobody is awake to see it.
+    /// Notified when there is something to write while the writer sleeps.
     more: Condvar,
-    /// Told when all is written.
+    /// Notified when all is written.
     done: Condvar,
 }
 
@@ -35,7 +35,7 @@ struct State {
 }
 
 impl LogBuffer {
-    /// Starts the thread that writes to `out`. An error of `out` loses what was to be written: nobody is left to tell.
+    /// Starts the thread that writes to `out`. An error of `out` loses what was to be written: there is no other place to report it.
     pub(crate) fn start(out: impl Write + Send + 'static) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let own = Arc::clone(&shared);
@@ -103,7 +103,7 @@ impl Shared {
             state = self.lock();
             state.writing = false;
             if !state.urgent {
-                // Whoever adds a line meanwhile need not wake anybody.
+                // The writer is awake, so a line that is added meanwhile need not wake it.
                 state = self.more.wait_timeout(state, GATHER).unwrap_or_else(PoisonError::into_inner).0;
             }
         }

@@ -26,7 +26,8 @@ use crate::{http_access, process_setup, text, variables};
 const RESERVED: [&str; 7] =
     ["host", "content-length", "content-type", "accept", "connection", "transfer-encoding", "mcp-session-id"];
 
-/// A server that has not answered for so long is waited for with a word: it may be fetching its program, or be none.
+/// After so long without an answer stderr says that omni waits: the command may be fetching its program, or be no
+/// server at all.
 const SILENCE_UNTOLD: Duration = Duration::from_secs(5);
 
 /// Which server is asked, and how.
@@ -101,7 +102,7 @@ impl OtherServer {
     }
 }
 
-/// Somebody pressed Ctrl-C.
+/// The person pressed Ctrl-C.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted; what the server was asked for is taken back")]
 struct Interrupted;

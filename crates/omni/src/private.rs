@@ -19,7 +19,7 @@ const WRITABLE: u32 = 0o022;
 const OTHERS: u32 = 0o077;
 const STICKY: u32 = 0o1000;
 
-/// How a place came to be the one.
+/// Why this folder is used: what may be changed about it depends on that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PlaceOrigin {
     /// Ours by convention, below the user's home: closed to others if it is not.
@@ -101,7 +101,7 @@ pub(crate) fn check(folder: &Path, place: PlaceOrigin, remedy: &str) -> Result<(
     match place {
         _ if open == 0 => {}
         PlaceOrigin::Configuration if is_private_group => {}
-        // A sticky folder is shared on purpose: not ours to close.
+        // A sticky folder is shared on purpose, so its permissions are left alone.
         _ if !is_own || found.mode() & STICKY != 0 => {
             bail!(
                 "others can write in `{shown}`; run `chmod go-w {shown}` if that is a mistake, or {remedy}"

@@ -15,7 +15,7 @@ pub(crate) const SETTINGS: &str = "omni.toml";
 /// The folder of skills that is served without being named.
 const SKILLS: &str = "skills";
 
-/// Where everything is, as far as it matters here.
+/// The folders and files from which omni takes what it runs and obeys.
 pub(crate) struct ProtectedPlaces<'a> {
     pub(crate) home: &'a UserDirs,
     /// The working folder.

@@ -60,7 +60,7 @@ fn prepare(arguments: &PythonPathArguments, cache: &Path) -> Result<Arc<Environm
     };
     let runtime = process_setup::runtime()?;
     let mut line = ProgressLine::new();
-    // In the name of the cache, which is nobody's skill: `omni sync --prune` leaves it alone.
+    // Kept under the path of the cache instead of a skill's, so `omni sync --prune` leaves it alone.
     let made = runtime.block_on(environments.prepare(&requirements, cache, |progress| {
         line.show(progress.done, progress.total, &format!("mcp: {}", progress.text));
     }));

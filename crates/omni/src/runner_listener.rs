@@ -82,11 +82,11 @@ fn make_way(path: &Path) -> Result<()> {
     }
     match StdStream::connect(path) {
         Ok(_) => bail!("another process listens on `{shown}`; stop it, or name another path with `--unix`"),
-        // Nobody listens: whoever made it is no more.
+        // Nobody listens: the process that made it has ended.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).with_context(|| format!("`{shown}` was left behind and cannot be removed"))
         }
-        // Somebody whose line is full, or whose socket is not for us.
+        // Somebody listens: the queue of connections is full, or this user may not connect.
         Err(error) => Err(error).with_context(|| {
             format!("`{shown}` exists and whether somebody listens cannot be found out; name another path")
         }),

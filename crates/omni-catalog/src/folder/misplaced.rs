@@ -46,7 +46,7 @@ impl SkillWalk<'_> {
         self.other_sources(name, path);
     }
 
-    /// Python files that are not read for what their names end in.
+    /// Python files that are not read because of the end of their names.
     pub(super) fn other_sources(&mut self, name: &str, path: &str) {
         let lower = name.to_ascii_lowercase();
         let is_source = [".pyw", ".py3", ".py.txt"].iter().any(|end| lower.ends_with(end))
@@ -60,7 +60,7 @@ impl SkillWalk<'_> {
         }
     }
 
-    /// Looks for skills that were meant where there is none, once the folder is read.
+    /// Says of a folder without any skill what in it was probably meant to be one.
     pub(super) fn nothing_here(&mut self, skill: &SkillFolder, folders: &[(String, String)]) {
         if skill.has_scripts {
             return;

@@ -13,6 +13,6 @@ pub(crate) struct YamlProblem {
     pub(crate) place: Position,
     pub(crate) message: String,
     pub(crate) help: String,
-    /// Nothing that one line could mend: it is too large, or built to grow.
+    /// No correction of a line would help: the text is too large, or made to grow when it is read.
     pub(crate) fatal: bool,
 }

@@ -9,7 +9,7 @@ use super::problem::{Position, YamlProblem};
 /// Lines that are tried for one fault, nearest first, and parses for a whole file: front matter is small.
 const LINES_TRIED_MAX: usize = 40;
 const PARSES_MAX: usize = 400;
-/// Larger front matter is no person's, and parsing it over and over would cost.
+/// No person writes larger front matter, and parsing it again and again would take long.
 const BYTES_MAX: usize = 32 << 10;
 
 /// Parses `yaml`, changed where it has to be, until it can be read. `Err` holds the problems and the place where
@@ -107,7 +107,7 @@ fn best_repair<T>(
     let mut best: Option<(u32, Attempt<T>)> = None;
     for kind in [RepairKind::Spaced, RepairKind::Quoted, RepairKind::Moved, RepairKind::Dropped] {
         for line in (0..=faulty).rev().take(LINES_TRIED_MAX) {
-            // Leaving out is for the very line: above it there is always one that would do.
+            // Only the line where the parser gave up may be left out: leaving out one above it would nearly always help, too.
             if kind == RepairKind::Dropped && line != faulty {
                 break;
             }

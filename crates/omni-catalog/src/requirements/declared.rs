@@ -29,7 +29,7 @@ pub(super) struct Document<'a> {
     findings: &'a mut Vec<Diagnostic>,
 }
 
-/// The oldest Python that the workers run on, and one that is still far away.
+/// The oldest Python that the workers run on, and versions that will not exist for years: a range is searched between them.
 const PYTHON_OLDEST: PythonVersion = [3, 9, 0];
 const PYTHON_FAR: u32 = 40;
 const MICRO_FAR: u32 = 40;
@@ -137,7 +137,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Points at what other tools would read here and we do not.
+    /// Warns of what other tools would read here and omni does not.
     fn other_tools(&mut self, document: &DeTable<'_>) {
         let Some(tool) = document.get("tool").and_then(|tool| tool.get_ref().as_table()) else { return };
         let below = |name: &str, member: &str| {

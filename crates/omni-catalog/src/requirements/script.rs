@@ -21,7 +21,7 @@ const CLOSING: &str = "# ///";
 
 /// Finds the block. `None` in a file without one.
 pub(super) fn block(text: &str) -> Result<Option<Block>, BlockProblem> {
-    // Nearly every file has none, and this is read for all of them.
+    // A quick search first: nearly every file has no block.
     if !text.contains(OPENING) {
         return Ok(None);
     }

@@ -10,7 +10,7 @@ use crate::NameStyle;
 const ALIAS_CHARS_MAX: usize = 64;
 const DOTTED_CHARS_MAX: usize = 128;
 
-/// An alias and whose it is to be.
+/// An alias and the tool that is to have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AliasRule {
     pub(super) tool: String,
@@ -18,7 +18,7 @@ pub(super) struct AliasRule {
     pub(super) setting: SettingLocation,
 }
 
-/// A rule that cannot be obeyed, as a sentence that names all it concerns and where it is written.
+/// Rules that cannot be obeyed, as a sentence that names the tools and where the rules are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RuleConflict {
     /// Only these clients' names are concerned.
@@ -28,9 +28,9 @@ pub(crate) struct RuleConflict {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ConflictKind {
-    /// No client, or not every one, would take it.
+    /// Some clients, or all, would refuse such a name.
     Misnamed { own: AliasRule, why: String },
-    /// Several tools have one alias, or such as a client takes for one.
+    /// Several tools have one alias, or aliases that some client does not tell apart.
     Twice(Vec<AliasRule>),
     /// It is a name of another tool.
     Taken { own: AliasRule, other: String },
@@ -105,7 +105,7 @@ impl ToolRules {
         for id in self.ids() {
             let own = self.profile(id).map(|profile| &profile.overrides);
             let common = self.overrides().all().iter().filter(|common| {
-                // What the profile says itself stands in its place.
+                // An override of the profile replaces the one for everybody.
                 own.and_then(|own| own.of(&common.tool)).is_none_or(|own| own.alias.is_none())
             });
             for rule in own.into_iter().flat_map(|own| own.all()).chain(common) {
@@ -124,7 +124,7 @@ impl ToolRules {
     }
 }
 
-/// Without what is said of several profiles in the same words.
+/// One conflict where several profiles have the same.
 pub(super) fn once_each(conflicts: Vec<RuleConflict>) -> Vec<RuleConflict> {
     let mut unique: Vec<RuleConflict> = Vec::new();
     for conflict in conflicts {

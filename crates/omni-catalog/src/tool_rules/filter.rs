@@ -12,7 +12,7 @@ const TAG: &str = "tag:";
 /// left out if a pattern matches it and none with `!` does.
 ///
 /// A pattern matches a tool by its canonical name (`git.log`), the same as clients see it (`git_log`), its skill's folder
-/// (`git`) or, after `tag:`, one of its tags. Aliases are no matter of it.
+/// (`git`) or, after `tag:`, one of its tags. Aliases are not looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     rules: Vec<FilterRule>,
@@ -68,7 +68,7 @@ impl FilterRule {
         if self.is_tag {
             return tool.tags.iter().any(|tag| self.pattern.matches(tag));
         }
-        // Whoever has seen a tool in a client knows no other name of it, and must not leave it in by that.
+        // People write the name that their client shows: a pattern that is meant to leave a tool out must match that too.
         self.pattern.matches(tool.name)
             || self.pattern.matches(tool.skill)
             || self.pattern.matches(&names::plain(tool.name, NameStyle::Underscore))
@@ -80,7 +80,7 @@ impl Filter {
         Filter { rules }
     }
 
-    /// Whether it says nothing.
+    /// Whether it has no pattern.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What of the catalogue is seen, by whom, and under which names: filters, overrides and profiles.
+//! Which tools each client sees, and under which names: filters, overrides and profiles.
 //!
 //! Rules in, names and visibility out. Nothing here reads a file or knows a snapshot, so all of it is tested by tables.
 //!

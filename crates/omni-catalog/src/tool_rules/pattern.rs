@@ -2,7 +2,7 @@
 
 use std::str::Chars;
 
-/// What a pattern of tools may hold besides its wildcards: what names have.
+/// The characters that a pattern of tools may hold besides its wildcards: those of names.
 fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
 }

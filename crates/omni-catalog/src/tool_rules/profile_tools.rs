@@ -16,7 +16,8 @@ use crate::names;
 pub(crate) struct ProfileTools<'a> {
     /// In the order of the tools that there are.
     pub(crate) tools: Vec<ProfileTool<'a>>,
-    /// All that tools answer to, sorted, each with a place in `tools`. One that stands there for two means neither.
+    /// All names by which tools can be called, sorted, each with a place in `tools`. A name that stands there for two tools
+    /// means neither.
     pub(crate) names: Vec<(String, usize)>,
     /// Rules that cannot be obeyed: these aliases are not given.
     pub(crate) conflicts: Vec<RuleConflict>,
@@ -36,7 +37,7 @@ pub(crate) struct ProfileTool<'a> {
     pub(crate) append_doc: Option<&'a str>,
 }
 
-/// What a profile says of one tool: its own word on each point, else everybody's.
+/// The overrides of one tool in a profile: on each point its own counts before the one for everybody.
 struct Effective<'a> {
     own: Option<&'a Override>,
     common: Option<&'a Override>,
@@ -92,7 +93,7 @@ impl ToolRules {
             .enumerate()
             .filter_map(|(tool, alias)| alias.map(|alias| (alias.value.as_str(), tool)))
             .collect();
-        // A name in the list is that tool's, also where another would have it if it were alone.
+        // A name in the list means the tool listed under it, also where another tool would have it if it were alone.
         keys.retain(|(name, tool)| given.get(&**name).is_none_or(|given| given == tool));
         let mut names: Vec<(String, usize)> =
             keys.into_iter().map(|(name, tool)| (name.into_owned(), tool)).collect();
@@ -186,7 +187,7 @@ impl Collisions<'_> {
         for (tool, other) in next.iter().enumerate() {
             let Some(other) = *other else { continue };
             match in_circle(tool) {
-                // Told once, by the first of them.
+                // Each cycle is reported once, from its first tool.
                 Some(steps) if steps.iter().min() == Some(&tool) => {
                     conflicts.push(RuleConflict::circle(steps.into_iter().filter_map(aliased).collect()));
                 }

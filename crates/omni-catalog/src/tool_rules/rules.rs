@@ -1,11 +1,11 @@
-//! The rules as somebody wrote them, each with the place where it is written, and which of them are a client's.
+//! The rules as somebody wrote them, each with the place where it is written, and which of them hold for a client.
 
 use super::filter::Filter;
 use super::location::{Located, SettingLocation};
 use super::pattern::ClientPattern;
 use crate::NameStyle;
 
-/// What is shown of one tool in another way than it says itself. What is `None` stays as it is.
+/// What a list shows of one tool instead of what the tool says itself. A member that is `None` changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
     /// The tool's canonical name.
@@ -74,15 +74,15 @@ impl Profile {
 pub struct ProfileId(u16);
 
 impl ProfileId {
-    /// What everybody sees for whom no profile is.
+    /// What clients see for whom there is no profile.
     pub const EVERYBODY: ProfileId = ProfileId(0);
 
-    /// To keep it where a number goes.
+    /// For places that can hold a number only.
     pub fn number(self) -> u16 {
         self.0
     }
 
-    /// The one of that number. One that there is not is everybody's.
+    /// The profile of that number. A number that no profile has means everybody's.
     pub fn from_number(number: u16) -> ProfileId {
         ProfileId(number)
     }
@@ -93,7 +93,7 @@ impl ProfileId {
     }
 }
 
-/// What is seen of the catalogue, and by whom. Made once from the settings.
+/// The rules by which each client sees the tools. Made once from the settings.
 #[derive(Clone, Debug, Default)]
 pub struct ToolRules {
     /// Each must let a tool through, or nobody has it.
@@ -261,7 +261,7 @@ impl ToolRules {
         self.filters.iter().chain(self.profile(id).map(|profile| &profile.filter))
     }
 
-    /// Whether any tool is given another name, so that names may collide by what is set.
+    /// Whether any tool is given an alias, so that names may collide.
     pub fn renames(&self) -> bool {
         let mut all = self.profiles().flat_map(|profile| profile.overrides.all()).chain(self.overrides.all());
         all.any(|own| own.alias.is_some())

@@ -1,6 +1,6 @@
-//! A tool as the rules see it.
+//! What the rules need to know of a tool.
 
-/// What the rules ask of a tool.
+/// What the rules need to know of a tool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ToolFacts<'a> {
     /// The canonical one.

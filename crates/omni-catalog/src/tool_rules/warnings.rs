@@ -1,4 +1,4 @@
-//! Rules that say nothing: nobody is meant by them, or no tool.
+//! Rules without effect: no client or no tool matches them.
 
 use super::filter::{Filter, FilterRule};
 use super::location::SettingLocation;
@@ -120,14 +120,14 @@ impl ToolRules {
 }
 
 impl Profile {
-    /// Whether it is for everybody that `other` is for.
+    /// Whether every client that `other` is for gets this profile.
     fn covers(&self, other: &Profile) -> bool {
         let all = |mine: &[super::ClientPattern], theirs: &[super::ClientPattern]| {
             mine.is_empty()
                 || !theirs.is_empty()
                     && theirs.iter().all(|theirs| mine.iter().any(|mine| mine.covers(theirs)))
         };
-        // One with neither is had by its name alone, and what is for nobody by itself is in nobody's way.
+        // A profile with neither pattern is chosen by `--profile` only, so it takes no client from another.
         let has_any = |profile: &Profile| !(profile.clients.is_empty() && profile.principals.is_empty());
         has_any(self)
             && has_any(other)

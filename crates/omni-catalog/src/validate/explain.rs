@@ -304,7 +304,7 @@ fn shown(value: &Value) -> String {
     if let Value::String(text) = value
         && let Some((at, _)) = text.char_indices().nth(SHOWN_CHARS_MAX)
     {
-        // Not written whole to be cut then.
+        // Only as much is written as is kept.
         return cut(&Value::from(&text[..at]).to_string(), SHOWN_CHARS_MAX);
     }
     cut(&value.to_string(), SHOWN_CHARS_MAX)

@@ -16,11 +16,11 @@ pub(crate) enum Quantity {
     Connections,
     /// Bytes of requests, from their arrival to their answer.
     RequestBytes,
-    /// Bytes of answers that wait to be read. Only counted: an answer is there when it is made.
+    /// Bytes of answers that wait to be read. Only counted, never refused: an answer takes its memory when it is made.
     AnswerBytes,
     /// Calls that an executor has.
     Calls,
-    /// Calls that wait for that.
+    /// Calls that wait for an executor.
     WaitingCalls,
 }
 
@@ -193,7 +193,7 @@ impl PeerAccount {
         &self.0.key
     }
 
-    /// Takes that much whether it fits or not: for what is there already.
+    /// Takes that much whether it fits or not: for bytes that are in memory already.
     pub(crate) fn charge(&self, quantity: Quantity, amount: usize) -> Permit {
         self.admission().state().take(quantity, self.0.slot, amount);
         Permit { account: self.clone(), quantity, amount }
@@ -214,8 +214,8 @@ impl PeerAccount {
         state.used[Quantity::RequestBytes as usize] <= state.bounds[Quantity::RequestBytes as usize].open
     }
 
-    /// Whether the peer has so many answers waiting to be read that they press on others: more than half of what it
-    /// may have.
+    /// Whether the peer reads so slowly that its unread answers take memory that others need: more than half of what
+    /// it may have.
     pub(crate) fn reads_too_slowly(&self) -> bool {
         let state = self.admission().state();
         let own = state.slots[self.0.slot].used[Quantity::AnswerBytes as usize];

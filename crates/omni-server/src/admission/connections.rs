@@ -85,7 +85,7 @@ impl Admission {
         Some(Connection { permit, status })
     }
 
-    /// Has the oldest silent connection of whoever has most leave: the system has no room for another. False when
+    /// Closes the oldest silent connection of the peer that has most: the system has no room for another. False when
     /// there is none.
     pub(crate) fn make_room(&self) -> bool {
         let mut state = self.state();
@@ -94,7 +94,8 @@ impl Admission {
 }
 
 impl AdmissionState {
-    /// Has a connection leave for one of the peer of `slot`: one of the peer that has most, which may be itself.
+    /// Closes a silent connection to make room for one of the peer of `slot`: one of the peer that has most, which may
+    /// be itself.
     fn evict_silent_for(&mut self, slot: usize) -> bool {
         let count = |slot: usize| self.slots[slot].used[Quantity::Connections as usize];
         let heaviest = self.heaviest().filter(|heaviest| count(*heaviest) > count(slot));
@@ -106,7 +107,7 @@ impl AdmissionState {
         (0..self.slots.len()).max_by_key(count)
     }
 
-    /// Tells the connection of that peer on which nothing has happened for longest to leave. False when there is none.
+    /// Tells the connection of that peer on which nothing has happened for longest to close. False when there is none.
     ///
     /// The list is in the order of the last look: what was used since goes to its end. So each use costs one step,
     /// however often a new connection needs room.

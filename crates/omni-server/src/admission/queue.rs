@@ -1,4 +1,4 @@
-//! Waiting for a turn: calls for an executor, request bodies for memory.
+//! Queues for permits: calls wait for an executor, request bodies for memory.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,18 +14,18 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Most peers that are looked at when something becomes free and none of them can be served.
 const LOOKS_MAX: usize = 64;
 
-/// There is no room, also not to wait in.
+/// There is no room, and the queue is full too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server has as many calls as it takes; try again in a second")]
 pub(crate) struct Overloaded;
 
-/// A call's place: it may begin, or stands in line. Dropping it gives the place up.
+/// The permit of a call: there at once, or waited for in the queue. Dropping it leaves the queue.
 #[derive(Debug)]
 pub(crate) enum PendingPermit {
     Now(Permit),
     Later {
         granted: oneshot::Receiver<Permit>,
-        /// Its place in the line.
+        /// Counts it as waiting.
         waits: Permit,
     },
 }
@@ -50,7 +50,7 @@ impl PendingPermit {
     }
 }
 
-/// What a request body holds, and its place in line for more.
+/// The bytes that a request body holds, and its place in the queue for more.
 #[derive(Debug)]
 pub(crate) struct BodyBytes {
     held: Permit,
@@ -58,11 +58,11 @@ pub(crate) struct BodyBytes {
 }
 
 impl PeerAccount {
-    /// Asks for a call to be begun. Refused at once when also the line is full.
+    /// Asks for a permit to begin a call. Refused at once when the queue is full too.
     pub(crate) fn call_permit(&self) -> Result<PendingPermit, Overloaded> {
         let slot = self.0.slot;
         let mut state = self.admission().state();
-        // Whoever waits came first.
+        // Calls that wait already came first.
         if state.slots[slot].calls.is_empty() && state.call_fits(slot) {
             state.take(Quantity::Calls, slot, 1);
             return Ok(PendingPermit::Now(Permit {
@@ -130,7 +130,7 @@ impl BodyBytes {
         }
     }
 
-    /// Lets another body be the one that may go beyond the bound, when this one has not come on.
+    /// Lets another body be the one that may go beyond the bound, when nothing of this one has arrived for a while.
     pub(crate) fn step_back(&self) {
         let mut state = self.held.account.admission().state();
         if state.first_body == Some(self.number) {
@@ -156,8 +156,8 @@ impl Drop for BodyBytes {
 }
 
 impl AdmissionState {
-    /// Whether a call of the peer of `slot` may begin. Who has more answers unread than it may gets no more of them
-    /// made.
+    /// Whether a call of the peer of `slot` may begin. A peer with more unread answers than it may have
+    /// gets no further calls begun.
     fn call_fits(&self, slot: usize) -> bool {
         let unread = self.slots[slot].used[Quantity::AnswerBytes as usize];
         self.fits(Quantity::Calls, slot, 1)
@@ -182,7 +182,7 @@ impl AdmissionState {
 
     fn wait(&mut self, queue: Queue, slot: usize, waiter: Waiter) {
         let (turns, waiting) = self.queue(queue, slot);
-        // Who has given up is forgotten before the line grows, so that a flood of cancelled calls does not pile up.
+        // Calls that were given up leave the queue before it grows, so that a flood of cancelled calls does not pile up.
         if waiting.len() == waiting.capacity() {
             waiting.retain(|waiter| !waiter.granted.is_closed());
         }
@@ -193,7 +193,8 @@ impl AdmissionState {
     }
 
     /// Serves those who wait for what a quantity's return may have made possible, one of each peer in turn, as long
-    /// as something fits. Returns what nobody wants any more, to be dropped without the lock.
+    /// as something fits. Returns the permits of calls that were given up, to be dropped
+    /// after the lock: dropping one takes it.
     pub(super) fn grant(&mut self, returned: Quantity) -> Vec<Permit> {
         match returned {
             Quantity::Calls | Quantity::AnswerBytes if !self.call_queue.is_empty() => {

@@ -75,7 +75,7 @@ impl CallClient {
         CallClient::SingleRequest(SingleRequest { recipient, capabilities, session, asked_by })
     }
 
-    /// What of the call's events somebody hears.
+    /// Which of the call's events the client wants.
     pub(crate) fn wants(&self) -> Wants {
         match self {
             CallClient::SingleRequest(single) => single.recipient.wants(),
@@ -83,7 +83,7 @@ impl CallClient {
         }
     }
 
-    /// The way of a call to this client.
+    /// The port through which a call reaches this client.
     pub(crate) fn port<'a>(&'a self, encoder: &'a Arc<Encoder>) -> ClientPort<'a> {
         ClientPort { client: self, encoder, progress: None }
     }
@@ -105,7 +105,7 @@ impl CallClient {
         }
     }
 
-    /// Whom the answer goes to, once there is somebody, who is told first how much of the call's events was lost.
+    /// The recipient of the answer, once there is one. It is told first how many of the call's events were lost.
     pub(crate) async fn recipient(self, encoder: &Encoder) -> Recipient {
         let recipient = match self {
             CallClient::SingleRequest(single) => single.recipient,
@@ -116,7 +116,7 @@ impl CallClient {
     }
 }
 
-/// Who is told of the call of a request. With `asks_by_stream` there is a way for what is said before the answer even if no events are wanted.
+/// The recipient of a call. With `asks_by_stream` it has an outbox even if it wants no events: for questions.
 fn recipient_of(
     (id, revision): (Id, Revision),
     meta: &RequestMeta,
@@ -133,7 +133,7 @@ fn recipient_of(
     Recipient { id, revision, outbox, progress_token, log_level, timing: meta.timing }
 }
 
-/// The way of one call to its client.
+/// The port through which one call reaches its client.
 pub(crate) struct ClientPort<'a> {
     client: &'a CallClient,
     encoder: &'a Arc<Encoder>,
@@ -169,7 +169,7 @@ impl CallPort for ClientPort<'_> {
     fn can_be_asked(&self) -> bool {
         match self.client {
             CallClient::SingleRequest(single) => !single.capabilities.is_empty(),
-            // It has declared something.
+            // A client is resumable only if it has declared that it can be asked.
             CallClient::Resumable(_) => true,
         }
     }
@@ -193,7 +193,7 @@ impl SingleRequest {
     }
 }
 
-/// What a client's reply answers.
+/// The answer that a client's reply gives.
 async fn answer_of(pending: PendingReply) -> Answer {
     match tokio::time::timeout(ANSWER_WAIT, pending).await {
         Ok(Some(Ok(result))) if result.starts_with(b"{") => Answer::Result(result),

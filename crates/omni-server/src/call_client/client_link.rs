@@ -32,7 +32,7 @@ struct LinkState {
     /// What is open, in the order in which it was asked.
     questions: Vec<OpenQuestion>,
     asked: u64,
-    /// The call is over and waits for somebody to tell.
+    /// The call is over, and waits for a request to answer.
     waiting: Option<Waker>,
 }
 
@@ -66,14 +66,14 @@ impl ClientLink {
         self.state().recipient.as_ref().map(Recipient::wants).unwrap_or_default()
     }
 
-    /// Lets whoever waits at the moment be told something.
+    /// Calls `tell` with the current recipient, if there is one.
     pub(super) fn with_recipient(&self, tell: impl FnOnce(&Recipient)) {
         if let Some(recipient) = &self.state().recipient {
             tell(recipient);
         }
     }
 
-    /// Under which id whoever waits at the moment is answered, and what it is told before.
+    /// The id that the current recipient is answered under, and the outbox for what is sent before.
     pub(super) fn address(&self) -> (Id, Option<Arc<Outbox>>) {
         self.state()
             .recipient
@@ -122,8 +122,8 @@ impl ClientLink {
     }
 
     /// Ends the client's request when the call has asked something that its client does not know of: `park` keeps the
-    /// call, and gives the text that it is found by or what its questions are answered with instead. What is given back
-    /// is the answer to the request.
+    /// call, and gives the text that it is found by or what its questions are answered with instead. Returns the
+    /// answer to the request.
     pub(super) fn end_request(&self, park: impl FnOnce() -> Result<String, Answer>) -> Option<Frame> {
         let mut state = self.state();
         if state.recipient.is_none() || state.questions.iter().all(|question| question.sent) {
@@ -134,7 +134,7 @@ impl ClientLink {
             Err(answer) => {
                 let questions = std::mem::take(&mut state.questions);
                 drop(state);
-                // The call is woken by them, and goes on.
+                // The call is woken by these answers, and goes on.
                 for question in questions {
                     let _ = question.answer.send(answer.clone());
                 }
@@ -149,7 +149,7 @@ impl ClientLink {
         Some(self.encoder.input_required(&recipient.id, recipient.revision, questions, &text))
     }
 
-    /// Somebody has come back for the call, with answers to some of its questions. The others are sent again.
+    /// The client has repeated its request, with answers to some of its questions. The others are sent again.
     pub(super) fn attach(
         &self,
         recipient: Recipient,

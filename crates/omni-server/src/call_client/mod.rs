@@ -1,4 +1,4 @@
-//! What joins a running call to the client that waits for it: events go up, questions too, and their answers come down.
+//! The client of a running call: events and questions go to it, and its answers come back.
 //!
 //! In reading order: a `client` is made of a request and gives its call a port. A client of the legacy
 //! era is asked by a request of ours on its session. One of the modern era is answered with what is missing: its call

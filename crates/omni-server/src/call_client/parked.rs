@@ -1,4 +1,4 @@
-//! Calls that wait for their client's answers without a request of it: who keeps them, how many, and for how long.
+//! Calls that wait for their client's answers while no request of it is open: how many are kept, and for how long.
 //!
 //! A call that asks in the modern era ends its client's request, and goes on with the next one that brings the answers.
 //! In between it belongs to [`ParkedCalls`], which drives it: its time limit runs, and it may end by itself.
@@ -46,14 +46,14 @@ pub(crate) struct ParkedCalls {
 #[derive(Default)]
 struct ParkedTable {
     calls: HashMap<Nonce, ParkedEntry>,
-    /// How many of them are whose.
+    /// How many calls each peer has parked.
     of_peers: HashMap<AccountKey, usize>,
-    /// No client comes back.
+    /// Nothing is parked any more.
     ended: bool,
 }
 
 struct ParkedEntry {
-    /// Emptied by whoever takes the call out.
+    /// `None` once the call was taken out.
     call: Arc<Mutex<Option<ParkedCall>>>,
     parking: Arc<ParkHandle>,
     driver: AbortHandle,
@@ -61,7 +61,7 @@ struct ParkedEntry {
 
 struct ParkedCall {
     future: CallFuture,
-    /// How it has ended, when it has: by a fault of ours, since a call that is over waits for somebody to tell.
+    /// How it has ended, if it has. That happens only by a panic: a call that is over waits for a request to answer.
     ended: Option<CallEnd>,
     parking: Arc<ParkHandle>,
     /// Its arguments stay in memory.
@@ -115,8 +115,8 @@ impl ParkHandle {
         ParkHandle { parked: Arc::downgrade(parked), identity, link }
     }
 
-    /// Parks the call when it has asked something that its client does not know of. What is given back is the answer to
-    /// the client's request; `call` then is nothing any more.
+    /// Parks the call when it has asked something that its client does not know of, and returns the answer to the
+    /// client's request. `call` has been taken away then, and must not be polled again.
     pub(crate) fn park(self: &Arc<Self>, call: &mut CallFuture) -> Option<Frame> {
         self.link.end_request(|| match self.parked.upgrade() {
             Some(parked) => parked.park(self.clone(), call),
@@ -144,8 +144,8 @@ impl ParkedCalls {
         lock(&self.table)
     }
 
-    /// Keeps a call, which then is nothing any more where it was. The text is what it is found by. When there is no room
-    /// for it, what its questions are answered with.
+    /// Takes `call` away and keeps it; returns the text that it is found by. When there is no room for it, the error is
+    /// what its questions are answered with.
     fn park(&self, parking: Arc<ParkHandle>, call: &mut CallFuture) -> Result<String, Answer> {
         let identity = &parking.identity;
         let mut table = self.table();

@@ -1,4 +1,4 @@
-//! Who is told of a call, and how its answer is addressed.
+//! The recipient of a call's events and answer.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use omni_protocol::{Encoder, Id, Revision};
 
 use crate::outbox::Outbox;
 
-/// Who is told of a call, and how its answer is addressed.
+/// The recipient of a call's events and answer: the request that the client has open for it.
 pub(crate) struct Recipient {
     pub(crate) id: Id,
     pub(crate) revision: Revision,
@@ -39,7 +39,7 @@ impl Recipient {
                 let text =
                     format!("\"{dropped} notifications of this call were dropped: you read too slowly\"");
                 let frame = encoder.log_notification(LogLevel::Warning, Some("omni"), text.as_bytes());
-                // One for each call.
+                // At most one for each call, so it needs no bound.
                 let _ = outbox.push_always(frame);
             }
         }

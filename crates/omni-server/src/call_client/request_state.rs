@@ -1,4 +1,4 @@
-//! The `requestState` of a parked call: a name that only we can give, for one principal and one request.
+//! The `requestState` of a parked call: a name that only this process can give out, good for one principal and request.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const STATE_BYTES: usize = NONCE_BYTES + EXPIRY_BYTES + SEAL_BYTES;
 /// The secret that seals states. Never leaves the process, since the calls do not outlive it either.
 pub(super) struct StateKey([u8; 32]);
 
-/// For whom and for what a state is good. Part of the seal, not of the text: it says nothing of it.
+/// The principal and request that a state is good for. They go into the seal only: the text does not reveal them.
 #[derive(Clone, Copy)]
 pub(super) struct StateBinding<'a> {
     pub(super) principal: &'a str,
@@ -58,7 +58,7 @@ impl StateKey {
     fn seal(&self, payload: &[u8], binding: StateBinding<'_>) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(payload);
-        // With their lengths, so that no two bindings are one text.
+        // With their lengths, so that no two bindings give the same bytes.
         for text in [binding.principal, binding.method, binding.name] {
             hasher.update(&(text.len() as u64).to_be_bytes()).update(text.as_bytes());
         }

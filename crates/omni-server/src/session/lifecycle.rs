@@ -14,7 +14,7 @@ pub(crate) fn initialize(session: &Session, initialize: &Initialize, profile: Pr
     state.capabilities = initialize.capabilities;
     drop(state);
     if let SessionScope::Connection { .. } = session.scope {
-        // There is only one on it, so it needs no name of its own.
+        // A connection has one session only, so any unique name does.
         let _ = session.name.set("stdio".into());
     }
 }

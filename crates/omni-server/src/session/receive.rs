@@ -18,7 +18,7 @@ use crate::session::batch::{self, Item};
 use crate::session::state::SessionScope;
 use crate::session::{InFlightRequest, Session};
 
-/// How a message came.
+/// What a message comes with: its connection's account, and how its client can be reached.
 #[derive(Clone, Copy)]
 pub(crate) struct MessageContext<'a> {
     pub(crate) server: &'a Arc<Server>,

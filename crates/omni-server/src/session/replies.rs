@@ -28,7 +28,7 @@ pub(crate) struct TooManyPending;
 pub(crate) struct PendingReply {
     session: Arc<Session>,
     encoder: Arc<Encoder>,
-    /// The way that the request went.
+    /// The outbox that the request was sent by; `None` is the session's.
     outbox: Option<Arc<Outbox>>,
     id: Id,
     reply: oneshot::Receiver<PeerReply>,
@@ -53,7 +53,7 @@ impl Session {
         }
         let id = format!("\"{}\"", random_hex::<16>());
         let id = Id::parse(&Bytes::from(id)).expect("a string is an id");
-        // Where nobody answers nothing is sent, and the sender of the reply is dropped here.
+        // A session that has ended gets no request: the sender is dropped here, so the reply is `None`.
         let revision = self.revision().filter(|_| !state.closed);
         if let Some(revision) = revision {
             state.pending.waiting.insert(id.clone(), answer);

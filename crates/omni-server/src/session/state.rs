@@ -23,7 +23,7 @@ const NOT_AGREED: u8 = u8::MAX;
 /// which ends with it. Its state is behind one lock, which is held for one step at a time and never across a wait; what
 /// each request reads is outside of it.
 pub(crate) struct Session {
-    /// Whose it is.
+    /// The principal that opened it, and alone may use it.
     pub(crate) principal: Principal,
     /// Frames for the client that belong to no request of it. Read by whatever stream the client has for that.
     pub(crate) outbox: Outbox,
@@ -132,11 +132,11 @@ impl Session {
 
     /// What `initialize` agreed, once it has.
     pub(crate) fn revision(&self) -> Option<Revision> {
-        // A number that stands for nothing is no revision.
+        // `NOT_AGREED` is the number of no revision.
         Revision::from_index(self.negotiated.load(Ordering::Relaxed))
     }
 
-    /// Whether everything that its client is sent goes one way, answers too.
+    /// Whether there is one stream for all that its client is sent, answers included.
     pub(crate) fn has_one_stream(&self) -> bool {
         matches!(self.scope, SessionScope::Connection { .. })
     }
@@ -195,8 +195,8 @@ impl Session {
         ended
     }
 
-    /// The client says nothing more, and what runs may finish: its subscriptions end, and whoever waits for its reply to
-    /// something is let go.
+    /// The client will send nothing more, and what runs may finish: its subscriptions end, and calls that wait for its
+    /// replies go on without them.
     pub(super) fn end(&self) {
         let mut state = self.state();
         let pending = std::mem::take(&mut state.pending);

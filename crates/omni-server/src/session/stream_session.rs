@@ -33,7 +33,7 @@ pub(crate) struct StreamSession {
 impl StreamSession {
     pub(crate) fn new(server: Arc<Server>, principal: Principal) -> Self {
         let session = Session::of_connection(principal, server.config.limits.in_flight_max);
-        // Whoever started us is the only one there is, and has no name.
+        // On stdio there is one client, whoever started the process: its account needs no key.
         let account = server.admission.account(None);
         let changes = Box::pin(server.changes.listen().into_stream());
         let parked = ParkedCalls::new();
@@ -74,7 +74,7 @@ impl StreamSession {
     pub(crate) async fn next(&mut self) -> Frame {
         loop {
             tokio::select! {
-                // Answers first: what changes can wait.
+                // Answers first: notifications of changes can wait.
                 biased;
                 Some(driven) = self.running.next(), if !self.running.is_empty() => {
                     if let Some(frame) = self.driven(driven) {

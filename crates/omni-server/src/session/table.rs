@@ -52,19 +52,19 @@ impl SessionKey {
 pub(crate) struct Sessions {
     key: SessionKey,
     sessions_max: usize,
-    /// What stands in a token for each profile that there is at the moment.
+    /// The stamps of the profiles that there are at the moment.
     profiles: Box<dyn Fn() -> Vec<ProfileStamp> + Send + Sync>,
     table: Mutex<SessionTable>,
 }
 
 pub(crate) type ProfileStamp = [u8; STAMP_BYTES];
 
-/// What stands for each profile in a token, by their numbers.
+/// The stamp of each profile in a token, by their numbers.
 pub(crate) fn profile_stamps(rules: &ToolRules) -> Vec<ProfileStamp> {
     rules.ids().map(|id| stamp(id, rules.name(id))).collect()
 }
 
-/// What stands for a profile in a token. Nothing for everybody's, however it is called.
+/// The stamp of a profile in a token, made of its name. All zero for everybody's, whatever its name.
 fn stamp(id: ProfileId, name: &str) -> ProfileStamp {
     let mut stamp = [0; STAMP_BYTES];
     if id != ProfileId::EVERYBODY {

@@ -1,4 +1,4 @@
-//! The command that starts this very server anew, wherever a client starts it: everything in force is in its words.
+//! The command by which a client starts this very server again, in any folder: all settings that count are in it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ impl StartCommand {
     /// The server that `places` and `given` make. `transport` is what the settings file says.
     pub(crate) fn of(places: &Places, given: &[Given], transport: Option<Transport>) -> StartCommand {
         let mut all = Vec::new();
-        // In a variable a colon would part one path in two.
+        // In a variable a colon would split one path in two.
         let has_colon = |folder: &SkillsFolder| folder.named().as_os_str().as_encoded_bytes().contains(&b':');
         let by_flags = places.folders().iter().any(has_colon);
         let mut add = |flag: &str, value: OsString| {
@@ -50,7 +50,7 @@ impl StartCommand {
         }
         let lists_all = places.folders().is_empty();
         if lists_all && !given.iter().any(|given| given.flag == "tools") {
-            // There may be a `./skills` where the client starts it.
+            // The client may start it in a folder with a `./skills` of its own, so the folders are named.
             add("tools", "runner".into());
         }
         let others = given.iter().filter(|given| {

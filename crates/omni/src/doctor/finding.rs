@@ -1,4 +1,4 @@
-//! What a check of the doctor says: a value. How it looks, for people and for programs, is the printers' matter.
+//! A finding of the doctor, as a value. The two printers decide how it is shown to people and to programs.
 
 use omni_catalog::{Diagnostic, Severity};
 use serde::Serialize;

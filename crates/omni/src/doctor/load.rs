@@ -123,7 +123,7 @@ fn compare(
         if severity == "error" {
             let help = "what is listed of this file fails when it is called; correct it as the message says";
             let place = (&*place_of(file), *line);
-            // It is listed here, by reading: what Python says is of a list that Python makes.
+            // This list is made by reading, so what Python says of names in a list of its own does not apply.
             let message = message.replace("its tools are not listed", "none of its tools can run");
             findings.push(finding(Severity::Error, folder, place, "load-failed", message, help));
         }

@@ -1,4 +1,4 @@
-//! Whether the program of a tool that is one is there and can be started.
+//! Whether the program that a tool runs is there and can be started.
 
 use std::fs;
 use std::io::Read as _;

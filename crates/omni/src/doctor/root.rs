@@ -1,4 +1,4 @@
-//! What omni runs and obeys that lies where tools may write.
+//! Files that omni runs or obeys, in folders where tools may write.
 
 use std::path::{Path, PathBuf};
 

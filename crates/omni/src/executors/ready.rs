@@ -18,7 +18,7 @@ pub(crate) struct ReadyExecutors {
     /// For tools that need nothing installed.
     pub(super) common: InterpreterExecutors,
     pub(super) environments: Environments,
-    /// For those that do, and for skills that share with no other.
+    /// For tools that need something installed, and for skills that share no process.
     pub(super) sets: Arc<EnvironmentSets>,
     pub(super) rollover: Arc<EnvironmentRollover>,
 }

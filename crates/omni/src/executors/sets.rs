@@ -12,7 +12,7 @@ use omni_exec::{ExecConfig, Interpreter, InterpreterExecutors};
 use super::interpreter::executors_of;
 use crate::python::Python;
 
-/// Executors of an environment that nobody has used for so long are let go, forking parents included.
+/// Executors of an environment that was not used for so long are dropped, fork parents included.
 /// Their idle workers go much earlier.
 const IDLE_TTL: Duration = Duration::from_secs(600);
 
@@ -129,7 +129,7 @@ impl EnvironmentSets {
         executors_of(python, Arc::new(config), environment.folder.clone())
     }
 
-    /// Takes out the sets that are idle since `before`. A call that runs holds its set.
+    /// Removes the sets that are idle since `before`. A call that runs holds its set.
     fn idle(&self, before: Instant) -> Vec<Arc<InterpreterExecutors>> {
         let mut state = self.lock();
         let idle: Vec<SetKey> = state
@@ -198,7 +198,7 @@ impl SetsState {
     }
 }
 
-/// Lets idle sets go, as long as there is anybody to use them.
+/// Drops idle sets, for as long as the executors exist.
 async fn tend(sets: Weak<EnvironmentSets>) {
     loop {
         tokio::time::sleep(IDLE_TTL / 10).await;

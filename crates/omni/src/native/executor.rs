@@ -1,4 +1,4 @@
-//! What runs the tools of omni's own.
+//! The executor of omni's own tools.
 
 use std::sync::Arc;
 

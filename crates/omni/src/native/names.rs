@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::description;
 
-/// Where a person asks where such a tool is from, and in findings.
+/// The name of their source, for people and in findings.
 const SOURCE: &str = "omni itself";
 
 /// One tool of omni's own.
@@ -18,7 +18,7 @@ pub(super) enum OwnTool {
 impl OwnTool {
     const ALL: [OwnTool; 1] = [OwnTool::Doctor];
 
-    /// What the setting calls it.
+    /// Its name in `native_tools`.
     fn name(self) -> &'static str {
         match self {
             OwnTool::Doctor => "doctor",
@@ -62,7 +62,7 @@ impl NativeTools {
         self.0.iter().copied()
     }
 
-    /// What lists them; `None` where there are none.
+    /// The source that lists them; `None` where there are none.
     pub(crate) fn source(&self) -> Result<Option<NativeSource>> {
         if self.0.is_empty() {
             return Ok(None);

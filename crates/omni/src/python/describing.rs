@@ -48,7 +48,7 @@ pub(crate) fn describe(
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        // What a file prints when it is loaded is nobody's finding.
+        // What a file prints when it is loaded is not reported.
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()

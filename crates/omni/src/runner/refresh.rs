@@ -14,8 +14,8 @@ use serde_json::Value;
 /// The first pause after a runner did not answer; it doubles up to the ordinary one.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 
-/// Takes up the runner's lists, those that are served, if they are others; says whether clients see another. What the
-/// catalogue has of a list stays where that one fails.
+/// Fetches those of the runner's lists that are served, and takes the ones that have changed; says whether clients see
+/// another list. Where fetching a list fails, the catalogue keeps the one it has.
 ///
 /// # Errors
 ///
@@ -129,7 +129,7 @@ pub(crate) struct RunnerListRefresher {
     pub(crate) refresh: Duration,
     /// Whether there has been a refresh.
     pub(crate) refreshed: bool,
-    /// Looks that failed since the last good one.
+    /// Refreshes that failed since the last good one.
     pub(crate) failed: u32,
 }
 
@@ -159,7 +159,7 @@ impl RunnerListRefresher {
         self.server.catalog_refreshed();
     }
 
-    /// Looks for ever. Dropping the future stops it.
+    /// Refreshes for ever. Dropping the future stops it.
     pub(crate) async fn keep_refreshed(mut self) {
         loop {
             if self.refreshed {

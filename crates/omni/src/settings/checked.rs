@@ -1,4 +1,4 @@
-//! A settings file that was read and is one, and what of it is obeyed.
+//! A settings file that was read and checked, and how much of it is obeyed.
 
 use std::fs;
 use std::io::Read as _;
@@ -21,7 +21,7 @@ use crate::args::{RunArguments, RunnerArguments};
 use crate::native::NativeTools;
 use crate::runner::RunnerSettings;
 
-/// Longer than anybody writes. What is found by itself may be a link to anything.
+/// Longer than anybody writes. A file that omni found by itself may be a link to anything.
 const BYTES_MAX: u64 = 1 << 20;
 
 /// A settings file that was read and is one, before anything of it is obeyed.

@@ -81,7 +81,7 @@ fn wanted(message: &str, written: &str) -> Option<String> {
     if !is_key(key) || key.is_empty() {
         return None;
     }
-    // What a number or a truth value in a list would mean, nobody knows.
+    // A number or a truth value in a list has no likely meaning to suggest.
     let example = if found.starts_with("string") && value.ends_with(['"', '\'']) { value } else { "\"…\"" };
     match wanted {
         "a sequence" => {

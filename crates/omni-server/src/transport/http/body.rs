@@ -24,7 +24,7 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 pub(crate) struct HeldPermits {
     /// The bytes of its body.
     pub(crate) _bytes: Option<Permit>,
-    /// Its connection's being at work.
+    /// Keeps its connection from being closed to make room.
     pub(crate) _work: Option<BusyGuard>,
 }
 

@@ -73,7 +73,7 @@ async fn exchange(
     let access = &admitted.access;
     if let Some(why) = &access.refused {
         let mut reply = refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, why);
-        // Nothing else will be served on it, so it takes nobody's place.
+        // Nothing else will be served on this connection, so it is closed and its place is free.
         reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         return Err(reply);
     }
@@ -119,7 +119,7 @@ async fn exchange(
     }
 }
 
-/// The peer of a connection with whom this request of it stands for.
+/// The peer of a connection, with the principal of this request.
 fn authenticate(shared: &Shared, access: &AccessDecision, headers: &HeaderMap) -> Result<Peer, Reply> {
     let refuse = |status, challenge, why: &str| {
         let mut reply = refusal(status, None, ErrorCode::InvalidRequest, why);
@@ -265,8 +265,8 @@ impl Exchange<'_> {
         self.reply(received).await
     }
 
-    /// Any other message than a single request. Nothing that a client of the modern era can say by itself means anything
-    /// to us.
+    /// Any other message than a single request. No notification of a client of the modern era has a meaning
+    /// here.
     async fn message(self, message: Message) -> Result<Reply, Reply> {
         let client = self.client;
         let session = match names_modern(client.headers) {
@@ -335,7 +335,7 @@ impl Exchange<'_> {
         if let Some(version) = version {
             let requested = error.data.as_ref().and_then(|data| data["requested"].as_str());
             if error.code == ErrorCode::UnsupportedVersion && requested.is_some_and(|body| body != version) {
-                // Header and body disagree: which of them is unsupported is not for us to pick.
+                // Header and body name different revisions, so neither can be called the unsupported one.
                 let message = format!("`mcp-protocol-version` is `{version}`, but the body says otherwise");
                 error = RpcError::new(ErrorCode::HeaderMismatch, message);
             } else if error.code != ErrorCode::UnsupportedVersion && Revision::from_name(&version).is_none() {
