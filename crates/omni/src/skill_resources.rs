@@ -28,7 +28,7 @@ pub(crate) struct SkillResources {
     pub(crate) others: Arc<dyn Executor>,
 }
 
-/// The source of skills' files, which [`refresh`] tells of them. Kept nowhere: looking costs little.
+/// The source of skills' files, whose list [`refresh`] makes. It has no cache: reading the folders costs little.
 pub(crate) fn source() -> RemoteSource {
     RemoteSource::new(
         "skill files",
@@ -53,7 +53,7 @@ pub(crate) fn refresh(catalog: &Catalog, source: &RemoteSource) -> Result<()> {
     Ok(())
 }
 
-/// Runs a look at the disk elsewhere.
+/// Runs what reads the disk on another thread.
 async fn look<T: Send + 'static>(
     catalog: &Arc<Catalog>,
     look: impl FnOnce(&Catalog) -> T + Send + 'static,
@@ -70,7 +70,7 @@ impl Executor for SkillResources {
         Box::pin(async move {
             events.begun();
             let read = look(&self.catalog, move |catalog| contents(catalog, &uri));
-            // A disk may be somebody else's, at the end of a network.
+            // A disk may be at the end of a network, and slow.
             let kind = match within(&call.deadline, read).await {
                 Ok(Ok(kind)) | Err(kind) => kind,
                 Ok(Err(message)) => OutcomeKind::Lost { message },

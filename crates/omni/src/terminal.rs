@@ -94,14 +94,14 @@ impl Write for Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // Whoever wants to know flushes.
+        // An error shows when the output is flushed.
         let _ = self.flush();
     }
 }
 
 /// Writes a line for people to standard error. Nobody may be listening; that is no reason to fail.
 pub(crate) fn say(text: &str) {
-    // What was logged before comes before.
+    // What was logged before must be written before.
     flush_log(Duration::from_millis(100));
     let _ = writeln!(Output::error(), "{text}");
 }
@@ -123,14 +123,14 @@ pub(crate) fn plain(error: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
-/// Whether somebody watches standard error.
+/// Whether standard error is a terminal.
 pub(crate) fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
 /// Draws a line of standard error anew, and leaves the cursor in it. For terminals only.
 pub(crate) fn redraw(line: &str) {
-    // Nobody is harmed when it cannot be drawn.
+    // A line of progress that cannot be drawn does no harm.
     let _ = io::stderr().write_all(format!("\r\x1b[2K{}", shown_line(line)).as_bytes());
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn buffer_log() {
     }
 }
 
-/// What whoever reads the log gets at the end to read the rest of it.
+/// How long the end of the process waits for the rest of the log to be written.
 pub(crate) const LOG_FLUSH_WAIT: Duration = Duration::from_secs(1);
 
 /// Has all of the log written that waits, if that takes no longer than `patience`.

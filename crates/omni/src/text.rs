@@ -5,7 +5,7 @@ use omni_call::{shown_json, shown_line};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Of a description so much stands in a list.
+/// So many characters of a description stand in a list.
 pub(crate) const DESCRIPTION_CHARS_MAX: usize = 72;
 
 /// `no tools`, `1 tool`, `2 tools`.

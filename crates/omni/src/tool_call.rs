@@ -1,4 +1,4 @@
-//! What `omni call` does alike wherever the tool is: reads its arguments, hears it, prints its result, and ends with a code.
+//! The part of `omni call` that does not depend on where the tool is: arguments, events, result and exit code.
 
 use std::io::{self, Read as _};
 
@@ -128,13 +128,13 @@ fn summary(block: &Value) -> String {
     }
 }
 
-/// Whoever runs omni: what the tool says while it runs goes to stderr, and what it asks to them.
+/// The port of a call to the person at the terminal: events go to stderr, questions to the person.
 pub(crate) struct TerminalPort;
 
 impl EventSink for TerminalPort {
     fn event(&mut self, event: Event) {
         match event {
-            // Steps before the tool has begun: their numbers say nothing.
+            // Progress from before the tool has begun, whose numbers mean nothing to a person.
             Event::Progress { value, total: None, message: Some(message) } if value < 1.0 => {
                 terminal::say(&terminal::indented(&message));
             }

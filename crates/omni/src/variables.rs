@@ -43,7 +43,7 @@ pub(crate) fn names() -> Vec<String> {
     std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
 }
 
-/// Why a command line is not obeyed.
+/// Why a command line is refused.
 #[derive(Debug)]
 pub(crate) enum ArgumentError {
     /// What is wrong with its words; the help that they ask for, too.
@@ -52,14 +52,14 @@ pub(crate) enum ArgumentError {
     Variable(String),
 }
 
-/// The variables that have said something, by the flag that they stand for. Only sentences depend on it.
+/// The variables that were used, by the flag that each stands for. Only the wording of messages depends on it.
 static SPOKEN: OnceLock<HashMap<String, String>> = OnceLock::new();
 
 /// Reads a command line, the program's name first, and for what it does not say the environment.
 pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, ArgumentError> {
     let words: Vec<OsString> = words.into_iter().collect();
     let words_refused = |error| ArgumentError::Words(Box::new(error));
-    // By itself, so that what is wrong with a variable is not taken for what somebody wrote.
+    // Without the variables first, so that a mistake in one of them is not reported as one in the command line.
     let alone = with_variables(Arguments::command(), &|_| false).try_get_matches_from(&words);
     let alone = match alone {
         Ok(matches) => matches,
@@ -78,7 +78,7 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Argument
     Ok(arguments)
 }
 
-/// Why words are refused that are wrong whatever the environment says, or the help that they ask for.
+/// Why the words alone are refused, whatever the environment says; the help that they ask for, too.
 fn alone_refused(words: &[OsString], error: clap::Error) -> ArgumentError {
     let is_help = !error.use_stderr();
     // Help names the variables, with what they hold.

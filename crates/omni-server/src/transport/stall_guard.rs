@@ -17,7 +17,7 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 /// The same while the answers that its peer does not read press on others.
 const STALL_MAX_UNDER_PRESSURE: Duration = Duration::from_secs(2);
 
-/// Who takes less than this each second, beyond [`STALL_MAX`], counts as one who takes nothing.
+/// A client that reads fewer bytes than this a second, over more than [`STALL_MAX`], counts as one that reads nothing.
 const RATE_MIN: f64 = 4096.0;
 
 /// A connection to a client. Writing fails with `TimedOut` once the client has not read for

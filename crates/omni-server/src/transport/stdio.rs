@@ -22,8 +22,8 @@ use crate::transport::stopped;
 /// While more than this many bytes wait for a client that does not read, no further input is read.
 const WAITING_BYTES_MAX: usize = 8 << 20;
 
-/// With more than this many bytes waiting, writing comes before collecting: a tool that talks without
-/// pause must not keep its own words from going out.
+/// With more than this many bytes waiting, writing comes before collecting: a tool that sends events
+/// without pause must not keep them from being written.
 const WRITE_FIRST_BYTES: usize = 256 << 10;
 
 /// Most frames in one write.

@@ -63,7 +63,7 @@ pub(super) fn narrowed(base: &Table, found: &Table) -> (Table, Vec<String>) {
     (result, ignored)
 }
 
-/// Puts a value in place where that narrows; says whether it is obeyed. What says no more than what holds anyway is.
+/// Sets a value where that narrows; says whether it is obeyed. One that repeats what holds anyway is.
 /// `key` is the whole of the name that it has in its table.
 fn put(table: &mut Table, name: &str, key: &str, rule: Option<UntrustedRule>, value: &Value) -> bool {
     let before = table.get(name);
@@ -99,7 +99,7 @@ fn in_force(resource: Resource) -> f64 {
 /// The value, if it is a number that is no higher than the one before.
 fn lower(before: Option<&Value>, value: &Value, default: f64, meaning: fn(f64) -> f64) -> Option<Value> {
     let before = before.and_then(number).map_or(default, meaning);
-    // Not a number, less than nothing: an error, which the file's reader makes.
+    // Not a number, or a negative one, is an error that the reader of the file reports.
     let number = meaning(number(value)?);
     (number <= before || number.is_nan()).then(|| value.clone())
 }
@@ -115,7 +115,7 @@ fn lower_range(before: Option<&Value>, value: &Value, default: &str) -> Option<V
     let parse = |text: &str| text.parse::<crate::args::Workers>().ok();
     let before = parse(before.and_then(Value::as_str).unwrap_or(default))?;
     let Some(wanted) = value.as_str().and_then(parse) else {
-        // Not a range: an error, which the file's reader makes.
+        // What is not a range is an error that the reader of the file reports.
         return Some(value.clone());
     };
     let (min, max) = (wanted.min.min(before.min), wanted.max.min(before.max));

@@ -204,7 +204,7 @@ impl Places {
         for folder in self.folders() {
             sources.push(open(folder)?);
         }
-        // Last: what lies here is not replaced by what somebody elsewhere begins to list.
+        // Last: skills in folders here win over tools of the same name that a runner begins to list.
         if let Some(runner) = &runner {
             sources.push(runner.clone());
         }

@@ -139,7 +139,7 @@ impl SettingsStatus {
         found.map(|found| &*found.path)
     }
 
-    /// Whether they are, and nobody has said so.
+    /// Whether the shipped skills are served although nobody has named them.
     pub(crate) fn are_shipped_unasked(&self) -> bool {
         matches!(self.skills, SkillsFrom::Shipped { named: false })
     }

@@ -21,7 +21,7 @@ const IN_A_PROJECT: [&str; 3] = ["skills", ".claude/skills", ".agents/skills"];
 /// More entries of a folder are not looked at to find out what it is.
 const LOOKED_AT_MAX: usize = 4096;
 
-/// What was named.
+/// The skills that a path means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SkillsPath {
     /// The skills that come with omni.

@@ -1,4 +1,4 @@
-//! `filter`, `[overrides]` and `[profiles]` of `omni.toml`: what of the catalogue is seen, and by whom.
+//! `filter`, `[overrides]` and `[profiles]` of `omni.toml`: which tools each client sees.
 
 use std::collections::BTreeMap;
 
@@ -21,11 +21,11 @@ const DEFAULT: &str = "default";
 const OVERRIDE_KEYS: [&str; 4] = ["alias", "append_doc", "title", "hidden"];
 
 impl SettingsFile {
-    /// What is seen, with `names` for lists that nothing else is said of.
+    /// The rules of the file, with `names` for lists whose profile has no style of its own.
     ///
     /// # Errors
     ///
-    /// A pattern, an alias or a profile that cannot be meant; the sentence names file and line.
+    /// A pattern, an alias or a profile without a meaning; the sentence names file and line.
     pub(crate) fn tool_rules(&self, names: NameStyle) -> Result<ToolRules> {
         let reader = RulesReader { lines: &self.lines };
         let mut filters = vec![reader.filter("filter", &self.filter)?];

@@ -46,7 +46,7 @@ impl WorkerSettings {
         self.0.ready_timeout
     }
 
-    /// What a worker may go through.
+    /// When a worker is replaced.
     pub(crate) fn life(&self) -> Result<RecycleLimits> {
         Ok(RecycleLimits {
             calls: limit_of("workers.max_calls", self.0.max_calls)?,

@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &TrustArguments, out: &mut dyn Write) -> Result<u8>
     Ok(0)
 }
 
-/// Something to be trusted, and what that means.
+/// A place to be trusted, and what that allows.
 struct TrustTarget {
     entry: TrustEntry,
     means: String,

@@ -16,7 +16,7 @@ use super::verdict::{Verdict, open_to_everybody};
 const FILE: &str = "trust.json";
 const LOCK: &str = "trust.lock";
 const FORMAT: u32 = 1;
-/// Ten thousand entries fit. A longer file is not ours.
+/// Ten thousand entries fit. A longer file was not written by omni.
 const BYTES_MAX: u64 = 4 << 20;
 
 /// What kind of thing is trusted.

@@ -1,4 +1,4 @@
-//! The replies that a request gets, by what they say.
+//! The HTTP replies that a request can get.
 
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};

@@ -1,4 +1,4 @@
-//! Reading a request's body: bounded in size and time, and paid for as it arrives.
+//! Reading a request's body: bounded in size and time, and charged to the peer's account as it arrives.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::admission::{BodyBytes, PeerAccount, Permit};
 /// A body has this long to arrive, and a second more for each [`RATE_MIN`] bytes of it that have come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The bytes a second that a long body must come on by.
+/// The least bytes a second in which a long body must arrive.
 const RATE_MIN: f64 = 65_536.0;
 
-/// A body that has not come on for this long is no longer the one that others wait for.
+/// A body of which nothing has arrived for this long may no longer go beyond the bound while others wait.
 const STEP_BACK_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a body waits for room before it is refused.
@@ -141,7 +141,7 @@ impl BodyReader {
             let why = "the server holds as many requests as its memory allows; try again in a second";
             return Err(overloaded(None, why));
         }
-        // The wait was ours.
+        // The server caused this wait, so it does not count against the client.
         self.deadline = self.deadline.map(|deadline| deadline + asked.elapsed());
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What all connections of an endpoint share, and who is at the other end of one.
+//! What all connections of an endpoint share, and what is known of an admitted one.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) struct Shared {
     pub(super) parked: Arc<ParkedCalls>,
 }
 
-/// Who is at the other end of a connection, and the place it takes.
+/// An admitted connection: whether its peer may call, and its place in the account.
 pub(super) struct AdmittedConnection {
     pub(super) access: AccessDecision,
     pub(super) connection: Arc<Connection>,

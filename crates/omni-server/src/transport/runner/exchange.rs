@@ -143,7 +143,7 @@ fn check_caller(method: &Method, headers: &HeaderMap) -> Result<(), String> {
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();
-    // Any address: a page is found under a name, and only the name could be led here.
+    // Any IP address is fine: a page has a name, and only a name could be made to lead here by its DNS.
     let ours = match Authority::parse(host).map(|authority| authority.host) {
         Some(Host::Name(name)) => &*name == "localhost",
         Some(Host::Address(_)) => true,
@@ -191,7 +191,7 @@ async fn read_body(
         })?;
         let Ok(data) = frame.into_data() else { continue };
         let kib = u32::try_from(data.len() / 1024 + 1).unwrap_or(u32::MAX);
-        // Charged as it comes: a caller that only promises a body takes nobody's place.
+        // Charged as it arrives: a caller that only announces a body takes no room.
         let Ok(permit) = Arc::clone(&shared.bodies).try_acquire_many_owned(kib) else {
             return Err(last(busy("as many requests are held as memory is set aside for")));
         };
@@ -228,7 +228,7 @@ async fn run_tool(
     let mut speaker = CallEvents::new(asked.id, Arc::clone(&waiting), questions);
     let id = asked.id;
     let call = async move {
-        // For as long as the arguments are.
+        // Held as long as the arguments are in memory.
         let _held = held;
         let terms = CallOptions {
             deadline: Deadline::new(accepted, asked.deadline, asked.idle),

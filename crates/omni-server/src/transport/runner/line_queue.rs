@@ -1,4 +1,4 @@
-//! What a call says and how it ends, as the lines of the contract. Text only, no I/O.
+//! The events and the end of a call as lines of the contract. Text only, no I/O.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use omni_call::{Ask, CallResult, Event, Outcome, OutcomeKind, Phase, ToolResult}
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// Words of a call on their way to its caller, each a line with its end.
+/// Lines of a call that wait to be sent to its caller, each with its line end.
 #[derive(Debug, Default)]
 pub(super) struct LineQueue {
     text: Vec<u8>,
@@ -17,7 +17,7 @@ pub(super) struct LineQueue {
     dropped: usize,
 }
 
-/// Where a call's words wait until the connection takes them.
+/// The queue that a call writes to and its connection reads from.
 pub(super) type SharedLineQueue = Arc<Mutex<LineQueue>>;
 
 pub(super) fn lock(waiting: &Mutex<LineQueue>) -> MutexGuard<'_, LineQueue> {
@@ -37,7 +37,7 @@ impl LineQueue {
         self.text.is_empty()
     }
 
-    /// A sign of life: of several that wait one would do, so where the place is short none is added.
+    /// A sign of life. None is added to a full queue: one of those that wait is enough.
     pub(super) fn beat(&mut self, id: u64) {
         if self.count < WAITING_MAX {
             self.push(beat_line(id).as_bytes());
@@ -51,7 +51,7 @@ impl LineQueue {
         }
         match event {
             Event::Progress { value, total, message } => {
-                // Progress is a sign of life by itself.
+                // Progress is a sign of life by itself, so one that waits right before it is dropped.
                 let beat = format!("{}\n", beat_line(id));
                 if let Some(rest) = self.text.len().checked_sub(beat.len())
                     && self.text.ends_with(beat.as_bytes())

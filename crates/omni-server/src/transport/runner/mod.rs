@@ -1,8 +1,8 @@
 //! The runner contract (`docs/reference/runner.md`) over HTTP: calls in, their events out, a line each, and answers to
 //! what they ask in.
 //!
-//! Another server asks here, not a client of MCP. It keeps sessions, retries and caches; here a call is checked, run
-//! and told about. A connection is one task and carries one request at a time; closing it cancels what it asked for.
+//! Another server asks here, not a client of MCP. It keeps sessions, retries and caches; here a call is checked and run,
+//! and its events are sent. A connection is one task and carries one request at a time; closing it cancels what it asked for.
 
 mod exchange;
 mod line_queue;
@@ -38,10 +38,10 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Pause after the system refused a new connection (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long callers who are cut short may take to read that they are.
+/// How long callers whose calls were stopped at the end may take to read the answers.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Where callers come in.
+/// The socket that callers connect to.
 pub enum RunnerListener {
     /// Whoever may open the socket's file. No browser comes here.
     Unix(UnixListener),

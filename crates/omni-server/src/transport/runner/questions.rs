@@ -28,10 +28,10 @@ struct Open {
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
 }
 
-/// What an answer came to.
+/// What became of an answer.
 #[derive(Debug, PartialEq)]
 pub(super) enum Taken {
-    /// Whoever waits has it.
+    /// The call that asked has it.
     Yes,
     /// No call of that name runs.
     NoCall,

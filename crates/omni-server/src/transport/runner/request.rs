@@ -90,7 +90,7 @@ impl RunRequest {
             None => Cow::Borrowed(""),
             Some(value) => string(value).ok_or("`context.session` must be a string")?,
         };
-        // How often the caller has sent the call is its own affair: no tool is told.
+        // The attempt's number is for the caller alone: tools are not told.
         number("attempt", members.attempt, 1, u64::MAX)?;
         Ok(RunRequest {
             name: name.into_owned(),

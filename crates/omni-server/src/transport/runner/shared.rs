@@ -68,12 +68,12 @@ impl CallCount {
 impl Drop for RunningCall {
     fn drop(&mut self) {
         self.0.0.running.fetch_sub(1, Ordering::Relaxed);
-        // One waiter at most: whoever drains.
+        // At most one task waits: the one that drains.
         self.0.0.ended.notify_one();
     }
 }
 
-/// What stands between a connection and its requests.
+/// What a connection's requests must pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Guard {
     /// Who may open the socket may call.

@@ -24,7 +24,7 @@ pub(super) struct CallStream {
     id: u64,
     call: Option<Pin<Box<Caught>>>,
     waiting: SharedLineQueue,
-    /// The head of the answer has had its turn.
+    /// The head of the answer has been written.
     head_sent: bool,
     /// Counts the call as running.
     _running: RunningCall,
@@ -84,7 +84,7 @@ impl CallStream {
     }
 }
 
-/// Takes down what a call says.
+/// Receives the events of a call and queues them as lines.
 pub(super) struct CallEvents {
     id: u64,
     waiting: SharedLineQueue,
