@@ -368,6 +368,28 @@ def test_a_worker_that_has_loaded_the_last_good_version_takes_the_rest_from_what
         assert one.text({**good, "last_good": True}) == "old"
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("files", [("helper.py",), ("late.py", "a.py"), ("inner/__init__.py",)])
+def test_files_of_the_last_good_version_may_be_gone(worker, skill, files, mode, tmp_path):
+    env = {"OMNI_CODE_CACHE": str(tmp_path / "code")}
+    source = (
+        "from .helper import value\nfrom .inner import value as third\n"
+        "def f():\n    from .late import value as own\n    return value() + own() + third()\n"
+    )
+    helpers = {name: HELPER.format(name[0]) for name in ("helper.py", "late.py", "inner/__init__.py")}
+    demo = skill(files={"a.py": source, **helpers})
+    good = of_version(demo, "f")
+    assert worker(env=env).text(good) == "hli"
+    loaded = worker(mode, env=env)
+    assert loaded.text(good) == "hli"
+    for file in files:
+        os.remove(os.path.join(demo.folder, "scripts", file))
+    good["last_good"] = True
+    for one in (worker(mode, env=env), loaded):
+        for _ in range(2):
+            assert one.text(good) == "hli"
+
+
 def test_where_the_code_is_not_kept_the_last_good_version_is_stale(worker, skill, tmp_path):
     cache = tmp_path / "code"
     demo, good = broken(worker, skill, str(cache))

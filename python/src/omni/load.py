@@ -18,7 +18,7 @@ from os.path import exists, isfile
 from omni import skill_version
 from omni.convert import context_parameters, plan_arguments, unwrapped
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.skill_code import ignore_bytecode, keep_version, kept_version
+from omni.skill_code import find_kept, ignore_bytecode, keep_version, kept_version
 from omni.skill_digest import as_lines
 from omni.skill_version import StaleError
 from omni.stdlib_types import UnresolvedError
@@ -84,6 +84,8 @@ def prepare(target: Target, *, checked: bool = False) -> Prepared:
     if target.digest is not None:
         kept = kept_version if target.last_good else None
         version = target.version = skill_version.settle(target.skill, target.folder, target.digest, kept)
+        if version.is_kept:
+            find_kept()
     try:
         prepared = _prepared(target, version, checked=checked)
     except LoadError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import sys
-from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader, spec_from_file_location
 from os import (
     O_CREAT,
     O_EXCL,
@@ -35,6 +35,7 @@ from omni.skill_digest import hash_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
     from types import CodeType
     from typing import Any
 
@@ -177,6 +178,43 @@ def kept_version(digest: str) -> dict[str, str] | None:
         return None
     pairs = [line.split("  ", 1) for line in content.decode().splitlines()]
     return {path: value for value, path in pairs}
+
+
+class KeptFinder:
+    """Finds modules of a version that is kept whose files are gone from the folder.
+
+    Asked before all others: a package without its file would be found as one that is spread over folders.
+    """
+
+    @staticmethod
+    def find_spec(name: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
+        """Return how such a module is loaded; None for any other."""
+        version = skill_version.kept_owner(name)
+        package = version and sys.modules.get(version.package)
+        if package is None:
+            return None
+        stem = f"{package.__path__[0]}/{name[len(version.package) + 1 :].replace('.', '/')}"
+        for path, inside in ((f"{stem}/__init__.py", [stem]), (f"{stem}.py", None)):
+            if path[len(version.folder) + 1 :] in version.hashes and not isfile(path):
+                loader = _KeptLoader(name, path)
+                return spec_from_file_location(name, path, loader=loader, submodule_search_locations=inside)
+        return None
+
+
+class _KeptLoader(SourceFileLoader):
+    def get_code(self, fullname: str) -> CodeType:
+        version, folder = skill_version.kept_owner(fullname), environ.get(_VARIABLE)
+        digest = version and version.hashes.get(self.path[len(version.folder) + 1 :])
+        code = _CachedCode(folder, digest).read(self.path) if folder and digest else None
+        if code is None:
+            raise skill_version.no_longer_kept(self.path)
+        return code
+
+
+def find_kept() -> None:
+    """From now on, find modules whose files are gone: see `KeptFinder`."""
+    if KeptFinder not in sys.meta_path:
+        sys.meta_path.insert(0, KeptFinder)
 
 
 # -- the folder -------------------------------------------------------------------------------------------

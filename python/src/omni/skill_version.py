@@ -252,6 +252,14 @@ def check(
     return meant
 
 
+def kept_owner(module: str) -> SkillVersion | None:
+    """Return the version that a module is of, where that version is kept: see `SkillVersion.is_kept`."""
+    for version in (*_current.values(), *_superseded):
+        if version.is_kept and module.startswith(f"{version.package}."):
+            return version
+    return None
+
+
 def no_longer_kept(path: str) -> SkillChangedError:
     """Return what is said of a file that is another by now, when its code is not to be had any more."""
     return SkillChangedError(
