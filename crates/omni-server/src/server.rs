@@ -106,6 +106,11 @@ impl Server {
         self.refreshed.send_replace(ListKind::ALL.into_iter().collect());
     }
 
+    /// Tells clients of lists that are others now. Lists that wait until their sources have been asked go on waiting.
+    pub fn catalog_changed(&self) {
+        self.changes.set(list_versions(&self.catalog));
+    }
+
     /// The same for tools alone, where sources have still to be asked for resources and prompts.
     pub fn tools_refreshed(&self) {
         self.changes.set(list_versions(&self.catalog));

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Sync(SyncArguments),
     /// Report everything that is wrong with the skills or with this machine
     Doctor(DoctorArguments),
+    /// Have servers that run look at their folders now, and say what has changed
+    Reload(ReloadArguments),
     /// Let the settings and skills found in a folder be obeyed, or list and revoke that
     Trust(TrustArguments),
     /// Print the folder of the Python package in this binary, for PYTHONPATH
@@ -389,6 +391,21 @@ pub(crate) struct DoctorArguments {
     /// read; of skills that you name or have trusted
     #[arg(long)]
     pub(crate) load: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArguments {
+    /// Ask the servers that serve this: a project, a folder of skills, one skill, an omni.toml [default: the current folder]
+    pub(crate) path: Option<PathBuf>,
+    /// Ask every server of this user
+    #[arg(long, conflicts_with = "path")]
+    pub(crate) all: bool,
+    /// Show the servers that run, and have none look
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,7 @@ mod root;
 mod runner;
 mod skills;
 mod trust;
+mod watching;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -148,6 +148,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Describe(arguments) => describe::run(arguments, &mut out),
         Command::Sync(arguments) => sync::run(arguments, &mut out),
         Command::Doctor(arguments) => doctor::run(arguments, &mut out),
+        Command::Reload(arguments) => reload::run(arguments, &mut out),
         Command::Trust(arguments) => trust::run(arguments, &mut out),
         Command::PythonPath(arguments) => python_path::run(arguments, &mut out),
         Command::EmbedCheck(arguments) => embed_check::run(arguments, &mut out),

@@ -24,7 +24,7 @@ use crate::protected;
 use crate::read_catalog;
 use crate::reload::{self, Hangups};
 use crate::runner::{RunnerListRefresher, RunnerSettings, ask_completions};
-use crate::settings::{Places, RunSettings, ServeSettings, Sources};
+use crate::settings::{Places, RunSettings, ServeSettings, SettingsRereader, Sources};
 use crate::streams;
 use crate::terminal::say;
 use crate::text::plural;
@@ -52,8 +52,15 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
             Transport::Stdio => PrepareAhead::Following,
             Transport::Http => PrepareAhead::Everything,
         };
-        let hangups = Hangups::new()?;
-        let reload = ReloadSetup { places: &places, executors: &executors, ahead, hangups, stopping };
+        let reload = ReloadSetup {
+            places: &places,
+            executors: &executors,
+            ahead,
+            arguments,
+            name: "omni mcp on stdio".to_owned(),
+            hangups: Hangups::new()?,
+            stopping,
+        };
         let limits = connect::ClientLimits {
             timeout: settings.timeout,
             idle_timeout: settings.idle_timeout,
@@ -219,6 +226,9 @@ struct ReloadSetup<'a> {
     places: &'a Arc<Places>,
     executors: &'a Arc<Executors>,
     ahead: PrepareAhead,
+    arguments: &'a McpArguments,
+    /// How clients reach the server, for people.
+    name: String,
     hangups: Hangups,
     stopping: watch::Sender<bool>,
 }
@@ -228,8 +238,10 @@ impl ReloadSetup<'_> {
     /// future stops it.
     fn of(self, server: &Arc<Server>) -> impl Future<Output = ()> + use<> {
         let (server, executors) = (Arc::clone(server), Arc::clone(self.executors));
-        let (ahead, stopping) = (self.ahead, self.stopping);
-        let served = reload::Served { server, executors, ahead, files: None, stopping };
+        let (place, run) = (self.arguments.place.clone(), self.arguments.run.clone());
+        let settings = SettingsRereader::new(place, run, server.live(), false);
+        let (name, ahead, stopping) = (self.name, self.ahead, self.stopping);
+        let served = reload::Served { server, executors, ahead, files: None, settings, name, stopping };
         let (places, hangups) = (Arc::clone(self.places), self.hangups);
         async move { reload::keep(&places, served, hangups).await }
     }
@@ -268,7 +280,7 @@ async fn stdio(
 
 async fn http(
     setup: HttpSetup,
-    reload: ReloadSetup<'_>,
+    mut reload: ReloadSetup<'_>,
     settings: &RunSettings,
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
@@ -289,6 +301,7 @@ async fn http(
     let preparing = Arc::clone(executors);
     let source = places.source();
     let places = Arc::clone(places);
+    reload.name = format!("omni mcp at {url}");
     let reload = reload.of(&server);
     let keep_refreshed = tokio::spawn(async move {
         running.refresh().await;

@@ -27,7 +27,7 @@ pub(crate) struct SocketFile {
 }
 
 impl SocketFile {
-    fn of(path: PathBuf) -> Self {
+    pub(crate) fn of(path: PathBuf) -> Self {
         let made = open(&path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
         SocketFile { path, made: made.ok().map(File::from) }
     }
@@ -60,7 +60,8 @@ pub(crate) fn unix(path: &Path) -> Result<(RunnerListener, SocketFile)> {
     Ok((RunnerListener::Unix(UnixListener::from_std(listener)?), file))
 }
 
-fn bound(path: &Path) -> io::Result<StdListener> {
+/// A socket that only this user may open, from its first moment on.
+pub(crate) fn bound(path: &Path) -> io::Result<StdListener> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     // Linux gives the file the mode of the socket. A file that is changed afterwards was open to all for a moment.

@@ -13,7 +13,7 @@ use omni_server::{Server, ServerConfig, serve_runner};
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::{Executors, PrepareAhead};
 use crate::reload::{self, Hangups};
-use crate::settings::{Places, RunSettings, Sources, grace};
+use crate::settings::{Places, RunSettings, SettingsRereader, Sources, grace};
 use crate::skill_resources::{self, SkillResources};
 use crate::{process_setup, runner_listener};
 
@@ -71,6 +71,8 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
         out.flush()?;
         executors.warm_up(server.snapshot()).await?;
         let (reloaded, preparing) = (server.clone(), executors.clone());
+        let settings = SettingsRereader::new(place, run, server.live(), true);
+        let name = format!("omni runner at {address}");
         let keep_refreshed = tokio::spawn(async move {
             refresh(&reloaded, &files).await;
             announce(&reloaded);
@@ -79,6 +81,8 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
                 executors: preparing.clone(),
                 ahead: PrepareAhead::Everything,
                 files: Some(files),
+                settings,
+                name,
                 stopping,
             };
             tokio::join!(

@@ -256,6 +256,8 @@ fn a_server_offers_what_the_doctor_knows_when_it_is_told_to() {
     let config = folder.path("mine.toml");
     let config = ["--config", config.to_str().unwrap()];
     assert_eq!(listed(&config), ["a.go", "beta.go", "omni.doctor"]);
+    // A server that runs makes it.
+    std::fs::create_dir_all(folder.path("home/.local/state/omni")).unwrap();
     let said = folder.run(&[&["doctor", "--json"], &config[..]].concat());
     let said: Value = serde_json::from_slice(&said.stdout).unwrap();
     let mut client = folder.stdio(&config).initialised();

@@ -1,13 +1,15 @@
 //! What is edited while a server runs is listed and run, over every transport, and told once.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 
 mod support;
 
 use std::fs;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use support::{Folder, Stdio_};
+use support::{Folder, Stdio_, text};
 
 const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 
@@ -128,4 +130,170 @@ fn every_kind_of_edit_is_told_once_and_listed_over_stdio() {
         assert_eq!(client.told(), *expected, "{what}");
     }
     assert_eq!(client.close(), Vec::<String>::new(), "something was told twice");
+}
+
+#[test]
+fn every_kind_of_edit_is_told_once_over_http_in_both_eras() {
+    let folder = start();
+    let server = folder.http(&[]);
+    let session = server.session("2025-11-25");
+    let old_era = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let mut old = server.open(&server.head("GET", &old_era, 0), "");
+    server.post(&old_era, &list);
+    let mut new =
+        server.open_modern("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
+    assert_eq!(new.next().unwrap()["method"], "notifications/subscriptions/acknowledged");
+    for (what, edit, expected) in EDITS {
+        edit(&folder);
+        assert_eq!(old.next().unwrap()["method"], TOOLS_CHANGED, "{what}");
+        assert_eq!(new.next().unwrap()["method"], TOOLS_CHANGED, "{what}");
+        let list = server.post(&old_era, &list);
+        assert_eq!(names(&list.json()), *expected, "{what}");
+    }
+}
+
+/// `omni reload` with these words.
+fn reload(folder: &Folder, arguments: &[&str]) -> Output {
+    folder.run(&[&["reload"], arguments].concat())
+}
+
+/// Asks all servers of the folder to look, once they can be asked, and gives what they say.
+fn looked(folder: &Folder) -> Vec<Value> {
+    let deadline = std::time::Instant::now() + support::PATIENCE;
+    loop {
+        let asked = reload(folder, &["--all", "--json"]);
+        if asked.status.success() {
+            return serde_json::from_slice(&asked.stdout).unwrap();
+        }
+        assert!(std::time::Instant::now() < deadline, "{}", String::from_utf8_lossy(&asked.stderr));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_edit_that_changes_no_list_is_told_to_nobody_and_is_run() {
+    let folder = Folder::new("from .inner import word\n@tool\ndef says() -> str:\n    return word()\n");
+    folder.write("skills/t/scripts/inner.py", "def word():\n    return 'one'\n");
+    let mut client = Client::of(&folder);
+    assert_eq!(text(&client.stdio.result("t.says", json!({}))), "one");
+    looked(&folder);
+    for word in ["two", "three"] {
+        folder.write("skills/t/scripts/inner.py", &format!("def word():\n    return {word:?}\n"));
+        looked(&folder);
+        while text(&client.stdio.result("t.says", json!({}))) != word {}
+    }
+    assert_eq!(client.close(), Vec::<String>::new());
+}
+
+#[test]
+fn omni_reload_has_servers_look_where_nothing_else_does_and_prints_what_they_say() {
+    let folder = start();
+    folder.write("omni.toml", "reload = \"off\"\n");
+    let none = reload(&folder, &["--all"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&none.stderr), "error: no server of yours runs\n");
+    let mut client = Client::of(&folder);
+    looked(&folder);
+    folder.write("skills/t/scripts/t.py", &tool("two", "2"));
+    let said = looked(&folder);
+    assert_eq!((&said[0]["changed"], &said[0]["lists"]), (&json!(["t"]), &json!(["tools"])), "{said:?}");
+    assert_eq!(client.told(), ["t_two"]);
+    folder.write("skills/t/scripts/t.py", "def (\n");
+    let said = reload(&folder, &[]);
+    let printed = String::from_utf8(said.stdout).unwrap();
+    assert!(printed.starts_with("omni mcp on stdio (process "), "{printed}");
+    assert!(printed.contains(": changed: t\n") || printed.contains(": changed: t; "), "{printed}");
+    assert!(printed.contains("\n  error: t/scripts/t.py:1:"), "{printed}");
+    let elsewhere = reload(&folder, &["/"]);
+    assert!(elsewhere.status.success(), "everything is below it");
+    folder.write("other/x", "");
+    let elsewhere = reload(&folder, &["other"]);
+    assert_eq!(elsewhere.status.code(), Some(1));
+    let refused = String::from_utf8(elsewhere.stderr).unwrap();
+    assert!(
+        refused.contains("no server of yours that runs serves `") && refused.contains("--list"),
+        "{refused}"
+    );
+    drop(client);
+    let listed = reload(&folder, &["--list"]);
+    assert!(listed.status.success() && listed.stdout.is_empty(), "{listed:?}");
+}
+
+#[test]
+fn sighup_has_a_server_look() {
+    let folder = start();
+    folder.write("omni.toml", "reload = \"off\"\n");
+    let mut client = Client::of(&folder);
+    looked(&folder);
+    for name in ["two", "three"] {
+        folder.write("skills/t/scripts/t.py", &tool(name, "2"));
+        hang_up(client.stdio.child.id());
+        assert_eq!(client.told(), [format!("t_{name}")]);
+    }
+}
+
+fn hang_up(pid: u32) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -HUP {pid}")]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn without_events_edits_are_seen_by_looking_and_doctor_says_why() {
+    let folder = start();
+    // In a namespace of its own, this user may watch nothing.
+    let none = "echo 0 > /proc/sys/user/max_inotify_watches && exec \"$@\"";
+    let alone = |program: &[&str]| -> Command {
+        let omni = folder.omni(&[]);
+        let mut command = Command::new("unshare");
+        command.args(["-Ur", "sh", "-c", none, "sh"]).args(program).current_dir(folder.dir.path());
+        for (name, value) in omni.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+    };
+    let can = alone(&["true"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !can {
+        println!("skipped: this machine lets nobody make a namespace of users, so no limit can be set");
+        return;
+    }
+    let omni = env!("CARGO_BIN_EXE_omni");
+    let doctor = alone(&[omni, "doctor"]).output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("are seen within 2 seconds, not at once: the limit on watched folders"), "{said}");
+    let mut stdio = Stdio_::of(alone(&[omni, "mcp"])).initialised();
+    stdio.request("tools/list", json!({}));
+    let mut client = Client { stdio };
+    for (what, edit, expected) in &EDITS[..4] {
+        edit(&folder);
+        assert_eq!(client.told(), *expected, "{what}");
+    }
+    assert_eq!(client.close(), Vec::<String>::new());
+}
+
+#[test]
+fn filters_overrides_and_time_limits_of_omni_toml_take_effect_and_the_rest_is_named() {
+    let folder = start();
+    folder.write(
+        "skills/t/scripts/slow.py",
+        "from omni import tool\nimport time\n\n@tool\ndef slow() -> str:\n    time.sleep(60)\n",
+    );
+    folder.write("omni.toml", "timeout = 50\n");
+    let mut client = Client::of(&folder);
+    looked(&folder);
+    folder.write("omni.toml", "timeout = 50\nfilter = [\"t.slow\"]\n");
+    assert_eq!(client.told(), ["t_one"]);
+    folder.write("omni.toml", "timeout = 0.2\n[overrides.\"t.one\"]\nalias = \"first\"\n");
+    assert_eq!(client.told(), ["first", "t_slow"]);
+    assert_eq!(support::kind(&client.stdio.result("t_slow", json!({}))), "timeout_total");
+    // A broken edit keeps what is in force.
+    folder.write("omni.toml", "timeout = 0.2\nfilter = [\n");
+    looked(&folder);
+    assert_eq!(client.list(), ["first", "t_slow"]);
+    folder.write("omni.toml", "workers = \"1..2\"\n");
+    assert_eq!(client.told(), ["t_one", "t_slow"]);
+    assert_eq!(client.close(), Vec::<String>::new());
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::finding::{Finding, Section, counts};
 use super::options::DoctorOptions;
-use super::{environments, isolation, json, root, runner, skills, trust};
+use super::{environments, isolation, json, root, runner, skills, trust, watching};
 use crate::counts::Counts;
 use crate::python;
 use crate::settings::{Places, RunSettings, Sources};
@@ -45,6 +45,7 @@ impl Examination {
             super::python::examine(&python, places),
             runner,
             isolation::examine(has_python, places, settings),
+            watching::examine(places),
             trust::own_processes(&snapshot),
             trust::errors(places, settings),
             root::examine(places, settings, python.as_ref().ok()),

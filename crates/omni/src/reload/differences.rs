@@ -8,8 +8,6 @@ use omni_catalog::{CatalogKind, Diagnostic, Severity, Skill, Snapshot};
 /// What differs between two snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Differences {
-    /// Folders of the skills whose Python files differ, or that came or went.
-    pub(crate) code: HashSet<String>,
     /// Folders of the skills of which anything differs, sorted.
     pub(crate) skills: Vec<String>,
     /// What clients can list and see another list of.
@@ -28,10 +26,6 @@ impl Differences {
         let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let differ = |folder: &&&String| old.get(**folder) != new.get(**folder);
         let skills: Vec<String> = all.iter().filter(differ).map(|folder| (**folder).clone()).collect();
-        let of = |skills: &HashMap<String, Skill>, folder: &String| {
-            skills.get(folder).map(|skill| (skill.digest.clone(), skill.path.clone()))
-        };
-        let code = all.into_iter().filter(|folder| of(&old, folder) != of(&new, folder)).cloned().collect();
         let lists = [
             (CatalogKind::Tools, "tools"),
             (CatalogKind::Resources, "resources"),
@@ -44,12 +38,21 @@ impl Differences {
         };
         let lists = lists.into_iter().filter(|(kind, _)| differs(*kind)).map(|(_, name)| name).collect();
         Differences {
-            code,
             skills,
             lists,
             new: without(after.diagnostics(), before.diagnostics()),
             healed: without(before.diagnostics(), after.diagnostics()),
         }
+    }
+}
+
+impl Differences {
+    /// The skills of which anything differs, what is wrong with them too.
+    pub(crate) fn concerned(&self) -> Vec<String> {
+        let found = self.new.iter().chain(&self.healed).map(|found| &found.skill);
+        let all: BTreeSet<&String> =
+            self.skills.iter().chain(found).filter(|skill| !skill.is_empty()).collect();
+        all.into_iter().cloned().collect()
     }
 }
 
@@ -111,11 +114,10 @@ mod tests {
         assert_eq!(step(), Differences::default());
         write("a/scripts/t.py", &tool("return '2'"));
         let body = step();
-        assert_eq!(body.code, HashSet::from(["a".to_owned()]));
         assert_eq!((body.skills, body.lists), (vec!["a".to_owned()], vec![]));
         write("b/SKILL.md", "---\nname: b\ndescription: another\n---\n");
         let words = step();
-        assert_eq!((words.code.len(), words.skills), (0, vec!["b".to_owned()]));
+        assert_eq!(words.skills, ["b"]);
         write("c/scripts/more.py", "from omni import tool\n@tool\ndef more() -> str: ...\n@tool\ndef (\n");
         let worse = step();
         assert_eq!(worse.new.iter().map(place).collect::<Vec<_>>(), ["c/scripts/more.py:5:5"]);

@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use omni_call::{SkillChange, shown_path, with_causes};
-use omni_catalog::{Catalog, CatalogKind, Diagnostic, PreparedSnapshot, RemoteSource, Severity};
+use omni_catalog::{Catalog, CatalogKind, Diagnostic, PreparedSnapshot, RemoteSource, Severity, ToolRules};
+use omni_server::LiveSettings;
 use omni_watch::{Look, Watched, Why};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::differences::{Differences, place};
+use crate::log;
+use crate::settings::{Reread, SettingsChange, SettingsRereader};
 use crate::skill_resources;
 use crate::text::plural;
 
@@ -20,6 +23,8 @@ pub(super) struct Publication {
     pub(super) prepared: Option<PreparedSnapshot>,
     /// The skills whose code is another, or gone.
     pub(super) changed: Vec<SkillChange>,
+    /// Other settings of the server.
+    pub(super) live: Option<LiveSettings>,
     /// Told whether it could be done: not where another snapshot has come between.
     pub(super) done: SyncSender<bool>,
 }
@@ -42,11 +47,57 @@ pub(super) struct CatalogLook {
     pub(super) files: Option<Arc<RemoteSource>>,
     pub(super) front: UnboundedSender<Publication>,
     pub(super) known: Arc<Mutex<Known>>,
+    /// The settings file, where it is looked at.
+    pub(super) settings: Option<SettingsRereader>,
+    /// What an edit of it has changed and nobody sees yet.
+    pub(super) change: Option<SettingsChange>,
 }
 
 impl CatalogLook {
     fn known(&self, change: impl FnOnce(&mut Known)) {
         change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether the settings are others.
+    fn reread(&mut self) -> bool {
+        let Some(settings) = &mut self.settings else { return false };
+        match settings.reread() {
+            Reread::Same => false,
+            Reread::Refused(error) => {
+                tracing::error!("{error}; what was in force stays");
+                false
+            }
+            Reread::Mended => {
+                tracing::info!("omni.toml can be obeyed again, and says what is in force");
+                false
+            }
+            Reread::Changed(change) => {
+                let mut change = *change;
+                // Two edits before anybody has seen the first.
+                if let Some(before) = self.change.take() {
+                    change.live_keys.extend(before.live_keys);
+                    change.waiting_keys.extend(before.waiting_keys);
+                }
+                self.change = Some(change);
+                true
+            }
+        }
+    }
+
+    /// The rules to come, where an edit of the settings has changed them.
+    fn rules(&self) -> Option<Arc<ToolRules>> {
+        let change = self.change.as_ref()?;
+        let is_of_rules = |key: &String| matches!(key.as_str(), "filter" | "overrides" | "profiles");
+        if !change.live_keys.iter().any(is_of_rules) {
+            return None;
+        }
+        let rules = change.rules.clone().in_place_of(&self.catalog.rules());
+        if rules.is_none() {
+            tracing::error!(
+                "there have been more profiles than a server can keep; they take effect at the next start"
+            );
+        }
+        rules.map(Arc::new)
     }
 
     fn refresh(&mut self) -> bool {
@@ -68,7 +119,8 @@ impl CatalogLook {
 
     /// The snapshot to come, and how it differs from the one in force.
     fn prepare(&self) -> Result<(Option<PreparedSnapshot>, Differences), String> {
-        let prepare = || self.catalog.prepare(None).map_err(|error| with_causes(&error));
+        let rules = self.rules();
+        let prepare = || self.catalog.prepare(rules.clone()).map_err(|error| with_causes(&error));
         let mut prepared = prepare()?;
         if let Some(files) = &self.files {
             let snapshot =
@@ -103,7 +155,8 @@ impl Look for CatalogLook {
     }
 
     fn look(&mut self) -> bool {
-        self.refresh()
+        let other_settings = self.reread();
+        self.refresh() || other_settings
     }
 
     fn publish(&mut self) {
@@ -115,13 +168,18 @@ impl Look for CatalogLook {
                     return self.known(|known| known.failed = Some(error));
                 }
             };
-            let Some(snapshot) = prepared else { return };
+            let live = self.change.as_ref().map(|change| change.live);
+            if prepared.is_none() && live.is_none() {
+                return;
+            }
             let (done, is_done) = std::sync::mpsc::sync_channel(1);
-            let (conflicts, before) =
-                (snapshot.after().rule_conflicts().clone(), snapshot.before().rule_conflicts().clone());
-            let tools = snapshot.after().tool_count();
-            let changed = snapshot.after().changes_since(snapshot.before());
-            let publication = Publication { prepared: Some(snapshot), changed, done };
+            let conflicts = prepared.as_ref().and_then(|it| {
+                let (before, after) = (it.before().rule_conflicts(), it.after().rule_conflicts());
+                (!after.is_empty() && before != after).then(|| after.to_string())
+            });
+            let changed =
+                prepared.as_ref().map(|it| it.after().changes_since(it.before())).unwrap_or_default();
+            let publication = Publication { prepared, changed, live, done };
             if self.front.send(publication).is_err() {
                 return;
             }
@@ -132,12 +190,34 @@ impl Look for CatalogLook {
                 // Nobody is served any more.
                 Err(_) => return,
             }
-            if !conflicts.is_empty() && conflicts != before {
+            if let Some(conflicts) = conflicts {
                 tracing::error!("{conflicts}");
             }
-            report(&differences, tools);
-            return self.known(|known| known.last = Some((Instant::now(), differences)));
+            if let Some(change) = self.change.take() {
+                obeyed(&change);
+            }
+            report(&differences, self.catalog.snapshot().tool_count());
+            if differences != Differences::default() {
+                self.known(|known| known.last = Some((Instant::now(), differences)));
+            }
+            return;
         }
+    }
+}
+
+/// Says what of an edit of the settings holds, and what does not yet.
+fn obeyed(change: &SettingsChange) {
+    if let Some(Err(error)) = change.log_level.as_deref().map(log::by_settings) {
+        tracing::error!("{error}; what was in force stays");
+    }
+    if !change.live_keys.is_empty() {
+        tracing::info!(keys = change.live_keys.join(", "), "omni.toml has changed, and this takes effect");
+    }
+    if !change.waiting_keys.is_empty() {
+        tracing::warn!(
+            keys = change.waiting_keys.join(", "),
+            "omni.toml has changed, and this takes effect when the server is started anew"
+        );
     }
 }
 

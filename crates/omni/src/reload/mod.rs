@@ -7,10 +7,13 @@
 //! The front does in one step what must not be seen half done: the new snapshot is in force and workers of the old code are
 //! passed over, before the next request is looked at.
 
+mod command;
+mod control;
 mod differences;
 mod hangup;
 mod look;
 mod service;
 
+pub(crate) use command::run;
 pub(crate) use hangup::Hangups;
 pub(crate) use service::{Served, keep};

@@ -1,23 +1,28 @@
 //! The front's half of reloading: what was found takes effect, and whoever asks is answered.
 
 use std::future::poll_fn;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use omni_call::{BoxFuture, SkillChange};
-use omni_catalog::{PreparedSnapshot, RemoteSource};
+use omni_catalog::{PreparedSnapshot, RemoteSource, Severity, Snapshot};
 use omni_server::Server;
-use omni_watch::{Config, Mode, Pace, Tree, Watcher};
+use omni_watch::{Config, Mode, Pace, Tree, Watcher, Why};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::control::{self, Control, PROBLEMS_MAX, Problem, Report};
+use super::differences::place;
 use super::hangup::{Hangup, Hangups};
 use super::look::{CatalogLook, Known, Publication};
 use crate::executors::{Executors, PrepareAhead};
-use crate::settings::{Places, ReloadMode};
+use crate::settings::{Places, ReloadMode, SettingsRereader, SkillsFolder};
 
 /// What is kept up to date.
 pub(crate) struct Served {
@@ -27,6 +32,10 @@ pub(crate) struct Served {
     pub(crate) ahead: PrepareAhead,
     /// The files of skills, where they are listed.
     pub(crate) files: Option<Arc<RemoteSource>>,
+    /// What the settings were read with, where an edit of them is obeyed.
+    pub(crate) settings: Option<SettingsRereader>,
+    /// How clients reach it, for people.
+    pub(crate) name: String,
     /// Turned true where the server has to end.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -37,8 +46,20 @@ struct Reloading {
     asking: Arc<Asking>,
     found: UnboundedReceiver<Publication>,
     hangups: Hangups,
+    /// `None` where there can be none.
+    control: Option<Control>,
+    about: Arc<About>,
     /// New workers on their way in, and environments that are made; they end with this.
     under_way: JoinSet<()>,
+}
+
+/// What a server says of itself.
+struct About {
+    name: String,
+    root: PathBuf,
+    skills: Vec<PathBuf>,
+    settings: Option<PathBuf>,
+    known: Arc<Mutex<Known>>,
 }
 
 /// By which everybody who wants a look asks for one.
@@ -78,7 +99,7 @@ pub(crate) async fn keep(places: &Places, served: Served, hangups: Hangups) {
     }
 }
 
-fn start(places: &Places, served: Served, hangups: Hangups) -> Result<Reloading> {
+fn start(places: &Places, mut served: Served, hangups: Hangups) -> Result<Reloading> {
     let trees = places
         .folders()
         .iter()
@@ -88,7 +109,9 @@ fn start(places: &Places, served: Served, hangups: Hangups) -> Result<Reloading>
         ReloadMode::Poll => Mode::Poll,
         ReloadMode::Off => Mode::Asked,
     };
-    let config = Config { trees: trees.collect(), files: Vec::new(), mode, pace: Pace::default() };
+    let settings = served.settings.take();
+    let files = settings.as_ref().map(SettingsRereader::files).unwrap_or_default();
+    let config = Config { trees: trees.collect(), files, mode, pace: Pace::default() };
     // Clients keep a tool while somebody types.
     served.server.catalog().keep_last_good();
     let (front, found) = unbounded_channel();
@@ -98,11 +121,25 @@ fn start(places: &Places, served: Served, hangups: Hangups) -> Result<Reloading>
         files: served.files.clone(),
         front,
         known: Arc::clone(&known),
+        settings,
+        change: None,
     };
     let watcher = Watcher::start(config, look).context("the folders of skills cannot be watched")?;
     let asking = Arc::new(Asking { watcher });
     served.server.set_reload(asking.clone());
-    Ok(Reloading { served, asking, found, hangups, under_way: JoinSet::new() })
+    let control = Control::open(&places.state).inspect_err(|error| {
+        let error = format!("{error:#}");
+        tracing::warn!(error, "`omni reload` does not find this server; `SIGHUP` asks it to look");
+    });
+    let about = Arc::new(About {
+        name: served.name.clone(),
+        root: places.root.clone(),
+        skills: places.folders().iter().map(SkillsFolder::served).collect(),
+        settings: places.settings_status.in_force().map(Path::to_owned),
+        known,
+    });
+    let under_way = JoinSet::new();
+    Ok(Reloading { served, asking, found, hangups, control: control.ok(), about, under_way })
 }
 
 impl Drop for Reloading {
@@ -121,6 +158,7 @@ impl Reloading {
                     None => return,
                 },
                 hangup = self.hangups.next() => self.hangup(hangup),
+                stream = accept(&self.control) => self.answer(stream),
                 Some(_) = self.under_way.join_next(), if !self.under_way.is_empty() => {}
             }
         }
@@ -145,9 +183,30 @@ impl Reloading {
         }
     }
 
+    /// Answers `omni reload`.
+    fn answer(&mut self, mut stream: UnixStream) {
+        let (asking, about, server) =
+            (Arc::clone(&self.asking), Arc::clone(&self.about), Arc::clone(&self.served.server));
+        self.under_way.spawn(async move {
+            let Ok(question) = control::asked(&mut stream).await else { return };
+            let since = (question == control::LOOK).then(Instant::now);
+            if since.is_some() && asking.ask().await.is_err() {
+                return;
+            }
+            let report = tokio::task::spawn_blocking(move || about.report(&server.snapshot(), since)).await;
+            if let Ok(report) = report {
+                // Who has asked may have gone.
+                let _ = control::answer(&mut stream, &report).await;
+            }
+        });
+    }
+
     /// What was found takes effect.
     async fn publish(&mut self, found: Publication) {
-        let Publication { prepared, changed, done } = found;
+        let Publication { prepared, changed, live, done } = found;
+        if let Some(live) = live {
+            self.served.server.set_live(live);
+        }
         let committed = match prepared {
             Some(prepared) => {
                 // No request is looked at between the two: whoever is resolved by the new snapshot finds workers of the old
@@ -158,7 +217,7 @@ impl Reloading {
                     self.under_way.spawn(renewal);
                 }
                 if committed {
-                    self.served.server.catalog_refreshed();
+                    self.served.server.catalog_changed();
                     self.roll_environments_over(&prepared);
                 }
                 // Many tools take long to drop.
@@ -186,5 +245,56 @@ impl Reloading {
         let (executors, ahead) = (Arc::clone(&self.served.executors), self.served.ahead);
         let (before, now) = (Arc::clone(prepared.before()), Arc::clone(prepared.after()));
         self.under_way.spawn(async move { executors.environments_changed(before, now, ahead).await });
+    }
+}
+
+/// Waits for somebody who asks; for ever where nobody can.
+async fn accept(control: &Option<Control>) -> UnixStream {
+    match control {
+        Some(control) => control.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl About {
+    /// What is said of a snapshot, and of what has changed since somebody asked.
+    fn report(&self, snapshot: &Snapshot, since: Option<Instant>) -> Report {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = known.last.as_ref().filter(|(at, _)| since.is_some_and(|since| *at >= since));
+        let changed = now.map(|(_, differences)| differences.concerned()).unwrap_or_default();
+        let lists = now.map(|(_, differences)| differences.lists.clone()).unwrap_or_default();
+        let wrong = snapshot.diagnostics().iter().filter(|found| found.severity != Severity::Note);
+        let problems: Vec<Problem> = wrong
+            .map(|found| Problem {
+                severity: match found.severity {
+                    Severity::Error => "error".to_owned(),
+                    Severity::Warning | Severity::Note => "warning".to_owned(),
+                },
+                at: place(found),
+                message: found.message.clone(),
+            })
+            .collect();
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let polled = known.watched.iter().filter_map(|tree| Some((path(&tree.path), tree.why_not.as_ref()?)));
+        let polled = polled.filter(|(_, why)| **why != Why::Wanted);
+        Report {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            serves: self.name.clone(),
+            root: path(&self.root),
+            skills: self.skills.iter().map(path).collect(),
+            settings: self.settings.as_ref().map(path),
+            tools: snapshot.tool_count(),
+            skill_count: snapshot.skills().len(),
+            changed,
+            lists: lists.into_iter().map(str::to_owned).collect(),
+            changed_seconds_ago: known.last.as_ref().map(|(at, _)| at.elapsed().as_secs()),
+            problem_count: problems.len(),
+            problems: problems.into_iter().take(PROBLEMS_MAX).collect(),
+            failed: known.failed.clone(),
+            polled: polled
+                .map(|(path, why)| format!("`{path}` is looked at every 2 seconds: {why}"))
+                .collect(),
+        }
     }
 }

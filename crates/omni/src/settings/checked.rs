@@ -116,7 +116,8 @@ pub(super) fn check(file: &SettingsFile) -> Result<()> {
 }
 
 fn anchored(table: Table, folder: &Path) -> Result<SettingsFile> {
-    let mut file: SettingsFile = table.try_into()?;
+    let mut file: SettingsFile = table.clone().try_into()?;
+    file.written = table;
     // A name alone is looked for on the PATH.
     let anchor = |path: &mut PathBuf| {
         if path.components().count() > 1 {

@@ -166,7 +166,7 @@ pub(super) const KEYS: &[SettingKey] = &[
         "`\"watch\"`, `\"poll\"`, `\"off\"`",
         "`\"watch\"`",
         "How a server that runs sees what is edited ([reload](../guide/reload.md)): when it is done, by a look every two \
-         seconds, or only when `SIGHUP` asks.",
+         seconds, or only when `omni reload` or `SIGHUP` asks.",
     ),
     other(
         "log_level",

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::keys::{KEYS, SettingKey, UntrustedRule, ValueKind};
+use super::reread::LIVE;
 
 const HEAD: &str = "# Settings\n\nGenerated from the table of keys by `cargo xtask docs`; do not edit.\n\n\
     Each key of `omni.toml`, which is looked for where [running omni](../guide/running.md#settings) says; all are optional. A \
@@ -33,7 +34,7 @@ pub(crate) fn page() -> String {
             "| `{name}` | {} | {} | {} | {} |",
             values(key),
             default(key),
-            key.about,
+            about(key),
             untrusted(key)
         );
     }
@@ -46,6 +47,14 @@ pub(crate) fn page() -> String {
     }
     page += "```\n";
     page
+}
+
+/// What it does, and whether an edit of it waits for the next start.
+fn about(key: &SettingKey) -> String {
+    match LIVE.contains(&key.name) {
+        true => format!("{} *Takes effect while a server runs.*", key.about),
+        false => key.about.to_owned(),
+    }
 }
 
 fn values(key: &SettingKey) -> String {

@@ -271,7 +271,7 @@ fn folders_of_skills(
 }
 
 /// What is seen with one profile for all.
-fn of_profile(rules: ToolRules, profile: &str) -> Result<ToolRules> {
+pub(super) fn of_profile(rules: ToolRules, profile: &str) -> Result<ToolRules> {
     let names: Vec<String> = rules.profile_names().map(str::to_owned).collect();
     let names = || names.iter().map(String::as_str);
     match rules.only(profile) {

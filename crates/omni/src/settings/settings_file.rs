@@ -90,6 +90,9 @@ pub(crate) struct SettingsFile {
     /// Settings of one skill each, given to its tools as `Context.settings`: `[skills.web]`.
     #[serde(default)]
     pub(crate) skills: serde_json::Map<String, serde_json::Value>,
+    /// All of it that is obeyed, as it is written.
+    #[serde(skip)]
+    pub(super) written: Table,
     /// What a file that nobody has trusted leaves out besides.
     #[serde(skip)]
     pub(super) found_filter: Option<FoundFilter>,
@@ -99,6 +102,11 @@ pub(crate) struct SettingsFile {
 }
 
 impl SettingsFile {
+    /// The patterns of a file that nobody has trusted.
+    pub(super) fn found_patterns(&self) -> &[String] {
+        self.found_filter.as_ref().map_or(&[], |found| &found.patterns)
+    }
+
     /// How a server that runs sees what is edited.
     pub(crate) fn reload(&self) -> ReloadMode {
         self.reload.unwrap_or_default()

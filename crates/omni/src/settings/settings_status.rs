@@ -107,6 +107,11 @@ impl SettingsInForce {
         Ok(SettingsInForce { file, found: Some(FoundSettings { path: place, verdict, ignored }), whole: own })
     }
 
+    /// Whether the file that was found, if there is one, is obeyed as a whole.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.found.as_ref().is_none_or(|found| found.verdict == Verdict::Trusted)
+    }
+
     pub(super) fn status(self, skills: SkillsFrom, store: &TrustStore) -> (SettingsFile, SettingsStatus) {
         let problem = store.problem().map(str::to_owned);
         (self.file, SettingsStatus { settings: self.found, config: self.whole, skills, problem })
@@ -131,6 +136,11 @@ impl SettingsStatus {
     /// The settings file that is obeyed as a whole. Absolute.
     pub(crate) fn config(&self) -> Option<&Path> {
         self.config.as_deref()
+    }
+
+    /// The settings file that is obeyed, as a whole or as far as it narrows.
+    pub(crate) fn in_force(&self) -> Option<&Path> {
+        self.narrowing().or(self.config())
     }
 
     /// A settings file that is obeyed as far as it narrows, if there is one.

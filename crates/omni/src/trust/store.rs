@@ -59,6 +59,11 @@ pub(crate) struct TrustStore {
 impl TrustStore {
     /// Reads the store in this state folder. Where it cannot be believed nothing is trusted, and
     /// [`problem`](Self::problem) says why.
+    /// Where it is kept.
+    pub(crate) fn path(state: &Path) -> PathBuf {
+        state.join(FILE)
+    }
+
     pub(crate) fn read(state: &Path) -> TrustStore {
         let path = state.join(FILE);
         match read(state, &path) {

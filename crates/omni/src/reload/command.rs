@@ -1,0 +1,178 @@
+//! `omni reload`: has servers that run look at their folders now, and prints what each says.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Write};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use omni_call::{shown_line, shown_path};
+use rustix::fs::{Mode, OFlags, open};
+use serde_json::json;
+
+use super::control::{FOLDER, LOOK, Report, WHO};
+use super::look::some;
+use crate::args::ReloadArguments;
+use crate::terminal::say;
+use crate::text::plural;
+use crate::user_dirs::UserDirs;
+
+/// How long a server may take to look, and to say what it found.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
+
+/// What came of asking a server.
+type Answer = Result<Report, String>;
+
+pub(crate) fn run(arguments: &ReloadArguments, out: &mut dyn Write) -> Result<u8> {
+    let home = UserDirs::find();
+    home.check()?;
+    let folder = home.state.join(FOLDER);
+    let path = match (&arguments.path, arguments.all || arguments.list && arguments.path.is_none()) {
+        (_, true) => None,
+        (Some(path), false) => Some(path.clone()),
+        (None, false) => Some(PathBuf::from(".")),
+    };
+    let path = path
+        .map(|path| path.canonicalize().with_context(|| format!("`{}` cannot be found", shown_path(&path))));
+    let path = path.transpose()?;
+    let servers: Vec<(PathBuf, Answer)> = ask_all(&sockets(&folder), WHO);
+    let concerns = |answer: &Answer| match (&path, answer) {
+        (Some(path), Ok(server)) => serves(server, path),
+        // It may be the one that is meant.
+        _ => true,
+    };
+    let meant: Vec<(PathBuf, Answer)> = servers.into_iter().filter(|(_, answer)| concerns(answer)).collect();
+    if meant.is_empty() {
+        match path {
+            Some(path) => bail!(
+                "no server of yours that runs serves `{}`; `omni reload --list` shows those there are",
+                shown_path(&path)
+            ),
+            None if arguments.list => say("no server of yours runs"),
+            None => bail!("no server of yours runs"),
+        }
+    }
+    let answers = match arguments.list {
+        true => meant,
+        false => ask_all(&meant.into_iter().map(|(socket, _)| socket).collect::<Vec<_>>(), LOOK),
+    };
+    if arguments.json {
+        let all = answers.iter().map(|(_, answer)| match answer {
+            Ok(report) => json!(report),
+            Err(error) => json!({ "error": error }),
+        });
+        writeln!(out, "{}", serde_json::to_string_pretty(&all.collect::<Vec<_>>())?)?;
+    } else {
+        for (socket, answer) in &answers {
+            print(socket, answer, !arguments.list, out)?;
+        }
+    }
+    let well = |answer: &Answer| answer.as_ref().is_ok_and(|report| report.failed.is_none());
+    Ok(u8::from(!answers.iter().all(|(_, answer)| well(answer))))
+}
+
+/// The sockets of servers, those that were left behind among them.
+fn sockets(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut sockets: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|it| it == "sock"))
+        .collect();
+    sockets.sort();
+    sockets
+}
+
+/// Asks all at once. Of a server that is no more, the socket is removed.
+fn ask_all(sockets: &[PathBuf], question: &'static str) -> Vec<(PathBuf, Answer)> {
+    let asked: Vec<_> = sockets
+        .iter()
+        .cloned()
+        .map(|socket| {
+            thread::spawn(move || match ask(&socket, question) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    let _ = fs::remove_file(&socket);
+                    None
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                answer => Some((socket, answer.map_err(|error| crate::terminal::plain(&error)))),
+            })
+        })
+        .collect();
+    asked.into_iter().filter_map(|asking| asking.join().ok().flatten()).collect()
+}
+
+fn ask(socket: &Path, question: &str) -> io::Result<Report> {
+    let (folder, name) = (socket.parent().unwrap_or(Path::new("/")), socket.file_name().unwrap_or_default());
+    let opened = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let short = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd())).join(name);
+    let mut stream = UnixStream::connect(short)?;
+    stream.set_read_timeout(Some(ANSWER_WAIT))?;
+    stream.write_all(format!("{question}\n").as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    serde_json::from_str(&line).map_err(|_| io::Error::other("it ended without an answer"))
+}
+
+/// Whether a server has something to do with a path: it serves skills in it or around it, obeys settings in it, or works
+/// there.
+fn serves(server: &Report, path: &Path) -> bool {
+    let within = |place: &str| Path::new(place).starts_with(path);
+    server.skills.iter().any(|skills| within(skills) || path.starts_with(skills))
+        || server.settings.as_deref().is_some_and(within)
+        || within(&server.root)
+}
+
+fn print(socket: &Path, answer: &Answer, looked: bool, out: &mut dyn Write) -> Result<()> {
+    let report = match answer {
+        Ok(report) => report,
+        Err(error) => {
+            let pid =
+                socket.file_stem().and_then(|name| name.to_str()).and_then(|name| name.split('-').next());
+            writeln!(out, "process {}: it does not answer ({})", pid.unwrap_or("?"), shown_line(error))?;
+            return Ok(());
+        }
+    };
+    let skills: Vec<String> = report.skills.iter().map(|path| shown_path(Path::new(path))).collect();
+    write!(
+        out,
+        "{} (process {}), {} of {} from {}",
+        shown_line(&report.serves),
+        report.pid,
+        plural(report.tools, "tool"),
+        plural(report.skill_count, "skill"),
+        if skills.is_empty() { "a runner".to_owned() } else { skills.join(", ") },
+    )?;
+    if looked {
+        match (report.changed.as_slice(), report.changed_seconds_ago) {
+            ([], None) => write!(out, ": nothing has changed")?,
+            ([], Some(seconds)) => write!(out, ": nothing has changed since {seconds} s ago")?,
+            (skills, _) => write!(out, ": changed: {}", shown_line(&some(skills)))?,
+        }
+        if !report.lists.is_empty() {
+            write!(out, "; clients see other {}", report.lists.join(", "))?;
+        }
+    }
+    writeln!(out)?;
+    if let Some(failed) = &report.failed {
+        writeln!(out, "  error: {}; what was served before still is", shown_line(failed))?;
+    }
+    for problem in &report.problems {
+        writeln!(
+            out,
+            "  {}: {}: {}",
+            problem.severity,
+            shown_line(&problem.at),
+            shown_line(&problem.message)
+        )?;
+    }
+    if let Some(more) = report.problem_count.checked_sub(report.problems.len()).filter(|more| *more > 0) {
+        writeln!(out, "  {} more: `omni doctor` lists them", plural(more, "problem"))?;
+    }
+    for polled in &report.polled {
+        writeln!(out, "  note: {}", shown_line(polled))?;
+    }
+    Ok(())
+}
