@@ -48,8 +48,10 @@ impl Preload {
             Arc::ptr_eq(known, tool)
                 || (known.target.dir(), known.target.file()) == (tool.target.dir(), tool.target.file())
         };
-        if !state.tools.iter().any(same) {
-            state.tools.push(Arc::clone(tool));
+        match state.tools.iter_mut().find(|known| same(known)) {
+            // The latest says which version is meant.
+            Some(known) => known.clone_from(tool),
+            None => state.tools.push(Arc::clone(tool)),
         }
     }
 
@@ -70,7 +72,12 @@ impl Preload {
         if state.given_up || state.tools.is_empty() {
             return None;
         }
-        let file = |tool: &Arc<RunSpec>| json!({"skill": tool.skill, "dir": tool.target.dir(), "file": tool.target.file()});
+        let file = |tool: &Arc<RunSpec>| {
+            let digest = tool.target.python().and_then(|python| python.digest.as_deref());
+            json!({
+                "skill": tool.skill, "dir": tool.target.dir(), "file": tool.target.file(), "digest": digest,
+            })
+        };
         let files: Vec<_> = state.tools.iter().map(file).collect();
         let skills = state.tools.iter().map(|tool| tool.code().skill).collect();
         Some((json!({"preload": {"files": files}}).to_string(), skills))

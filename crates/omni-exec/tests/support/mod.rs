@@ -409,6 +409,14 @@ impl Request {
         self
     }
 
+    /// Names the version of the skill's code that is meant.
+    pub(crate) fn meaning(mut self, digest: &str) -> Self {
+        if let Target::Python(python) = &mut self.spec.target {
+            python.digest = Some(digest.to_owned());
+        }
+        self
+    }
+
     pub(crate) fn timeout(mut self, total: Duration) -> Self {
         self.total = Some(total);
         self
