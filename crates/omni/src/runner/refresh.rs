@@ -80,14 +80,15 @@ pub(crate) async fn ask_completions(runner: &Runner, source: &Arc<RemoteSource>)
     #[derive(Deserialize)]
     struct Health {
         #[serde(default)]
-        ask_completions: Value,
+        completions: Value,
     }
     if !source.offers(CatalogKind::Resources) && !source.offers(CatalogKind::Prompts) {
         return;
     }
     let completes = match runner.health().await {
-        Ok(said) => serde_json::from_slice::<Health>(&said)
-            .is_ok_and(|said| said.ask_completions == Value::Bool(true)),
+        Ok(said) => {
+            serde_json::from_slice::<Health>(&said).is_ok_and(|said| said.completions == Value::Bool(true))
+        }
         Err(RunnerError::Refused { .. }) => false,
         Err(error) => {
             tracing::debug!(%error, "the runner does not say whether it completes arguments");
