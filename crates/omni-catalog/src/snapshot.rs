@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use omni_call::SkillChange;
@@ -251,18 +251,23 @@ impl Snapshot {
     /// The skills whose code is another one here than in an earlier snapshot, and those that are gone: what executors are to
     /// be told before this one takes its place. Reads all skills.
     pub fn changes_since(&self, before: &Snapshot) -> Vec<SkillChange> {
-        let now: HashMap<&Path, &Skill> =
-            self.skills().iter().map(|skill| (skill.path.as_path(), skill)).collect();
-        let is_other = |skill: &&Skill| {
-            let after = now.get(skill.path.as_path()).and_then(|after| after.digest.as_ref());
-            skill.digest.is_some() && after != skill.digest.as_ref()
+        let digests = |snapshot: &'_ Snapshot| -> HashMap<PathBuf, Option<String>> {
+            snapshot.skills().iter().map(|skill| (skill.path.clone(), skill.digest.clone())).collect()
         };
-        let change = |skill: &Skill| SkillChange {
+        let (old, new) = (digests(before), digests(self));
+        let gone_or_other = before.skills().iter().filter(|skill| {
+            skill.digest.is_some() && new.get(&skill.path).is_none_or(|digest| *digest != skill.digest)
+        });
+        // One that comes back may be what it was before it went: then that is outdated no more.
+        let come =
+            self.skills().iter().filter(|skill| skill.digest.is_some() && !old.contains_key(&skill.path));
+        let change = |skill: &Skill, before: Option<String>| SkillChange {
             skill: skill.folder.clone(),
             folder: skill.path.clone(),
-            before: skill.digest.clone(),
+            before,
         };
-        before.skills().iter().filter(is_other).map(change).collect()
+        let changed = gone_or_other.map(|skill| change(skill, skill.digest.clone()));
+        changed.chain(come.map(|skill| change(skill, None))).collect()
     }
 
     /// Everything that was found wrong, by file and line.

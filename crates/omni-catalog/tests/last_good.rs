@@ -190,3 +190,22 @@ fn a_skill_that_is_deleted_is_gone_broken_or_not() {
     fs::remove_dir_all(served.dir.path().join("skills/s")).unwrap();
     assert_eq!(seen(&served.look()).0, ["other.c Version 1."]);
 }
+
+#[test]
+fn a_skill_that_comes_back_as_it_was_is_told_of_as_one_that_goes_is() {
+    let served = Served::new();
+    let before = served.catalog.snapshot();
+    let (skill, aside) = (served.dir.path().join("skills/s"), served.dir.path().join("aside"));
+    fs::rename(&skill, &aside).unwrap();
+    let gone = served.look();
+    let told = |now: &Snapshot, before: &Snapshot| -> Vec<(String, Option<String>)> {
+        now.changes_since(before).into_iter().map(|change| (change.skill, change.before)).collect()
+    };
+    assert_eq!(told(&gone, &before), [("s".to_owned(), seen(&before).1)]);
+    fs::rename(aside, skill).unwrap();
+    let back = served.look();
+    assert_eq!(seen(&back), seen(&before));
+    // Executors pass the version over that was there when it went: it is in force again.
+    assert_eq!(told(&back, &gone), [("s".to_owned(), None)]);
+    assert_eq!(told(&back, &back), []);
+}
