@@ -166,6 +166,8 @@ impl ForkParents {
                     let worker = Worker::assemble(started, self.processes.config(), WorkerMode::Sync);
                     return worker.map(|worker| (worker, generation)).map_err(StartFailure::from);
                 }
+                // It was renewed between the two, and has not died.
+                Err(ForkError::Gone) if parent.retired.load(Ordering::Relaxed) => {}
                 Err(ForkError::Gone) if again => {
                     // Its exit may not have been seen yet. Marked here, so that no other call tries to use it.
                     parent.gone.store(true, Ordering::Relaxed);
