@@ -1,5 +1,6 @@
 """Which version of a skill's files a call runs: the one that it means, or none."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -409,6 +410,28 @@ def test_where_the_code_is_not_kept_the_last_good_version_is_stale(worker, skill
     # Mended, it is what the folder has.
     write(os.path.join(demo.folder, "scripts", "helper.py"), HELPER.format("old "))
     assert one.text(good) == "old good"
+
+
+def test_a_version_that_no_worker_has_loaded_runs_from_the_sources_that_the_server_keeps(
+    worker, skill, tmp_path
+):
+    cache = tmp_path / "code"
+    _, good = broken(worker, skill, str(cache))
+    sources = cache / "sources"
+    sources.mkdir()
+    for text in (HELPER.format("old "), HELPER.format("good")):
+        (sources / f"{hashlib.sha256(text.encode()).hexdigest()}.py").write_text(text)
+    for code in [path for path in cache.iterdir() if path.is_file() and path.suffix != ".files"]:
+        code.unlink()
+    good["last_good"] = True
+    assert worker(env={"OMNI_CODE_CACHE": str(cache)}).text(good) == "old good"
+    # What is kept under a name that is not its own is nobody's.
+    other = worker(env={"OMNI_CODE_CACHE": str(cache)})
+    for code in [path for path in cache.iterdir() if path.is_file() and path.suffix != ".files"]:
+        code.unlink()
+    for source in sources.iterdir():
+        source.write_text(HELPER.format("forged"))
+    assert "stale" in other.call(good)[-1]
 
 
 def test_the_last_good_version_takes_nothing_of_the_one_that_is_broken(worker, skill, tmp_path):

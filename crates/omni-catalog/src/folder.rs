@@ -1,6 +1,6 @@
 //! Which files make up a skill, and what stands in them.
 
-mod code;
+pub(crate) mod code;
 mod misplaced;
 
 use std::fs::{self, File};

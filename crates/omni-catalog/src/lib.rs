@@ -61,6 +61,7 @@ pub mod fuzz;
 pub use catalog::{Catalog, PreparedSnapshot, RulesInForce};
 pub use catalog_kind::CatalogKind;
 pub use diagnostic::{Diagnostic, Severity};
+pub use folder::code::{SkillCode, skill_code};
 pub use folder::{SourceFile, sources};
 pub use list_fields::ListFields;
 pub use manifest_diff::{ChangeKind, ManifestChange, ManifestDiff};

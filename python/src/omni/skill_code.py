@@ -102,11 +102,14 @@ def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
     found = hash_of(source)
     meant = skill_version.check(path, name, found, len(source), is_kept=_is_kept)
     folder = environ.get(_VARIABLE)
+    if meant != found:
+        code = _kept_code(folder, meant, path) if folder else None
+        if code is None:
+            raise skill_version.no_longer_kept(path)
+        return code
     kept = _CachedCode(folder, meant) if folder else None
     code = kept and kept.read(path)
     if code is None:
-        if meant != found:
-            raise skill_version.no_longer_kept(path)
         code = loader.source_to_code(source, path)
         if kept is not None:
             kept.write(code)
@@ -115,7 +118,25 @@ def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
 
 def _is_kept(digest: str) -> bool:
     folder = environ.get(_VARIABLE)
-    return bool(folder) and isfile(_CachedCode(folder, digest).path)
+    return bool(folder) and (isfile(_CachedCode(folder, digest).path) or isfile(_source_path(folder, digest)))
+
+
+def _kept_code(folder: str, digest: str, path: str) -> CodeType | None:
+    """Return the code of a source that is not in its place any more, as that of the file at `path`."""
+    cached = _CachedCode(folder, digest)
+    code = cached.read(path)
+    if code is None:
+        source = _read(_source_path(folder, digest))
+        if source is None or hash_of(source) != digest:
+            return None
+        code = compile(source, path, "exec", dont_inherit=True)
+        cached.write(code)
+    return code
+
+
+def _source_path(folder: str, digest: str) -> str:
+    """Return where the server keeps a source of what it serves, for when an edit has broken it."""
+    return f"{folder}/sources/{digest}.py"
 
 
 class _CachedCode:
@@ -205,7 +226,7 @@ class _KeptLoader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         version, folder = skill_version.kept_owner(fullname), environ.get(_VARIABLE)
         digest = version and version.hashes.get(self.path[len(version.folder) + 1 :])
-        code = _CachedCode(folder, digest).read(self.path) if folder and digest else None
+        code = _kept_code(folder, digest, self.path) if folder and digest else None
         if code is None:
             raise skill_version.no_longer_kept(self.path)
         return code

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
@@ -94,6 +95,36 @@ impl SkillWalk<'_> {
     }
 }
 
+/// The Python files of a skill, as they were read just now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SkillCode {
+    /// Names the version that they make.
+    pub digest: String,
+    /// What that is the digest of: a line for each file.
+    pub lines: String,
+    /// The SHA-256 of each file, in hexadecimal digits, and its bytes.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+/// Reads the code of one skill, by the rules by which its version is named. `skills_dir` is canonical. Blocks.
+pub fn skill_code(skills_dir: &Path, folder: &str) -> SkillCode {
+    let mut walk = SkillWalk::new(skills_dir, folder);
+    let mut paths = Vec::new();
+    walk.code_files(folder, 0, &mut HashSet::new(), &mut paths);
+    paths.sort_unstable();
+    let mut code = SkillCode::default();
+    for path in paths {
+        let absolute = skills_dir.join(folder).join(&path);
+        let is_file = absolute.metadata().is_ok_and(|found| found.is_file() && found.len() <= FILE_BYTES_MAX);
+        let Some(bytes) = is_file.then(|| std::fs::read(&absolute).ok()).flatten() else { continue };
+        let hash = hex(&Sha256::digest(&bytes));
+        code.lines.push_str(&format!("{hash}  {path}\n"));
+        code.files.push((hash, bytes));
+    }
+    code.digest = hex(&Sha256::digest(&code.lines));
+    code
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -165,6 +196,10 @@ mod tests {
         for case in &cases.cases {
             let skills = laid_out(case);
             let digest = read(skills.path()).code.unwrap_or_default();
+            let skills_dir = skills.path().canonicalize().unwrap();
+            if !digest.is_empty() {
+                assert_eq!(super::skill_code(&skills_dir, "notes").digest, digest, "{}", case.name);
+            }
             if digest != case.digest {
                 wrong.push(format!("{}: {digest}, not {}", case.name, case.digest));
             }

@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use omni_call::{SkillChange, shown_path, with_causes};
-use omni_catalog::{Catalog, CatalogKind, Diagnostic, PreparedSnapshot, RemoteSource, Severity, ToolRules};
+use omni_catalog::{
+    Catalog, CatalogKind, Diagnostic, PreparedSnapshot, RemoteSource, Severity, Skill, ToolRules,
+};
 use omni_server::LiveSettings;
 use omni_watch::{Look, Watched, Why};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::differences::{Differences, place};
+use super::kept_versions::KeptVersions;
 use crate::log;
 use crate::settings::{Reread, SettingsChange, SettingsRereader};
 use crate::skill_resources;
@@ -51,6 +54,7 @@ pub(super) struct CatalogLook {
     pub(super) settings: Option<SettingsRereader>,
     /// What an edit of it has changed and nobody sees yet.
     pub(super) change: Option<SettingsChange>,
+    pub(super) versions: KeptVersions,
 }
 
 impl CatalogLook {
@@ -152,6 +156,7 @@ impl Look for CatalogLook {
             }
         }
         self.known(|known| known.watched = trees.to_vec());
+        self.versions.keep_all(self.catalog.snapshot().skills());
     }
 
     fn look(&mut self) -> bool {
@@ -179,6 +184,12 @@ impl Look for CatalogLook {
             });
             let changed =
                 prepared.as_ref().map(|it| it.after().changes_since(it.before())).unwrap_or_default();
+            // Before they are served: an edit that breaks them may be the next one.
+            if let Some(prepared) = &prepared {
+                let is_changed = |skill: &&Skill| changed.iter().any(|change| change.skill == skill.folder);
+                let skills = prepared.after().skills();
+                skills.iter().filter(is_changed).for_each(|skill| self.versions.keep(skill));
+            }
             let publication = Publication { prepared, changed, live, done };
             if self.front.send(publication).is_err() {
                 return;

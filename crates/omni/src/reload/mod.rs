@@ -11,6 +11,7 @@ mod command;
 mod control;
 mod differences;
 mod hangup;
+mod kept_versions;
 mod look;
 mod service;
 

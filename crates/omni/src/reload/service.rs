@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use super::control::{self, Control, PROBLEMS_MAX, Problem, Report};
 use super::differences::place;
 use super::hangup::{Hangup, Hangups};
+use super::kept_versions::KeptVersions;
 use super::look::{CatalogLook, Known, Publication};
 use crate::executors::{Executors, PrepareAhead};
 use crate::settings::{Places, ReloadMode, SettingsRereader, SkillsFolder};
@@ -123,6 +124,7 @@ fn start(places: &Places, mut served: Served, hangups: Hangups) -> Result<Reload
         known: Arc::clone(&known),
         settings,
         change: None,
+        versions: KeptVersions::new(&places.cache),
     };
     let watcher = Watcher::start(config, look).context("the folders of skills cannot be watched")?;
     let asking = Arc::new(Asking { watcher });
