@@ -172,8 +172,13 @@ impl Catalog {
     /// this one was prepared: it is to be prepared anew.
     #[must_use]
     pub fn commit(&self, prepared: &PreparedSnapshot) -> bool {
-        let in_force = self.current.compare_and_swap(&prepared.before, Arc::clone(&prepared.after));
-        Arc::ptr_eq(&in_force, &prepared.before)
+        let replaced = self.current.compare_and_swap(&prepared.before, Arc::clone(&prepared.after));
+        let done = Arc::ptr_eq(&replaced, &prepared.before);
+        if done {
+            let entries = prepared.after.sources.iter();
+            self.sources.iter().zip(entries).for_each(|(source, entry)| source.in_force(&entry.snapshot));
+        }
+        done
     }
 
     /// Makes the snapshot what the sources have now: to be called after one was given another list.

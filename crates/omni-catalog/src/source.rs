@@ -30,6 +30,11 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// mended. Default: there are no edits.
     fn keep_last_good(&self) {}
 
+    /// This snapshot of it is what clients are served from now on. Must not wait. Default: that is nothing to it.
+    fn in_force(&self, snapshot: &Arc<SourceSnapshot>) {
+        let _ = snapshot;
+    }
+
     /// Whether it may ever have any of this kind: what clients are told before anything is known. Default: tools and
     /// skills.
     fn offers(&self, kind: CatalogKind) -> bool {

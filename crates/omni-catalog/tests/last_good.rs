@@ -209,3 +209,13 @@ fn a_skill_that_comes_back_as_it_was_is_told_of_as_one_that_goes_is() {
     assert_eq!(told(&back, &gone), [("s".to_owned(), None)]);
     assert_eq!(told(&back, &back), []);
 }
+
+#[test]
+fn what_was_read_and_never_served_is_no_last_good_version() {
+    let served = Served::new();
+    let good = seen(&served.catalog.snapshot());
+    write(served.dir.path().join("skills/s/scripts/a.py"), &tool("a", 2));
+    served.catalog.refresh_sources().unwrap();
+    assert_eq!(seen(&served.catalog.snapshot()), good, "nobody has made it take effect");
+    assert_eq!(seen(&served.edit("s/scripts/a.py", BROKEN)), good);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use omni_call::{ExecutorKind, with_causes};
 
@@ -52,6 +52,8 @@ pub struct FolderSource {
     names: NameStyle,
     store: Store,
     current: ArcSwap<SourceSnapshot>,
+    /// The one that clients are served: not every refresh takes effect.
+    in_force: ArcSwapOption<SourceSnapshot>,
     /// One refresh at a time; readers of the snapshot never wait for it.
     refreshing: Mutex<Serving>,
 }
@@ -129,6 +131,7 @@ impl FolderSource {
             names,
             store,
             current: ArcSwap::from_pointee(snapshot),
+            in_force: ArcSwapOption::empty(),
             refreshing: Mutex::default(),
         })
     }
@@ -205,7 +208,9 @@ impl FolderSource {
         let stamps = stamps.filter(|_| matching).and_then(FileStamps::decode);
         let unchanged = unchanged_skills(stamps, changed.as_ref());
         let paths_checked = changed.map_or(0, |changed| changed.paths_checked);
-        let before = last_good.map(|last_good| (last_good, current.encoded()));
+        let in_force = self.in_force.load();
+        let in_force = in_force.as_deref().unwrap_or(current);
+        let before = last_good.map(|last_good| (last_good, in_force.encoded()));
         self.build(text.as_deref(), manifest.as_ref(), unchanged, paths_checked, before).map(Rescan::Rebuilt)
     }
 
@@ -318,6 +323,10 @@ impl Source for FolderSource {
     /// not served before is not served for that, and caches and manifests are those of the folder.
     fn keep_last_good(&self) {
         self.refreshing.lock().unwrap_or_else(PoisonError::into_inner).keeps_last_good = true;
+    }
+
+    fn in_force(&self, snapshot: &Arc<SourceSnapshot>) {
+        self.in_force.store(Some(Arc::clone(snapshot)));
     }
 
     /// One system call for each known file and folder, and where something differs, the time to read and scan those
