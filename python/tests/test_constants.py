@@ -11,13 +11,6 @@ from omni.invoke import ToolRunner
 from omni.mcp.outcomes import failed_result, with_stderr
 
 
-def test_the_decorator_takes_the_options_of_the_shared_file():
-    taken = inspect.signature(skill.tool).parameters.values()
-    assert (
-        tuple(option.name for option in taken if option.kind is option.KEYWORD_ONLY) == constants.OPTION_NAMES
-    )
-
-
 def test_levels_are_those_of_the_shared_file():
     assert skill.LEVELS == constants.LEVELS
 

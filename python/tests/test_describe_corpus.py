@@ -17,7 +17,7 @@ import warnings
 
 import pytest
 
-from omni import skill as skill_module
+from omni import tool_marks
 from omni.describe import docstring, options
 from omni.describe.signature import describe
 
@@ -120,11 +120,11 @@ def found(function, *, whole):
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_signature_of_the_corpus_has_the_schema_that_fastmcp_gives_it(stem, package):
     expected = json.loads((CORPUS / f"{stem}.expected.json").read_text())
-    skill_module.marked = marked = []
+    tool_marks.marked = marked = []
     try:
         _, whole = package(stem)
     finally:
-        skill_module.marked = None
+        tool_marks.marked = None
     # A file that was begun and then run again has marked some functions twice: the last is meant.
     answers = dict(found(function, whole=whole) for function in marked)
     differences = {}

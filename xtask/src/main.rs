@@ -71,11 +71,12 @@ fn run(task: Task) -> Result<bool> {
         }
         Task::Test { only, quick, list: false } => Ok(test::run(&workspace, &test::choose(&only, quick)?)),
         Task::Docs { check } => {
-            let stale = reference::stale_pages(&workspace)?;
             if check {
-                return Ok(reference::report(&stale));
+                return Ok(reference::report(&reference::stale(&workspace)?));
             }
-            reference::write(&workspace, &stale)?;
+            // The pages are made with a program that is built of the sources.
+            reference::write(&workspace, &reference::stale_sources(&workspace)?)?;
+            reference::write(&workspace, &reference::stale_pages(&workspace)?)?;
             Ok(true)
         }
     }

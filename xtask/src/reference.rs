@@ -1,10 +1,11 @@
-//! Which pages of docs/reference are generated, and whether they are up to date.
+//! Which pages of docs/reference and which sources are generated, and whether they are up to date.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::command;
 use crate::workspace::Workspace;
@@ -12,6 +13,7 @@ use crate::workspace::Workspace;
 mod constants;
 mod diagnostics;
 mod executors;
+mod options;
 mod outcomes;
 mod types;
 
@@ -21,24 +23,70 @@ pub(crate) struct StalePage {
     text: String,
 }
 
-/// Generates every page and returns those that differ from their file.
+/// Generates every source and page, and returns those that differ from their file.
+pub(crate) fn stale(workspace: &Workspace) -> Result<Vec<StalePage>> {
+    let mut stale = stale_sources(workspace)?;
+    stale.extend(stale_pages(workspace)?);
+    Ok(stale)
+}
+
+/// Generates what others are built from, and so needs nothing that is built of it: a new option stands in Rust's table
+/// before the crates that have to know it compile again.
+pub(crate) fn stale_sources(workspace: &Workspace) -> Result<Vec<StalePage>> {
+    let options = options::read(&workspace.root)?;
+    Ok(differing(
+        workspace,
+        vec![
+            StalePage {
+                path: "crates/omni-call/src/options/table.rs",
+                text: formatted(workspace, &options::rust_table(&options)?)?,
+            },
+            StalePage { path: "python/src/omni/decorator.py", text: options::decorator(&options)? },
+            StalePage { path: "python/src/omni/options.py", text: options::python_table(&options)? },
+            StalePage { path: "python/src/omni/executors.py", text: executors::module() },
+            StalePage { path: "python/src/omni/constants.py", text: constants::module()? },
+            StalePage { path: "docs/reference/options.md", text: options::page(&options)? },
+        ],
+    ))
+}
+
+/// Generates the pages that the built program, or the sources above, have to say something for.
 pub(crate) fn stale_pages(workspace: &Workspace) -> Result<Vec<StalePage>> {
     let binary = workspace.binary()?;
-    let pages = [
-        StalePage { path: "docs/reference/cli.md", text: command_line(&binary)? },
-        StalePage { path: "docs/reference/settings.md", text: settings(&binary)? },
-        StalePage { path: "docs/reference/outcomes.md", text: outcomes::page() },
-        StalePage { path: "docs/reference/python-api.md", text: python_api(workspace)? },
-        StalePage { path: "docs/reference/types.md", text: types::page()? },
-        StalePage { path: "docs/reference/diagnostics.md", text: diagnostics::page() },
-        StalePage { path: "docs/reference/executors.md", text: executors::page() },
-        StalePage { path: "python/src/omni/executors.py", text: executors::module() },
-        StalePage { path: "python/src/omni/constants.py", text: constants::module()? },
-    ];
+    Ok(differing(
+        workspace,
+        vec![
+            StalePage { path: "docs/reference/cli.md", text: command_line(&binary)? },
+            StalePage { path: "docs/reference/settings.md", text: settings(&binary)? },
+            StalePage { path: "docs/reference/outcomes.md", text: outcomes::page() },
+            StalePage { path: "docs/reference/python-api.md", text: python_api(workspace)? },
+            StalePage { path: "docs/reference/types.md", text: types::page()? },
+            StalePage { path: "docs/reference/diagnostics.md", text: diagnostics::page() },
+            StalePage { path: "docs/reference/executors.md", text: executors::page() },
+        ],
+    ))
+}
+
+fn differing(workspace: &Workspace, pages: Vec<StalePage>) -> Vec<StalePage> {
     let stale = |page: &StalePage| {
         fs::read_to_string(workspace.root.join(page.path)).ok().as_ref() != Some(&page.text)
     };
-    Ok(pages.into_iter().filter(stale).collect())
+    pages.into_iter().filter(stale).collect()
+}
+
+/// Rust as the stage `fmt` wants it.
+fn formatted(workspace: &Workspace, text: &str) -> Result<String> {
+    let mut command = workspace.program("rustfmt");
+    command.args(["--edition", "2024", "--config-path", "rustfmt.toml"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("`rustfmt` could not be started")?;
+    child.stdin.take().context("a pipe to `rustfmt`")?.write_all(text.as_bytes())?;
+    let ran = child.wait_with_output()?;
+    ensure!(ran.status.success(), "`rustfmt` refuses what was generated");
+    Ok(String::from_utf8(ran.stdout)?)
 }
 
 /// Says which pages are stale; `true` when none is.

@@ -172,7 +172,7 @@ fn python_test_folders(root: &Path) -> Result<Vec<String>> {
 }
 
 fn reference_pages(workspace: &Workspace) -> Result<TestCounts> {
-    Ok(TestCounts::one(reference::report(&reference::stale_pages(workspace)?)))
+    Ok(TestCounts::one(reference::report(&reference::stale(workspace)?)))
 }
 
 fn conformance(workspace: &Workspace) -> Result<TestCounts> {

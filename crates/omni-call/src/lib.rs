@@ -2,13 +2,14 @@
 //!
 //! Data and one trait; no I/O, no clock, no runtime. Whoever needs the time passes it in.
 
+mod affinity;
 mod call;
 mod causes;
 mod deadline;
 mod executor;
 mod executor_kind;
-mod fork_settings;
 mod future;
+mod options;
 mod outcome;
 mod policy;
 mod port;
@@ -23,22 +24,25 @@ mod temp_files;
 mod trust;
 mod visible;
 
+pub use affinity::{Affinity, AffinityKey};
 pub use call::{Call, CallId, LogLevel, Wants};
 pub use causes::with_causes;
 pub use deadline::{Deadline, Expired};
 pub use executor::Executor;
 pub use executor_kind::{ExecutorKind, ExecutorPlace, InterpreterExecutor, ServerExecutor, UnknownExecutor};
-pub use fork_settings::ForkSettings;
 pub use future::BoxFuture;
+pub use options::{
+    CallOptions, ForkSettings, OPTIONS, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionPlace, OptionValue, Policy,
+    TimeLimits, ToolOption,
+};
 pub use outcome::{ErrorDetail, Outcome, OutcomeKind, Phase};
-pub use policy::{Affinity, AffinityKey, Policy};
 pub use port::{Answer, Ask, AskMethod, AskRefusal, CallPort, Event, EventSink, NoClient};
 pub use program::{ProgramInput, ProgramOutput, ProgramTarget};
 pub use python_range::{PythonRange, PythonVersion};
 pub use request::{CallRequest, CompletionReference, CompletionRequest};
 pub use requirements::{Requirements, RequirementsSource};
 pub use result::{CallResult, Completion, PromptMessages, ResourceContents, ToolResult};
-pub use spec::{Code, CodeId, RunSpec, SkillChange, SkillId, TimeLimits};
+pub use spec::{Code, CodeId, RunSpec, SkillChange, SkillId};
 pub use target::{InjectedParameter, PythonTarget, Target};
 pub use temp_files::TempFiles;
 pub use trust::Trust;

@@ -799,15 +799,9 @@ mod tests {
 
     #[test]
     fn what_skills_may_declare_is_what_python_takes() {
-        use crate::{Affinity, ForkSettings, LogLevel, Policy};
+        use crate::{LogLevel, Policy};
         let shared = shared();
-        assert_eq!(shared["affinities"], json!(Affinity::ALL.map(Affinity::name)));
         assert_eq!(shared["levels"], json!(LogLevel::ALL.map(LogLevel::name)));
-        let options = &shared["options"];
-        assert_eq!(options["attempts_max"], Policy::ATTEMPTS_MAX);
-        assert_eq!(options["concurrency_max"], Policy::CONCURRENCY_MAX);
-        assert_eq!(options["ahead_max"], ForkSettings::AHEAD_MAX);
-        assert_eq!(options["calls_max"], ForkSettings::CALLS_MAX);
         let retried = Policy { retry_on: vec!["OSError".into()], ..Policy::default() };
         let repeatable = Policy { repeatable: true, ..Policy::default() };
         assert_eq!(shared["retry"]["attempts_default"], retried.attempts_max());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExecutorKind, InjectedParameter, Policy, Target, Trust};
+use crate::{ExecutorKind, InjectedParameter, Policy, Target, TimeLimits, Trust};
 
 /// Everything an executor needs to know about a tool.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct RunSpec {
     pub structured: bool,
     #[serde(default)]
     pub limits: TimeLimits,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "Policy::is_empty")]
     pub policy: Policy,
     /// Which other skills its processes may serve.
     #[serde(default, skip_serializing_if = "Trust::is_shared")]
@@ -92,16 +92,6 @@ fn fnv(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// Time limits that a tool or its skill declares, in milliseconds. `None` takes the server's default, 0
-/// switches the clock off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimeLimits {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idle_timeout_ms: Option<u64>,
 }
 
 impl TimeLimits {
@@ -193,10 +183,6 @@ struct WorkerTarget<'a> {
     keep_temp: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<&'a str>,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Tools that a skill declares under `tools:` of its SKILL.md, or under `[tool.omni]` of its pyproject.toml:
 //! programs of any kind, with a command line of their own.
 
-use omni_call::{ExecutorKind, ForkSettings, Policy, ProgramInput, ProgramOutput, ProgramTarget, TimeLimits};
+use omni_call::{
+    CallOptions, ExecutorKind, OptionKind, OptionPlace, OptionValue, ProgramInput, ProgramOutput,
+    ProgramTarget, ToolOption,
+};
 use serde_json::{Map, Value};
 
 use crate::front_matter::{Entry, Position, Yaml, find};
@@ -15,31 +18,10 @@ pub(crate) struct DeclaredTool {
     pub(crate) program: ProgramTarget,
 }
 
-/// A week: a limit longer than this is a mistake in the unit.
-pub(crate) const SECONDS_MAX: f64 = 604_800.0;
-
 pub(crate) const PYPROJECT: &str = "pyproject.toml";
 
-const KEYS: [&str; 18] = [
-    "name",
-    "title",
-    "description",
-    "command",
-    "input",
-    "output",
-    "cwd",
-    "env",
-    "input_schema",
-    "output_schema",
-    "timeout",
-    "idle_timeout",
-    "concurrency",
-    "read_only",
-    "destructive",
-    "idempotent",
-    "open_world",
-    "tags",
-];
+/// The keys of a tool besides those options that may stand here.
+const OWN_KEYS: [&str; 5] = ["command", "input", "output", "cwd", "env"];
 
 /// Where tools are declared.
 #[derive(Clone, Copy)]
@@ -113,6 +95,7 @@ impl DeclarationReader<'_> {
             return self.drop("it has no `name`", "give it one, for instance `count`");
         };
         let program = self.program(&name)?;
+        let (annotations, call) = self.options();
         let tool = omni_scan::Tool {
             function: name.clone(),
             file: self.source.file.to_owned(),
@@ -124,15 +107,12 @@ impl DeclarationReader<'_> {
             input_schema: self.schema("input_schema").unwrap_or_else(any_object),
             output_schema: self.schema("output_schema"),
             wrap_result: false,
-            annotations: self.annotations(),
+            annotations,
             inject: Vec::new(),
-            limits: TimeLimits {
-                timeout_ms: self.milliseconds("timeout"),
-                idle_timeout_ms: self.milliseconds("idle_timeout"),
-            },
-            policy: Policy { concurrency: self.count("concurrency"), ..Policy::default() },
+            limits: call.limits,
+            policy: call.policy,
             executor: Some(ExecutorKind::Spawn),
-            fork: ForkSettings::default(),
+            fork: call.fork,
             meta: None,
             icons: None,
             tags: self.words("tags"),
@@ -152,30 +132,17 @@ impl DeclarationReader<'_> {
     }
 
     fn warn_of_unknown_keys(&mut self) {
+        let options = ToolOption::all(OptionPlace::Program).map(|option| option.name);
+        let keys: Vec<&str> = options.chain(OWN_KEYS).collect();
         for entry in self.entries {
-            if !KEYS.contains(&entry.key.as_str()) {
-                let help = match similar::closest(&entry.key, KEYS) {
+            if !keys.contains(&entry.key.as_str()) {
+                let help = match similar::closest(&entry.key, keys.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the keys of a tool are {}", KEYS.join(", ")),
+                    None => format!("the keys of a tool are {}", keys.join(", ")),
                 };
                 self.warn(entry.place, format!("a tool has no key `{}`", entry.key), help);
             }
         }
-    }
-
-    fn annotations(&mut self) -> Map<String, Value> {
-        let mut annotations = Map::new();
-        for (key, hint) in [
-            ("read_only", "readOnlyHint"),
-            ("destructive", "destructiveHint"),
-            ("idempotent", "idempotentHint"),
-            ("open_world", "openWorldHint"),
-        ] {
-            if let Some(value) = self.choice(key, &[("true", true), ("false", false)]) {
-                annotations.insert(hint.to_owned(), Value::Bool(value));
-            }
-        }
-        annotations
     }
 
     fn program(&mut self, name: &str) -> Option<ProgramTarget> {
@@ -271,33 +238,30 @@ impl DeclarationReader<'_> {
         chosen
     }
 
-    fn milliseconds(&mut self, key: &str) -> Option<u64> {
-        let entry = self.find(key)?;
-        let (seconds, place) = (entry.value.text().and_then(|text| text.parse::<f64>().ok()), entry.place);
-        match seconds.filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds)) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "the range was checked on the line above"
-            )]
-            Some(seconds) => Some((seconds * 1_000.0).ceil() as u64),
-            None => {
-                let message = format!("`{key}` must be a number of seconds from 0 (off) to a week");
+    /// The options that may stand here: the hints for clients, and what is acted on when a call is made.
+    fn options(&mut self) -> (Map<String, Value>, CallOptions) {
+        let (mut hints, mut set) = (Map::new(), CallOptions::default());
+        for option in ToolOption::all(OptionPlace::Program) {
+            // Read by themselves: they are no part of these.
+            if matches!(option.kind, OptionKind::Text | OptionKind::Schema | OptionKind::Texts) {
+                continue;
+            }
+            let Some(entry) = self.find(option.name) else { continue };
+            let (place, word) = (entry.place, entry.value.text());
+            let value = word.and_then(|word| option.parse(word, OptionPlace::Program));
+            let taken = match (option.kind, value) {
+                (OptionKind::Hint(hint), Some(OptionValue::Flag(flag))) => {
+                    hints.insert(hint.to_owned(), Value::Bool(flag));
+                    true
+                }
+                (_, value) => value.is_some_and(|value| set.set(option.name, OptionPlace::Program, value)),
+            };
+            if !taken {
+                let message = format!("`{}` must be {}", option.name, option.wanted(OptionPlace::Program));
                 self.warn(place, message, "it is left out until then".to_owned());
-                None
             }
         }
-    }
-
-    fn count(&mut self, key: &str) -> Option<u32> {
-        let entry = self.find(key)?;
-        let (count, place) = (entry.value.text().and_then(|text| text.parse().ok()), entry.place);
-        let count = count.filter(|count| (1..=Policy::CONCURRENCY_MAX).contains(count));
-        if count.is_none() {
-            let message = format!("`{key}` must be a number from 1 to {}", Policy::CONCURRENCY_MAX);
-            self.warn(place, message, "it is left out until then".to_owned());
-        }
-        count
+        (hints, set)
     }
 
     fn text(&mut self, key: &str) -> Option<String> {

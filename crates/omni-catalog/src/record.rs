@@ -284,8 +284,7 @@ fn run_spec(skill: &Skill, tool: &omni_scan::Tool, target: Target, name: &str, s
     name.clone_into(&mut run.tool);
     run.executor = tool.executor.or(skill.executor).unwrap_or_default();
     run.structured = structured;
-    run.limits.timeout_ms = tool.limits.timeout_ms.or(skill.limits.timeout_ms);
-    run.limits.idle_timeout_ms = tool.limits.idle_timeout_ms.or(skill.limits.idle_timeout_ms);
+    run.limits = tool.limits.or(&skill.limits);
     run.policy = policy(skill, tool);
     run.trust = skill.trust;
     run.keep_temp = skill.keep_temp;
@@ -312,7 +311,7 @@ fn target(
             wrap_result: tool.wrap_result && structured,
             inject: tool.inject.clone(),
             preload: skill.preload,
-            fork: tool.fork.or(skill.fork),
+            fork: tool.fork.or(&skill.fork),
             requirements,
             digest: skill.digest.clone(),
             last_good: false,
@@ -330,13 +329,7 @@ fn tags(skill: &Skill, tool: &omni_scan::Tool) -> Vec<String> {
 /// What the tool says, else what its skill says.
 fn policy(skill: &Skill, tool: &omni_scan::Tool) -> Policy {
     let declared = |hint: &str| tool.annotations.get(hint) == Some(&Value::Bool(true));
-    let mut policy = tool.policy.clone();
-    if policy.retry_on.is_empty() {
-        policy.retry_on.clone_from(&skill.policy.retry_on);
-    }
-    policy.max_attempts = policy.max_attempts.or(skill.policy.max_attempts);
-    policy.skill_concurrency = skill.policy.skill_concurrency;
-    policy.affinity = policy.affinity.or(skill.policy.affinity);
+    let mut policy = tool.policy.clone().or(&skill.policy);
     policy.repeatable = declared("readOnlyHint") || declared("idempotentHint");
     policy
 }

@@ -215,17 +215,8 @@ impl ListReader<'_> {
 
     fn policy(&mut self, name: &str, policy: Option<Value>) -> Policy {
         let Some(policy) = policy.filter(|policy| !policy.is_null()) else { return Policy::default() };
-        let within = |number: Option<u32>, max| number.is_none_or(|number| (1..=max).contains(&number));
         let why = match Policy::deserialize(policy) {
-            Ok(policy) if !within(policy.max_attempts, Policy::ATTEMPTS_MAX) => {
-                format!("`max_attempts` is not 1 to {}", Policy::ATTEMPTS_MAX)
-            }
-            Ok(policy)
-                if !within(policy.concurrency, Policy::CONCURRENCY_MAX)
-                    || !within(policy.skill_concurrency, Policy::CONCURRENCY_MAX) =>
-            {
-                format!("`concurrency` is not 1 to {}", Policy::CONCURRENCY_MAX)
-            }
+            Ok(policy) if let Some(why) = policy.out_of_bounds() => why.to_owned(),
             Ok(policy) => return policy,
             Err(error) => error.to_string(),
         };

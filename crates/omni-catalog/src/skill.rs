@@ -1,9 +1,11 @@
 //! What one skill is: its front matter, checked, and the settings that hold for all of its tools.
 
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use omni_call::{Affinity, ExecutorKind, ForkSettings, Policy, TimeLimits, Trust};
+use omni_call::{
+    CallOptions, ExecutorKind, ForkSettings, OptionKind, OptionPlace, OptionValue, Policy, TimeLimits,
+    ToolOption, Trust,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -102,15 +104,10 @@ impl Skill {
 const NAME_CHARS_MAX: usize = 64;
 const DESCRIPTION_CHARS_MAX: usize = 1_024;
 
-/// What holds until a value is put right.
-const EXECUTOR_DEFAULT: &str = "its tools run with the server's default executor until then";
-const FORK_DEFAULT: &str = "the server's default holds until then";
-const NO_LIMIT: &str = "there is no such limit until then";
-
 const TOP: Position = Position { line: 1, column: 1 };
 
-/// Keys that have a meaning here; at the top or under `metadata`.
-const KNOWN_KEYS: [&str; 26] = [
+/// Keys that have a meaning here besides the options of its tools; at the top or under `metadata`.
+const OWN_KEYS: [&str; 16] = [
     "name",
     "description",
     "license",
@@ -126,17 +123,7 @@ const KNOWN_KEYS: [&str; 26] = [
     "preload",
     "trust",
     "keep_temp",
-    "executor",
-    "ahead",
-    "calls",
-    "timeout",
-    "idle_timeout",
-    "affinity",
-    "concurrency",
-    "retry_on",
-    "max_attempts",
     "tools",
-    "tags",
 ];
 
 struct SkillReader<'a> {
@@ -147,6 +134,7 @@ struct SkillReader<'a> {
 
 impl<'a> SkillReader<'a> {
     fn skill(&mut self) -> Skill {
+        let call = self.call_options();
         let skill = Skill {
             folder: self.folder.to_owned(),
             name: self.text("name"),
@@ -165,22 +153,10 @@ impl<'a> SkillReader<'a> {
             trust: self.trust(),
             keep_temp: self.flag("keep_temp"),
             executor: self.executor(),
-            fork: ForkSettings {
-                ahead: self.count("ahead", 0..=ForkSettings::AHEAD_MAX, FORK_DEFAULT),
-                calls: self.count("calls", 1..=ForkSettings::CALLS_MAX, FORK_DEFAULT),
-            },
-            limits: TimeLimits {
-                timeout_ms: self.milliseconds("timeout"),
-                idle_timeout_ms: self.milliseconds("idle_timeout"),
-            },
+            fork: call.fork,
+            limits: call.limits,
+            policy: call.policy,
             path: PathBuf::new(),
-            policy: Policy {
-                retry_on: self.list("retry_on"),
-                max_attempts: self.count("max_attempts", 1..=Policy::ATTEMPTS_MAX, NO_LIMIT),
-                skill_concurrency: self.count("concurrency", 1..=Policy::CONCURRENCY_MAX, NO_LIMIT),
-                affinity: self.affinity(),
-                ..Policy::default()
-            },
             tools: 0,
             digest: None,
         };
@@ -239,10 +215,11 @@ impl<'a> SkillReader<'a> {
     }
 
     fn check_keys(&mut self) {
+        let options = || ToolOption::all(OptionPlace::FrontMatter).map(|option| option.name);
         for entry in &self.front.entries {
-            if !KNOWN_KEYS.contains(&entry.key.as_str()) {
+            if !OWN_KEYS.contains(&entry.key.as_str()) && options().all(|option| option != entry.key) {
                 let message = format!("the key `{}` means nothing to omni", entry.key);
-                let help = match crate::similar::closest(&entry.key, KNOWN_KEYS) {
+                let help = match crate::similar::closest(&entry.key, OWN_KEYS.into_iter().chain(options())) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => "put it under `metadata:` to keep it".to_owned(),
                 };
@@ -332,19 +309,44 @@ impl<'a> SkillReader<'a> {
     }
 
     fn executor(&mut self) -> Option<ExecutorKind> {
-        let entry = self.entry("executor")?;
+        let option = ToolOption::find("executor", OptionPlace::FrontMatter)?;
+        let entry = self.entry(option.name)?;
+        let help = format!("{} until then", option.without);
         let Some(name) = entry.value.text() else {
-            self.bad_value(entry, &ExecutorKind::names(), EXECUTOR_DEFAULT);
+            self.bad_value(entry, &option.wanted(OptionPlace::FrontMatter), &help);
             return None;
         };
         match name.parse() {
             Ok(kind) => Some(kind),
             Err(error) => {
                 let message = format!("`executor: {name}`: {error}");
-                self.find(Severity::Error, entry.place, "bad-value", message, EXECUTOR_DEFAULT.to_owned());
+                self.find(Severity::Error, entry.place, "bad-value", message, help);
                 None
             }
         }
+    }
+
+    /// The options of its tools that are acted on when a call is made, each as the table of options says.
+    fn call_options(&mut self) -> CallOptions {
+        let mut set = CallOptions::default();
+        for option in ToolOption::all(OptionPlace::FrontMatter) {
+            let Some(entry) = self.entry(option.name) else { continue };
+            let value = match option.kind {
+                // Read by themselves: they are no part of these.
+                OptionKind::Executor | OptionKind::Texts => continue,
+                OptionKind::Exceptions => Some(OptionValue::Texts(self.list(option.name))),
+                _ => entry.value.text().and_then(|word| option.parse(word, OptionPlace::FrontMatter)),
+            };
+            if value.is_none_or(|value| !set.set(option.name, OptionPlace::FrontMatter, value)) {
+                let instance = match option.kind {
+                    OptionKind::Seconds => "write for instance `120`; ",
+                    _ => "",
+                };
+                let help = format!("{instance}{} until then", option.without);
+                self.bad_value(entry, &option.wanted(OptionPlace::FrontMatter), &help);
+            }
+        }
+        set
     }
 
     /// Any other word was meant to separate the skill from others, so it does.
@@ -355,44 +357,6 @@ impl<'a> SkillReader<'a> {
             self.bad_value(entry, "`shared` or `own`", help);
             Trust::Own
         })
-    }
-
-    fn affinity(&mut self) -> Option<Affinity> {
-        let entry = self.entry("affinity")?;
-        let affinity = entry.value.text().and_then(|name| name.parse().ok());
-        if affinity.is_none() {
-            let help = "any worker serves any call until then";
-            self.bad_value(entry, "`none`, `session` or `single`", help);
-        }
-        affinity
-    }
-
-    fn count(&mut self, key: &str, allowed: RangeInclusive<u32>, help: &str) -> Option<u32> {
-        let entry = self.entry(key)?;
-        let count = entry.value.text().and_then(|text| text.parse::<u32>().ok());
-        let count = count.filter(|count| allowed.contains(count));
-        if count.is_none() {
-            let wanted = format!("a number from {} to {}", allowed.start(), allowed.end());
-            self.bad_value(entry, &wanted, help);
-        }
-        count
-    }
-
-    fn milliseconds(&mut self, key: &str) -> Option<u64> {
-        let entry = self.entry(key)?;
-        let seconds = entry.value.text().and_then(|text| text.parse::<f64>().ok());
-        match seconds.filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds)) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "the range was checked on the line above"
-            )]
-            Some(seconds) => Some((seconds * 1_000.0).ceil() as u64),
-            None => {
-                self.bad_value(entry, "a number of seconds", "write for instance `120`, or `0` for no limit");
-                None
-            }
-        }
     }
 
     fn bad_value(&mut self, entry: &Entry, expected: &str, help: &str) {
@@ -415,9 +379,6 @@ impl<'a> SkillReader<'a> {
     }
 }
 
-/// A year. More is a mistake, and keeps arithmetic on deadlines far from overflow.
-const SECONDS_MAX: f64 = 31_536_000.0;
-
 fn object(entries: &[Entry]) -> Map<String, Value> {
     entries.iter().map(|entry| (entry.key.clone(), json(&entry.value))).collect()
 }
@@ -435,12 +396,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bounds_of_front_matter_are_those_of_python() {
+    fn a_file_that_is_too_large_is_so_for_python_too() {
         let shared = include_str!("../../../conformance/shared.json");
         let shared: Value = serde_json::from_str(shared).unwrap();
-        let bounds = &shared["front_matter"];
-        assert_eq!(bounds["seconds_max"].as_f64(), Some(SECONDS_MAX));
-        assert_eq!(shared["options"]["seconds_max"].as_f64(), Some(crate::declared_tools::SECONDS_MAX));
-        assert_eq!(bounds["file_bytes_max"], crate::folder::FILE_BYTES_MAX);
+        assert_eq!(shared["front_matter"]["file_bytes_max"], crate::folder::FILE_BYTES_MAX);
+    }
+
+    #[test]
+    fn every_option_of_the_front_matter_is_read_and_a_wrong_value_costs_that_option_alone() {
+        for option in ToolOption::all(OptionPlace::FrontMatter) {
+            let (good, bad) = match option.kind {
+                OptionKind::Count { min, max, .. } => (max.to_string(), format!("-{min}1")),
+                OptionKind::Choice(words) => {
+                    (words.concat().get(..words[0].len()).unwrap_or_default().to_owned(), "x".into())
+                }
+                OptionKind::Flag | OptionKind::Hint(_) => ("true".into(), "perhaps".into()),
+                OptionKind::Executor => ("spawn".into(), "thread".into()),
+                OptionKind::Exceptions | OptionKind::Texts => ("OSError".into(), "{a: b}".into()),
+                _ => ("1.5".into(), "soon".into()),
+            };
+            let read = |value: &str| {
+                let mut findings = Vec::new();
+                let text = format!("---\nname: a\ndescription: d\n{}: {value}\n---\n", option.name);
+                let (skill, _) = Skill::read("a", &text, &mut findings);
+                (skill, findings)
+            };
+            let (without, _) = read("\"\"");
+            let (skill, findings) = read(&good);
+            assert!(findings.is_empty(), "{}: {good}: {findings:?}", option.name);
+            assert_ne!(skill, without, "{}: {good} is read and goes nowhere", option.name);
+            let (skill, findings) = read(&bad);
+            assert_eq!(findings.len(), 1, "{}: {bad}: {findings:?}", option.name);
+            assert_eq!((findings[0].code.as_str(), findings[0].line), ("bad-value", 4), "{findings:?}");
+            assert_eq!(skill, without, "{}: {bad}", option.name);
+        }
     }
 }

@@ -56,7 +56,8 @@ pub(crate) fn tool_sources<'p>(
 }
 
 fn is_tool(path: &str) -> bool {
-    matches!(path, "omni.tool" | "omni.skill_command" | "omni.skill.tool" | "omni.skill.skill_command")
+    let Some((module, name)) = path.rsplit_once('.') else { return false };
+    matches!(module, "omni" | "omni.skill" | "omni.decorator") && matches!(name, "tool" | "skill_command")
 }
 
 /// What a decorator other than `tool` does to the signature.

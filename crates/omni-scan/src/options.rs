@@ -1,8 +1,8 @@
 //! Which options does a tool's decorator set?
 
-use std::ops::RangeInclusive;
-
-use omni_call::{Affinity, ExecutorKind, ForkSettings, Policy, TimeLimits};
+use omni_call::{
+    CallOptions, ExecutorKind, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionPlace, OptionValue, ToolOption,
+};
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Report;
@@ -24,10 +24,9 @@ pub(crate) struct Options {
     pub(crate) category: Option<String>,
     pub(crate) title: Option<String>,
     pub(crate) annotations: Map<String, Json>,
-    pub(crate) limits: TimeLimits,
-    pub(crate) policy: Policy,
     pub(crate) executor: Option<ExecutorKind>,
-    pub(crate) fork: ForkSettings,
+    /// What is acted on when a call is made.
+    pub(crate) call: CallOptions,
     pub(crate) input_schema: Option<Json>,
     /// The inner `None` is `output_schema=None`: no schema, whatever the annotation says.
     pub(crate) output_schema: Option<Option<Json>>,
@@ -36,55 +35,6 @@ pub(crate) struct Options {
     pub(crate) tags: Vec<String>,
     pub(crate) version: Option<String>,
 }
-
-const NAMES: [&str; 24] = [
-    "name",
-    "description",
-    "category",
-    "title",
-    "read_only",
-    "destructive",
-    "idempotent",
-    "open_world",
-    "timeout",
-    "idle_timeout",
-    "executor",
-    "ahead",
-    "calls",
-    "affinity",
-    "concurrency",
-    "retry_on",
-    "max_attempts",
-    "cache_ttl",
-    "input_schema",
-    "output_schema",
-    "meta",
-    "icons",
-    "tags",
-    "version",
-];
-
-/// Options that `omni.foundation`'s decorator took and nothing here acts on.
-const WITHOUT_EFFECT: [&str; 12] = [
-    "variants",
-    "default_variant",
-    "inject_root",
-    "inject_settings",
-    "autowire",
-    "error_strategy",
-    "log_level",
-    "trace_args",
-    "trace_result",
-    "trace_timing",
-    "filter_empty",
-    "max_result_depth",
-];
-
-const AHEAD: &str = "a number of processes from 0 to 64";
-const CALLS: &str = "a number of calls from 1 to 100000";
-
-/// A week: a limit longer than this is a mistake in the unit.
-const SECONDS_MAX: f64 = 604_800.0;
 
 /// Reads the decorator's arguments. `keywords` come outermost last, each with the file it stands in;
 /// findings go to `report`, at the position of the tool when the argument stands in another file.
@@ -139,15 +89,12 @@ impl Reader<'_, '_> {
     }
 
     fn option(&mut self, name: &str, file: FileId, expr: &Expr, at: u32) {
-        if !self.known(name, at) {
-            return;
-        }
-        match Evaluator::new(self.package).value(file, expr) {
-            Some(value) => self.set(name, &value, at),
-            // Exceptions are named as Python names them, and a class is no literal.
-            None if name == "retry_on" && class_names(expr).is_some() => {
-                self.options.policy.retry_on = class_names(expr).unwrap_or_default();
-            }
+        let Some(option) = self.known(name, at) else { return };
+        let value = Evaluator::new(self.package).value(file, expr);
+        // Exceptions are named as Python names them, and a class is no literal.
+        let classes = || (option.kind == OptionKind::Exceptions).then(|| class_names(expr)).flatten();
+        match value.or_else(classes) {
+            Some(value) => self.set(option, &value, at),
             None => {
                 self.options.name_unknown |= name == "name";
                 let message = format!("`{name}=` is worked out when the file runs");
@@ -171,100 +118,104 @@ impl Reader<'_, '_> {
             return;
         };
         for (key, value) in entries {
-            if let Some(name) = key.str()
-                && self.known(name, at)
-            {
-                self.set(name, &value, at);
+            if let Some(option) = key.str().and_then(|name| self.known(name, at)) {
+                self.set(option, &value, at);
             }
         }
     }
 
-    fn known(&mut self, name: &str, at: u32) -> bool {
-        if NAMES.contains(&name) {
-            return true;
+    fn known(&mut self, name: &str, at: u32) -> Option<&'static ToolOption> {
+        let found = ToolOption::find(name, OptionPlace::Decorator);
+        if found.is_some() {
+            return found;
         }
-        if WITHOUT_EFFECT.contains(&name) {
+        if OPTIONS_WITHOUT_EFFECT.contains(&name) {
             let message = format!("option `{name}` has no effect");
             self.report.warning(at, "option-without-effect", message, "remove it; the tool works without");
-            return false;
+            return None;
         }
-        let help = match (name, closest(name, &NAMES)) {
+        let names: Vec<&str> = ToolOption::all(OptionPlace::Decorator).map(|option| option.name).collect();
+        let help = match (name, closest(name, &names)) {
             ("annotations", _) => {
                 "annotations are options of their own: `read_only`, `destructive`, `idempotent`, `open_world`"
                     .to_owned()
             }
             ("enabled", _) => "a tool that should not be listed needs no decorator".to_owned(),
             (_, Some(near)) => format!("did you mean `{near}`?"),
-            _ => format!("the options are {}", listed(&NAMES)),
+            _ => format!("the options are {}", listed(&names)),
         };
         let message = format!("`tool` has no option `{name}`, so it is not applied");
         self.report.error(at, "unknown-option", message, &help);
-        false
+        None
     }
 
-    fn set(&mut self, name: &str, value: &Value, at: u32) {
+    fn set(&mut self, option: &'static ToolOption, value: &Value, at: u32) {
         // `None` is every option's "not given"; only for `output_schema` it says something.
         if *value == Value::None {
-            if name == "output_schema" {
+            if option.name == "output_schema" {
                 self.options.output_schema = Some(None);
             }
             return;
         }
-        let wanted = match name {
-            "name" => {
-                self.text(value, |options, text| options.name = Some(text).filter(|text| !text.is_empty()))
-            }
-            "description" => self.text(value, |options, text| options.description = Some(text)),
-            "category" => self.text(value, |options, text| options.category = Some(text)),
+        let wrong = match option.kind {
+            OptionKind::Executor => self.executor(value, at),
+            _ => self.listed_option(option, value).unwrap_or_else(|| self.call_option(option, value)),
+        };
+        if let Err(Wanted(wanted)) = wrong {
+            let wanted = wanted.map_or_else(|| option.wanted(OptionPlace::Decorator), str::to_owned);
+            let message = format!("`{}=` must be {wanted}", option.name);
+            self.report.error(at, "invalid-option", message, "the option is not applied");
+        }
+    }
+
+    /// Sets what clients are shown of a tool, or what it is found by. `None` when the option is none of these.
+    fn listed_option(&mut self, option: &ToolOption, value: &Value) -> Option<Result<(), Wanted>> {
+        let options = &mut self.options;
+        Some(match (option.name, option.kind) {
+            ("name", _) => text(value).map(|text| options.name = Some(text).filter(|text| !text.is_empty())),
+            ("description", _) => text(value).map(|text| options.description = Some(text)),
+            ("category", _) => text(value).map(|text| options.category = Some(text)),
             // An empty title is none.
-            "title" if value.str() == Some("") => None,
-            "title" => self.text(value, |options, text| {
+            ("title", _) if value.str() == Some("") => Ok(()),
+            ("title", _) => text(value).map(|text| {
                 options.annotations.insert("title".to_owned(), Json::String(text.clone()));
                 options.title = Some(text);
             }),
-            "read_only" => self.hint(value, "readOnlyHint"),
-            "destructive" => self.hint(value, "destructiveHint"),
-            "idempotent" => self.hint(value, "idempotentHint"),
-            "open_world" => self.hint(value, "openWorldHint"),
-            "timeout" => self.milliseconds(value, |options, ms| options.limits.timeout_ms = Some(ms)),
-            "idle_timeout" => {
-                self.milliseconds(value, |options, ms| options.limits.idle_timeout_ms = Some(ms))
-            }
-            "executor" => self.executor(value, at),
-            "ahead" => self.fork_setting(value, 0..=ForkSettings::AHEAD_MAX, |fork| &mut fork.ahead),
-            "calls" => self.fork_setting(value, 1..=ForkSettings::CALLS_MAX, |fork| &mut fork.calls),
-            "affinity" => self.affinity(value),
-            "concurrency" => {
-                let wanted = "a number of calls from 1 to 4096";
-                self.count(value, Policy::CONCURRENCY_MAX, wanted, |policy, n| policy.concurrency = Some(n))
-            }
-            "max_attempts" => {
-                let wanted = "a number from 1 to 10";
-                self.count(value, Policy::ATTEMPTS_MAX, wanted, |policy, n| policy.max_attempts = Some(n))
-            }
-            "retry_on" => self.retry_on(value),
-            "cache_ttl" => self.milliseconds(value, |options, ms| {
-                options.policy.cache_ttl_ms = Some(ms).filter(|ms| *ms > 0)
+            ("input_schema", _) => schema(value).map(|schema| options.input_schema = Some(schema)),
+            ("output_schema", _) => schema(value).map(|schema| options.output_schema = Some(Some(schema))),
+            ("meta", _) => meta(value).map(|meta| options.meta = Some(meta)),
+            ("icons", _) => icons(value).map(|icons| options.icons = Some(icons)),
+            ("tags", _) => tags(value).map(|tags| options.tags = tags),
+            ("version", _) => version(value).map(|version| options.version = Some(version)),
+            (_, OptionKind::Hint(hint)) => flag(value).map(|flag| {
+                options.annotations.insert(hint.to_owned(), Json::Bool(flag));
             }),
-            "input_schema" => self.schema(value, |options, schema| options.input_schema = Some(schema)),
-            "output_schema" => {
-                self.schema(value, |options, schema| options.output_schema = Some(Some(schema)))
+            _ => return None,
+        })
+    }
+
+    /// Sets what is acted on when a call is made.
+    fn call_option(&mut self, option: &ToolOption, value: &Value) -> Result<(), Wanted> {
+        let read = match (option.kind, value) {
+            (OptionKind::Seconds, Value::Int(seconds)) => {
+                option.seconds(*seconds as f64, OptionPlace::Decorator)
             }
-            "meta" => self.meta(value),
-            "icons" => self.icons(value),
-            "tags" => self.tags(value),
-            _ => self.version(value),
+            (OptionKind::Seconds, Value::Float(seconds)) => option.seconds(*seconds, OptionPlace::Decorator),
+            (OptionKind::Count { .. }, Value::Int(number)) => option.count(*number),
+            (OptionKind::Choice(_), value) => value.str().and_then(|word| option.choice(word)),
+            (OptionKind::Exceptions, value) => exceptions(value).map(OptionValue::Texts),
+            (OptionKind::Flag, value) => flag(value).ok().map(OptionValue::Flag),
+            _ => None,
         };
-        if let Some(wanted) = wanted {
-            self.invalid(name, wanted, at);
-        }
+        let set = read.is_some_and(|value| self.options.call.set(option.name, OptionPlace::Decorator, value));
+        set.then_some(()).ok_or(Wanted(None))
     }
 
     /// `ahead=` and `calls=` mean something to one executor only; without `executor=` it may be the skill's.
     fn check_fork(&mut self, at: u32) {
         let other = self.options.executor.filter(|kind| *kind != ExecutorKind::Fork);
         if let Some(other) = other
-            && !self.options.fork.is_empty()
+            && !self.options.call.fork.is_empty()
         {
             let message =
                 format!("`ahead=` and `calls=` have no effect with `executor=\"{}\"`", other.name());
@@ -273,50 +224,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn invalid(&mut self, name: &str, wanted: &str, at: u32) {
-        let message = format!("`{name}=` must be {wanted}");
-        self.report.error(at, "invalid-option", message, "the option is not applied");
-    }
-
-    // Each of these returns what the option should have been, when it is not.
-
-    fn text(&mut self, value: &Value, keep: fn(&mut Options, String)) -> Option<&'static str> {
-        match value.str() {
-            Some(text) => {
-                keep(&mut self.options, text.to_owned());
-                None
-            }
-            None => Some("a string"),
-        }
-    }
-
-    fn hint(&mut self, value: &Value, wire: &str) -> Option<&'static str> {
-        match value {
-            Value::Bool(value) => {
-                self.options.annotations.insert(wire.to_owned(), Json::Bool(*value));
-                None
-            }
-            _ => Some("`True` or `False`"),
-        }
-    }
-
-    fn milliseconds(&mut self, value: &Value, keep: fn(&mut Options, u64)) -> Option<&'static str> {
-        let seconds = match value {
-            Value::Int(value) => *value as f64,
-            Value::Float(value) => *value,
-            _ => f64::NAN,
-        };
-        if !(0.0..=SECONDS_MAX).contains(&seconds) {
-            return Some("a number of seconds from 0 (off) to a week");
-        }
-        // A positive limit below a millisecond must not become 0, which switches the clock off.
-        let milliseconds = (seconds * 1000.0).ceil();
-        keep(&mut self.options, milliseconds as u64);
-        None
-    }
-
-    fn executor(&mut self, value: &Value, at: u32) -> Option<&'static str> {
-        let Some(name) = value.str() else { return Some("a string") };
+    fn executor(&mut self, value: &Value, at: u32) -> Result<(), Wanted> {
+        let name = value.str().ok_or(Wanted(None))?;
         match name.parse() {
             Ok(kind) => self.options.executor = Some(kind),
             Err(error) => {
@@ -324,133 +233,97 @@ impl Reader<'_, '_> {
                 self.report.error(at, "invalid-option", message, "the option is not applied");
             }
         }
-        None
+        Ok(())
     }
+}
 
-    fn fork_setting(
-        &mut self,
-        value: &Value,
-        allowed: RangeInclusive<u32>,
-        of: fn(&mut ForkSettings) -> &mut Option<u32>,
-    ) -> Option<&'static str> {
-        let number = match value {
-            Value::Int(number) => u32::try_from(*number).ok().filter(|number| allowed.contains(number)),
-            _ => None,
-        };
-        *of(&mut self.options.fork) = number;
-        match (number, allowed.start()) {
-            (Some(_), _) => None,
-            (None, 0) => Some(AHEAD),
-            (None, _) => Some(CALLS),
+/// A value is none that its option takes. Has what would be one, where that is not all that the option says.
+struct Wanted(Option<&'static str>);
+
+fn text(value: &Value) -> Result<String, Wanted> {
+    value.str().map(str::to_owned).ok_or(Wanted(None))
+}
+
+fn flag(value: &Value) -> Result<bool, Wanted> {
+    match value {
+        Value::Bool(flag) => Ok(*flag),
+        _ => Err(Wanted(None)),
+    }
+}
+
+fn exceptions(value: &Value) -> Option<Vec<String>> {
+    let names = match value {
+        Value::List(items) | Value::Tuple(items) => {
+            items.iter().map(Value::str).collect::<Option<Vec<_>>>()?
+        }
+        one => vec![one.str()?],
+    };
+    (!names.is_empty()).then(|| names.into_iter().map(str::to_owned).collect())
+}
+
+fn schema(value: &Value) -> Result<Json, Wanted> {
+    match (value, value.json()) {
+        (Value::Dict(_), Some(schema)) => match schema.get("type").and_then(Json::as_str) {
+            // MCP allows nothing but an object on either side of a call.
+            None | Some("object") => Ok(with_type(schema)),
+            _ => Err(Wanted(Some("the schema of an object (`\"type\": \"object\"`)"))),
+        },
+        _ => Err(Wanted(None)),
+    }
+}
+
+fn meta(value: &Value) -> Result<Map<String, Json>, Wanted> {
+    match (value, value.json()) {
+        (Value::Dict(_), Some(Json::Object(meta))) => Ok(meta),
+        _ => Err(Wanted(None)),
+    }
+}
+
+fn icons(value: &Value) -> Result<Json, Wanted> {
+    match value.json() {
+        Some(Json::Array(icons)) if icons.iter().all(|icon| icon.get("src").is_some_and(Json::is_string)) => {
+            Ok(Json::Array(icons))
+        }
+        _ => Err(Wanted(None)),
+    }
+}
+
+fn tags(value: &Value) -> Result<Vec<String>, Wanted> {
+    let (Value::List(items) | Value::Tuple(items) | Value::Set(items)) = value else {
+        return Err(Wanted(None));
+    };
+    let mut tags: Vec<String> = Vec::new();
+    for item in items {
+        let tag = text(item)?;
+        if !tags.contains(&tag) {
+            tags.push(tag);
         }
     }
+    Ok(tags)
+}
 
-    fn affinity(&mut self, value: &Value) -> Option<&'static str> {
-        self.options.policy.affinity = value.str().and_then(|name| name.parse::<Affinity>().ok());
-        self.options.policy.affinity.is_none().then_some("\"none\", \"session\" or \"single\"")
-    }
-
-    fn count(
-        &mut self,
-        value: &Value,
-        max: u32,
-        wanted: &'static str,
-        keep: fn(&mut Policy, u32),
-    ) -> Option<&'static str> {
-        let Value::Int(number) = value else { return Some(wanted) };
-        match u32::try_from(*number) {
-            Ok(number) if (1..=max).contains(&number) => {
-                keep(&mut self.options.policy, number);
-                None
-            }
-            _ => Some(wanted),
-        }
-    }
-
-    fn retry_on(&mut self, value: &Value) -> Option<&'static str> {
-        let wanted = Some("an exception class or a tuple of them");
-        let names = match value {
-            Value::List(items) | Value::Tuple(items) => {
-                items.iter().map(Value::str).collect::<Option<Vec<_>>>()
-            }
-            one => one.str().map(|name| vec![name]),
-        };
-        let Some(names) = names.filter(|names| !names.is_empty()) else { return wanted };
-        self.options.policy.retry_on = names.into_iter().map(str::to_owned).collect();
-        None
-    }
-
-    fn schema(&mut self, value: &Value, keep: fn(&mut Options, Json)) -> Option<&'static str> {
-        match (value, value.json()) {
-            (Value::Dict(_), Some(schema)) => match schema.get("type").and_then(Json::as_str) {
-                // MCP allows nothing but an object on either side of a call.
-                None | Some("object") => {
-                    keep(&mut self.options, with_type(schema));
-                    None
-                }
-                _ => Some("the schema of an object (`\"type\": \"object\"`)"),
-            },
-            _ => Some("a dictionary that holds a JSON Schema"),
-        }
-    }
-
-    fn meta(&mut self, value: &Value) -> Option<&'static str> {
-        match (value, value.json()) {
-            (Value::Dict(_), Some(Json::Object(meta))) => {
-                self.options.meta = Some(meta);
-                None
-            }
-            _ => Some("a dictionary of JSON values"),
-        }
-    }
-
-    fn icons(&mut self, value: &Value) -> Option<&'static str> {
-        let wanted = Some("a list of dictionaries, each with a `src`");
-        let Some(Json::Array(icons)) = value.json() else { return wanted };
-        if !icons.iter().all(|icon| icon.get("src").is_some_and(Json::is_string)) {
-            return wanted;
-        }
-        self.options.icons = Some(Json::Array(icons));
-        None
-    }
-
-    fn tags(&mut self, value: &Value) -> Option<&'static str> {
-        let wanted = Some("a list of strings");
-        let (Value::List(items) | Value::Tuple(items) | Value::Set(items)) = value else { return wanted };
-        let mut tags: Vec<String> = Vec::new();
-        for item in items {
-            let Some(tag) = item.str() else { return wanted };
-            if !tags.iter().any(|found| found == tag) {
-                tags.push(tag.to_owned());
-            }
-        }
-        self.options.tags = tags;
-        None
-    }
-
-    fn version(&mut self, value: &Value) -> Option<&'static str> {
-        self.options.version = match value {
-            Value::Int(number) => Some(number.to_string()),
-            _ => match value.str() {
-                Some(text) => Some(text.to_owned()),
-                None => return Some("a string"),
-            },
-        };
-        None
+fn version(value: &Value) -> Result<String, Wanted> {
+    match value {
+        Value::Int(number) => Ok(number.to_string()),
+        _ => text(value),
     }
 }
 
 /// `ConnectionError`, `requests.Timeout` or a list of such: the classes' own names.
-fn class_names(expr: &Expr) -> Option<Vec<String>> {
-    match &expr.kind {
-        ExprKind::Name(name) | ExprKind::Attribute(_, name) => Some(vec![name.clone()]),
-        ExprKind::Str(name) => Some(vec![name.clone()]),
-        ExprKind::List(items) | ExprKind::Tuple(items) => {
-            let names: Option<Vec<_>> = items.iter().map(class_names).collect();
-            names.map(|names| names.concat()).filter(|names| !names.is_empty())
+fn class_names(expr: &Expr) -> Option<Value> {
+    fn names(expr: &Expr) -> Option<Vec<Value>> {
+        match &expr.kind {
+            ExprKind::Name(name) | ExprKind::Attribute(_, name) | ExprKind::Str(name) => {
+                Some(vec![Value::Str(name.clone())])
+            }
+            ExprKind::List(items) | ExprKind::Tuple(items) => {
+                let names: Option<Vec<_>> = items.iter().map(names).collect();
+                names.map(|names| names.concat()).filter(|names| !names.is_empty())
+            }
+            _ => None,
         }
-        _ => None,
     }
+    names(expr).map(Value::List)
 }
 
 fn with_type(schema: Json) -> Json {
@@ -465,22 +338,4 @@ fn with_type(schema: Json) -> Json {
 
 fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_options_and_their_bounds_are_those_of_python() {
-        let shared = include_str!("../../../conformance/shared.json");
-        let shared: Json = serde_json::from_str(shared).expect("the file is JSON");
-        let options = &shared["options"];
-        assert_eq!(options["names"], serde_json::json!(NAMES));
-        assert_eq!(options["without_effect"], serde_json::json!(WITHOUT_EFFECT));
-        assert_eq!(options["seconds_max"].as_f64(), Some(SECONDS_MAX));
-        // The other bounds are `omni-call`'s, and stand in two texts here.
-        assert!(AHEAD.ends_with(&format!(" {}", options["ahead_max"])));
-        assert!(CALLS.ends_with(&format!(" {}", options["calls_max"])));
-    }
 }

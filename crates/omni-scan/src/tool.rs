@@ -37,8 +37,8 @@ pub struct Tool {
     pub inject: Vec<InjectedParameter>,
     #[serde(default)]
     pub limits: TimeLimits,
-    /// Retries, caching, concurrency and affinity. `skill_concurrency` and `repeatable` are not set here.
-    #[serde(default, skip_serializing_if = "is_default")]
+    /// What is done around its calls. `skill_concurrency` and `repeatable` are not set here.
+    #[serde(default, skip_serializing_if = "Policy::is_empty")]
     pub policy: Policy,
     /// The executor that the tool asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,8 +56,4 @@ pub struct Tool {
     pub category: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-}
-
-fn is_default(policy: &Policy) -> bool {
-    *policy == Policy::default()
 }

@@ -183,7 +183,7 @@ fn a_former_executor_is_refused_with_its_new_spelling_wherever_it_is_named() {
     folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: d\nexecutor: prewarmed\nahead: 99\n---\n");
     let (_, text) = said(&["doctor"]);
     assert!(text.contains(&format!("`executor: prewarmed`: {new}")), "{text}");
-    assert!(text.contains("`ahead` must be a number from 0 to 64; it is `99`"), "{text}");
+    assert!(text.contains("`ahead` must be a number of processes from 0 to 64; it is `99`"), "{text}");
     folder.write(
         "skills/t/scripts/old.py",
         "from omni import tool\n@tool(executor=\"prewarmed\")\ndef old(): ...\n",

@@ -7,16 +7,8 @@ before it is ready, and an author may import one name of ten.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from omni.content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
-    from omni.skill import (
-        CallCancelled,
-        Context,
-        ToolError,
-        heartbeat,
-        progress,
-        remaining,
-        skill_command,
-        tool,
-    )
+    from omni.decorator import skill_command, tool
+    from omni.skill import CallCancelled, Context, ToolError, heartbeat, progress, remaining
 
 __version__ = "0.1.0"
 __all__ = [
@@ -49,8 +41,8 @@ _HOMES = {
     "heartbeat": "skill",
     "progress": "skill",
     "remaining": "skill",
-    "skill_command": "skill",
-    "tool": "skill",
+    "skill_command": "decorator",
+    "tool": "decorator",
 }
 
 

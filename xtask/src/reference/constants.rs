@@ -19,28 +19,6 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
         "/names/hash_digits",
         "Digits of a hash that a name ends with, more each time it is contested.",
     ),
-    ("AFFINITIES", "/affinities", "Which calls of a skill meet in one worker."),
-    ("OPTION_NAMES", "/options/names", "What `@tool` takes."),
-    (
-        "OPTIONS_WITHOUT_EFFECT",
-        "/options/without_effect",
-        "What an earlier `skill_command` took; nothing acts on it any more.",
-    ),
-    ("HINTS", "/options/hints", "Options that are hints to clients, each with MCP's name for it."),
-    (
-        "OPTION_SECONDS_MAX",
-        "/options/seconds_max",
-        "A week: a longer limit of a tool is a mistake in the unit.",
-    ),
-    ("ATTEMPTS_MAX", "/options/attempts_max", "More attempts than this are a mistake."),
-    ("CONCURRENCY_MAX", "/options/concurrency_max", "More calls at once than this are no limit."),
-    ("AHEAD_MAX", "/options/ahead_max", "Processes at most that wait forked."),
-    ("CALLS_MAX", "/options/calls_max", "Calls at most that a forked process serves."),
-    (
-        "FRONT_MATTER_SECONDS_MAX",
-        "/front_matter/seconds_max",
-        "A year: a longer limit of a skill is a mistake.",
-    ),
     (
         "FILE_BYTES_MAX",
         "/front_matter/file_bytes_max",

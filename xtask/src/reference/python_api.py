@@ -11,7 +11,7 @@ from pathlib import Path
 
 #: Heading, what to say under it, and the names of the section: `module.name`.
 SECTIONS = [
-    ("Tools", "", ["skill.tool"]),
+    ("Tools", "", ["decorator.tool"]),
     (
         "The call",
         "A parameter annotated with `Context` receives the call; the functions below do the same without one.",
@@ -50,7 +50,8 @@ WIDTH = 100
 
 def main():
     package = Path(sys.argv[1])
-    modules = {name: Module(package / f"{name}.py") for name in ("skill", "content", "safe_paths", "report")}
+    names = ("decorator", "skill", "content", "safe_paths", "report")
+    modules = {name: Module(package / f"{name}.py") for name in names}
     exported = set(ast.literal_eval(Module(package / "__init__.py").value_of("__all__")))
     page = [
         "# Python API",
@@ -65,7 +66,7 @@ def main():
             page.append(about)
         for path in names:
             module, _, name = path.partition(".")
-            public = module in ("skill", "content")
+            public = module in ("decorator", "skill", "content")
             shown.add(name if public else path)
             page += modules[module].described(name, f"omni.{name if public else path}")
     missing = exported - shown - set(ALIASES)

@@ -106,7 +106,7 @@ impl Fork {
 
     fn settings(&self, call: &Call) -> ResolvedForkSettings {
         let own = call.spec.target.python().map_or(ForkSettings::default(), |python| python.fork);
-        let chosen = own.or(self.config.fork);
+        let chosen = own.or(&self.config.fork);
         ResolvedForkSettings {
             ahead: usize::try_from(chosen.ahead.unwrap_or(0)).unwrap_or(0),
             calls: chosen.calls.unwrap_or(1),

@@ -52,7 +52,7 @@ impl<E: Executor> ResultCache<E> {
 impl<E: Executor> Executor for ResultCache<E> {
     fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         match call.spec.policy.cache_ttl_ms {
-            None => self.executor.run(call, port),
+            None | Some(0) => self.executor.run(call, port),
             Some(ttl_ms) => Box::pin(self.run_cached(ttl_ms, call, port)),
         }
     }

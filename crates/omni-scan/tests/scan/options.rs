@@ -59,7 +59,7 @@ fn one_exception_needs_no_tuple_and_may_be_a_text() {
         let text = format!("from omni import tool\n@tool(retry_on={value}, cache_ttl=0)\ndef go(): ...\n");
         let tool = tool(&text);
         assert_eq!(
-            (vec!["ConnectionError".to_owned()], None),
+            (vec!["ConnectionError".to_owned()], Some(0)),
             (tool.policy.retry_on, tool.policy.cache_ttl_ms)
         );
     }
@@ -236,4 +236,35 @@ fn options_of_earlier_decorators_cost_a_warning_and_nothing_else() {
         ],
         findings(&found)
     );
+}
+
+#[test]
+fn every_option_of_the_table_is_read_and_a_wrong_value_costs_that_option_alone() {
+    use omni_call::{OptionKind, OptionPlace, ToolOption};
+    let plain = tool("from omni import tool\n@tool(tags=[], input_schema={})\ndef go(): ...\n");
+    for option in ToolOption::all(OptionPlace::Decorator) {
+        let (good, bad) = match option.kind {
+            OptionKind::Flag | OptionKind::Hint(_) => ("True".to_owned(), "1".to_owned()),
+            OptionKind::Seconds => ("1.5".to_owned(), "604801".to_owned()),
+            OptionKind::Count { max, .. } => (max.to_string(), (i64::from(max) + 1).to_string()),
+            OptionKind::Choice(words) => (format!("{:?}", words[0]), "\"sticky\"".to_owned()),
+            OptionKind::Exceptions => ("OSError".to_owned(), "3".to_owned()),
+            OptionKind::Executor => ("\"spawn\"".to_owned(), "\"thread\"".to_owned()),
+            OptionKind::Schema => ("{\"title\": \"T\"}".to_owned(), "\"x\"".to_owned()),
+            OptionKind::Object => ("{\"a\": 1}".to_owned(), "\"x\"".to_owned()),
+            OptionKind::Icons => ("[{\"src\": \"data:x\"}]".to_owned(), "[{}]".to_owned()),
+            OptionKind::Texts => ("[\"a\"]".to_owned(), "\"a\"".to_owned()),
+            OptionKind::Text | OptionKind::Version => ("\"x\"".to_owned(), "1.5".to_owned()),
+        };
+        let read = |value: &str| {
+            scan_text(&format!("from omni import tool\n@tool({}={value})\ndef go(): ...\n", option.name))
+        };
+        let found = read(&good);
+        let other = |code: &&omni_scan::Diagnostic| code.code != "no-description";
+        assert_eq!(found.diagnostics.iter().find(other), None, "{}={good}", option.name);
+        assert_ne!(found.tools[0], plain, "{}={good} is read and goes nowhere", option.name);
+        let found = read(&bad);
+        let codes: Vec<&str> = found.diagnostics.iter().filter(other).map(|finding| finding.code).collect();
+        assert_eq!(codes, ["invalid-option"], "{}={bad}", option.name);
+    }
 }

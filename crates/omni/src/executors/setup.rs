@@ -121,7 +121,7 @@ impl ExecutorSetup {
         config.workers_max = self.workers.max;
         config.recycle_limits = self.recycle_limits;
         config.process.limits = self.limits;
-        config.fork = self.fork.or(config.fork);
+        config.fork = self.fork.or(&config.fork);
         config.embedded_threads = self.embedded_threads;
         self.bounds.apply(&mut config);
         config.process.isolation = self.isolation;

@@ -602,6 +602,22 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_that_an_option_of_a_tool_names_exists() {
+        let options = include_str!("../../../../conformance/options.json");
+        let options: serde_json::Value = serde_json::from_str(options).unwrap();
+        let named: Vec<&str> = options["options"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|option| option["setting"].as_str())
+            .collect();
+        assert!(!named.is_empty());
+        for name in named {
+            assert!(KEYS.iter().any(|key| key.name == name), "`{name}` is no key of omni.toml");
+        }
+    }
+
+    #[test]
     fn a_flag_or_a_variable_that_a_row_names_exists() {
         use clap::CommandFactory;
         let command = crate::args::Arguments::command();

@@ -12,6 +12,7 @@ from threading import Lock
 from omni.describe import programs, settings
 from omni.describe.folder import files_of, skill_folders, stamps
 from omni.names import is_tool_name
+from omni.options import POLICY_MEMBERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _listed(name: str, folder: str, tool: dict, said: settings.Settings, hashed:
         "_meta": tool["meta"] or None,
     }
     listing = {key: value for key, value in listing.items() if value is not None}
-    limits = {**said.limits, **tool["limits"]}
+    limits = {**said.call["limits"], **tool["limits"]}
     omni = {
         "skill": folder,
         "command": tool["command"],
@@ -239,10 +240,9 @@ def _listed(name: str, folder: str, tool: dict, said: settings.Settings, hashed:
 
 def _policy(tool: dict, said: settings.Settings) -> dict:
     """Return what the tool says, else what its skill says; what says nothing is left out."""
-    policy = {**said.policy, **{key: value for key, value in tool["policy"].items() if value}}
+    policy = {**said.call["policy"], **{key: value for key, value in tool["policy"].items() if value}}
     policy["repeatable"] = any(tool["annotations"].get(hint) for hint in ("readOnlyHint", "idempotentHint"))
-    order = ("retry_on", "max_attempts", "cache_ttl_ms", "concurrency", "skill_concurrency", "affinity")
-    return {key: policy[key] for key in (*order, "repeatable") if policy.get(key)}
+    return {key: policy[key] for key in POLICY_MEMBERS if policy.get(key)}
 
 
 def _as_function(program: programs.Program) -> dict:
@@ -260,8 +260,8 @@ def _as_function(program: programs.Program) -> dict:
         "wrap": False,
         "inject": [],
         "annotations": program.annotations,
-        "limits": program.limits,
-        "policy": program.policy,
+        "limits": program.call["limits"],
+        "policy": program.call["policy"],
         "meta": {},
         "program": program.run,
     }

@@ -6,7 +6,7 @@ import ast
 import inspect
 import sys
 
-from omni import skill as skill_module
+from omni import tool_marks
 from omni.convert import unwrapped
 from omni.describe import docstring, options
 from omni.describe.signature import describe
@@ -57,7 +57,7 @@ class _Finder:
         # What decorates nothing defines no tool, and may be a program that must not run.
         if not any(isinstance(node, _FUNCTIONS) and node.decorator_list for node in ast.walk(tree)):
             return []
-        skill_module.marked = marked = []
+        tool_marks.marked = marked = []
         try:
             module = load_module(self.skill, self.folder, self.file)
         except LoadError as error:
@@ -72,7 +72,7 @@ class _Finder:
                 raise
             return []
         finally:
-            skill_module.marked = None
+            tool_marks.marked = None
         found = []
         for name, value in list(vars(module).items()):
             tool = self._tool(module, name, value, marked)
@@ -152,8 +152,8 @@ class _Finder:
             "wrap": wrap,
             "inject": [{"parameter": parameter, "kind": "context"} for parameter in found.inject],
             "annotations": given.annotations,
-            "limits": given.limits,
-            "policy": given.policy,
+            "limits": given.call["limits"],
+            "policy": given.call["policy"],
             "meta": meta,
         }
 

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import math
 
-from omni.constants import (
-    AFFINITIES,
-    ATTEMPTS_MAX,
-    CONCURRENCY_MAX,
-    HINTS,
-    OPTION_NAMES,
-    OPTION_SECONDS_MAX,
-)
 from omni.describe.values import NoJsonError, as_json
+from omni.options import OPTIONS, SECONDS_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,9 +22,8 @@ class Options:
         self.category: str | None = None
         self.version: str | None = None
         self.annotations: dict[str, Any] = {}
-        #: `timeout_ms` and `idle_timeout_ms`, where given.
-        self.limits: dict[str, int] = {}
-        self.policy: dict[str, Any] = {}
+        #: What is acted on when a call is made, by what carries it and member.
+        self.call: dict[str, dict[str, Any]] = {"limits": {}, "policy": {}, "fork": {}}
         self.input_schema: dict | None = None
         self.output_schema: dict | None = None
         #: The author decides: without a schema there is none.
@@ -49,18 +41,23 @@ def read(given: dict[str, Any], report: Callable[[str], None]) -> Options:
     """Read what the decorator was given; a wrong value is reported and not applied."""
     options = Options()
     for name, value in given.items():
-        if name not in OPTION_NAMES:
+        option = OPTIONS.get(name)
+        if option is None or "decorator" not in option["at"]:
             report(f"`tool` has no option `{name}`")
             continue
         try:
-            _set(options, name, value)
+            _set(options, name, option, value)
         except _WantedError as wanted:
             report(f"`{name}=` must be {wanted}")
     return options
 
 
-def _set(options: Options, name: str, value: Any) -> None:
-    if name == "output_schema":
+def _set(options: Options, name: str, option: dict[str, Any], value: Any) -> None:
+    if "carried" in option:
+        options.call[option["carried"]][option["member"]] = _READERS[option["kind"]](option, value)
+    elif "hint" in option:
+        options.annotations[option["hint"]] = _flag(option, value)
+    elif name == "output_schema":
         options.output_schema = None if value is None else _schema(value)
         options.output_schema_given = True
     elif name in ("name", "description", "category"):
@@ -69,27 +66,6 @@ def _set(options: Options, name: str, value: Any) -> None:
     elif name == "title":
         if _text(value):
             options.title = options.annotations["title"] = value
-    elif name in HINTS:
-        if type(value) is not bool:
-            raise _WantedError("`True` or `False`")
-        options.annotations[HINTS[name]] = value
-    elif name in ("timeout", "idle_timeout"):
-        options.limits[f"{name}_ms"] = milliseconds(value)
-    elif name == "cache_ttl":
-        if milliseconds(value) > 0:
-            options.policy["cache_ttl_ms"] = milliseconds(value)
-    elif name == "concurrency":
-        options.policy[name] = _count(
-            value, CONCURRENCY_MAX, f"a number of calls from 1 to {CONCURRENCY_MAX}"
-        )
-    elif name == "max_attempts":
-        options.policy[name] = _count(value, ATTEMPTS_MAX, f"a number from 1 to {ATTEMPTS_MAX}")
-    elif name == "retry_on":
-        options.policy[name] = _class_names(value)
-    elif name == "affinity":
-        if value not in AFFINITIES:
-            raise _WantedError('"none", "session" or "single"')
-        options.policy[name] = value
     elif name == "input_schema":
         options.input_schema = _schema(value)
     elif name == "meta":
@@ -102,33 +78,74 @@ def _set(options: Options, name: str, value: Any) -> None:
         options.version = str(value) if type(value) is int else _text(value)
 
 
-def milliseconds(value: Any) -> int:
-    """Return seconds as milliseconds."""
+def wanted(option: dict[str, Any], place: str) -> str:
+    """Return what a value of an option must be, in words: `must be …`."""
+    kind = option["kind"]
+    python = place == "decorator"
+    if kind == "flag":
+        return "`True` or `False`" if python else "`true` or `false`"
+    if kind == "seconds":
+        return f"a number of seconds from 0 (off) to a {'year' if SECONDS_MAX[place] > _WEEK else 'week'}"
+    if kind == "count":
+        of = f" of {option['of']}" if option["of"] else ""
+        return f"a number{of} from {option['min']} to {option['max']}"
+    if kind == "choice":
+        words = [f'"{word}"' if python else f"`{word}`" for word in option["choices"]]
+        return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return "an exception class or a tuple of them" if python else "a list of names of exceptions"
+
+
+_WEEK = 604800
+
+
+def _flag(option: dict[str, Any], value: Any) -> bool:
+    if type(value) is not bool:
+        raise _WantedError(wanted(option, "decorator"))
+    return value
+
+
+def _milliseconds(option: dict[str, Any], value: Any) -> int:
     number = value if type(value) in (int, float) else math.nan
-    if not 0.0 <= number <= OPTION_SECONDS_MAX:
-        raise _WantedError("a number of seconds from 0 (off) to a week")
+    if not 0.0 <= number <= SECONDS_MAX["decorator"]:
+        raise _WantedError(wanted(option, "decorator"))
     # A positive limit below a millisecond must not become 0, which switches the clock off.
     return math.ceil(number * 1000.0)
+
+
+def _count(option: dict[str, Any], value: Any) -> int:
+    if type(value) is not int or not option["min"] <= value <= option["max"]:
+        raise _WantedError(wanted(option, "decorator"))
+    return value
+
+
+def _choice(option: dict[str, Any], value: Any) -> str:
+    if value not in option["choices"]:
+        raise _WantedError(wanted(option, "decorator"))
+    return value
+
+
+def _class_names(option: dict[str, Any], value: Any) -> list[str]:
+    items = list(value) if isinstance(value, (list, tuple)) else [value]
+    names = [item if isinstance(item, str) else getattr(item, "__name__", None) for item in items]
+    if not names or not all(names):
+        raise _WantedError(wanted(option, "decorator"))
+    return names
+
+
+#: How a value of each kind that is carried is read.
+_READERS = {
+    "flag": _flag,
+    "seconds": _milliseconds,
+    "count": _count,
+    "choice": _choice,
+    "exceptions": _class_names,
+}
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise _WantedError("a string")
     return str(value)
-
-
-def _count(value: Any, most: int, wanted: str) -> int:
-    if type(value) is not int or not 1 <= value <= most:
-        raise _WantedError(wanted)
-    return value
-
-
-def _class_names(value: Any) -> list[str]:
-    items = list(value) if isinstance(value, (list, tuple)) else [value]
-    names = [item if isinstance(item, str) else getattr(item, "__name__", None) for item in items]
-    if not names or not all(names):
-        raise _WantedError("an exception class or a tuple of them")
-    return names
 
 
 def _json_dict(value: Any, wanted: str) -> dict:

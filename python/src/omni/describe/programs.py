@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from omni.constants import CONCURRENCY_MAX, HINTS, OPTION_SECONDS_MAX
 from omni.describe.front_matter import as_value
-from omni.describe.settings import milliseconds
+from omni.describe.options import wanted
+from omni.describe.settings import parsed
+from omni.options import OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,18 +35,24 @@ class Program:
             report(f"the tool `{name}` has no `description`")
         self.input_schema = self._schema("input_schema") or {"type": "object"}
         self.output_schema = self._schema("output_schema")
-        truth = {"true": True, "false": False}
-        chosen = {hint: self._choice(key, truth) for key, hint in HINTS.items()}
-        self.annotations = {hint: value for hint, value in chosen.items() if value is not None}
-        self.limits = {}
-        for key in ("timeout", "idle_timeout"):
-            if key in item:
-                limit = milliseconds(item[key], OPTION_SECONDS_MAX)
-                if limit is None:
-                    report(f"`{key}` must be a number of seconds from 0 (off) to a week")
-                else:
-                    self.limits[f"{key}_ms"] = limit
-        self.policy = {"concurrency": self._count("concurrency")}
+        self.annotations: dict[str, bool] = {}
+        #: What is acted on when a call is made, by what carries it and member.
+        self.call: dict[str, dict[str, Any]] = {"limits": {}, "policy": {}, "fork": {}}
+        for key, option in OPTIONS.items():
+            if "program" in option["at"] and ("carried" in option or "hint" in option):
+                self._read(key, option)
+
+    def _read(self, key: str, option: dict[str, Any]) -> None:
+        given = self._item.get(key)
+        if given is None:
+            return
+        value = parsed(option, given, "program")
+        if value is None:
+            self._report(f"`{key}` must be {wanted(option, 'program')}")
+        elif "hint" in option:
+            self.annotations[option["hint"]] = value
+        else:
+            self.call[option["carried"]][option["member"]] = value
 
     def _text(self, key: str) -> str | None:
         value = self._item.get(key)
@@ -60,15 +67,6 @@ class Program:
             self._report(f"`{key}` must be {' or '.join(f'`{name}`' for name in choices)}")
             return None
         return choices[spelt]
-
-    def _count(self, key: str) -> int | None:
-        value = self._item.get(key)
-        if value is None:
-            return None
-        if str(value).isdecimal() and 1 <= int(value) <= CONCURRENCY_MAX:
-            return int(value)
-        self._report(f"`{key}` must be a number from 1 to {CONCURRENCY_MAX}")
-        return None
 
     def _schema(self, key: str) -> dict | None:
         value = self._item.get(key)

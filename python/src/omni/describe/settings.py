@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from omni.constants import AFFINITIES, ATTEMPTS_MAX, CONCURRENCY_MAX, FRONT_MATTER_SECONDS_MAX
 from omni.describe import front_matter
+from omni.describe.options import wanted
+from omni.options import OPTIONS, SECONDS_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,17 +21,11 @@ class Settings:
         self._report = report
         #: Its tools are listed by command alone, without `<folder>.` before it.
         self.flat = self._flag("flat")
-        self.limits = {
-            f"{name}_ms": limit
-            for name in ("timeout", "idle_timeout")
-            if (limit := self._milliseconds(name)) is not None
-        }
-        self.policy = {
-            "retry_on": self._list("retry_on"),
-            "max_attempts": self._count("max_attempts", ATTEMPTS_MAX),
-            "skill_concurrency": self._count("concurrency", CONCURRENCY_MAX),
-            "affinity": self._affinity(),
-        }
+        #: What is acted on when a call is made, by what carries it and member.
+        self.call: dict[str, dict[str, Any]] = {"limits": {}, "policy": {}, "fork": {}}
+        for name, option in OPTIONS.items():
+            if "carried" in option and "front_matter" in option["at"]:
+                self._read(name, option)
         #: What `tools:` declares: programs with a command line of their own.
         self.tools = self._entries.get("tools")
 
@@ -55,34 +50,34 @@ class Settings:
             return [str(item) for item in value if isinstance(item, str)]
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else []
 
-    def _count(self, key: str, most: int) -> int | None:
-        value = self._entry(key)
+    def _read(self, name: str, option: dict[str, Any]) -> None:
+        given = self._entry(name)
+        if given is None:
+            return
+        value = self._list(name) if option["kind"] == "exceptions" else parsed(option, given, "front_matter")
         if value is None:
-            return None
-        if isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= most:
-            return int(value)
-        self._report(f"`{key}` must be a number from 1 to {most}; there is no such limit until then")
-        return None
-
-    def _affinity(self) -> str | None:
-        value = self._entry("affinity")
-        if value is None or value in AFFINITIES:
-            return None if value is None else str(value)
-        self._report(
-            "`affinity` must be `none`, `session` or `single`; any worker serves any call until then"
-        )
-        return None
-
-    def _milliseconds(self, key: str) -> int | None:
-        value = self._entry(key)
-        if value is None:
-            return None
-        limit = milliseconds(value, FRONT_MATTER_SECONDS_MAX)
-        if limit is None:
+            instance = "write for instance `120`; " if option["kind"] == "seconds" else ""
             self._report(
-                f"`{key}` must be a number of seconds; write for instance `120`, or `0` for no limit"
+                f"`{name}` must be {wanted(option, 'front_matter')}; {instance}{option['without']} until then"
             )
-        return limit
+            return
+        self.call[option["carried"]][option.get("front_matter_member", option["member"])] = value
+
+
+_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def parsed(option: dict[str, Any], given: Any, place: str) -> Any:
+    """Return a value that stands as a word in a file, as it is carried; None where the option has no such."""
+    kind = option["kind"]
+    if kind == "seconds":
+        return milliseconds(given, SECONDS_MAX[place])
+    word = str(given) if isinstance(given, (str, int)) else ""
+    if kind == "flag":
+        return _FLAGS.get(word.lower())
+    if kind == "count":
+        return int(word) if word.isdecimal() and option["min"] <= int(word) <= option["max"] else None
+    return word if word in option["choices"] else None
 
 
 def milliseconds(value: Any, most: float) -> int | None:

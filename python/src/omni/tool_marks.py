@@ -1,0 +1,65 @@
+"""How does a function become a tool? It carries what the decorator was given; the server reads the source."""
+
+from __future__ import annotations
+
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: While somebody keeps a list here, every function that becomes a tool is added to it: see `omni.describe`.
+marked: list[Any] | None = None
+
+
+def mark(function: Any, given: dict[str, Any], unknown: dict[str, Any]) -> Any:
+    """Mark `function`, or return what marks one where it is None or the name of the tool.
+
+    Args:
+        function: What stands below the decorator, or its one positional argument.
+        given: The options that were given, by name.
+        unknown: What was given besides, which is told and not applied.
+
+    Raises:
+        TypeError: `function` is neither a function nor a name.
+    """
+    if isinstance(function, str):
+        given.setdefault("name", function)
+        function = None
+    if unknown or "executor" in given:
+        given.update(_doubtful(unknown, given.get("executor")))
+
+    def carry(function: Any) -> Any:
+        function.__omni_tool__ = given
+        if marked is not None:
+            marked.append(function)
+        return function
+
+    if function is None:
+        return carry
+    if not callable(function):
+        message = f"`@tool` takes a name and keywords, not {function!r}"
+        raise TypeError(message)
+    return carry(function)
+
+
+def _doubtful(unknown: dict[str, Any], executor: str | None) -> dict[str, Any]:
+    """Warn of what is not applied, and return what there is to report about it."""
+    from omni.executors import check
+    from omni.options import OPTIONS, WITHOUT_EFFECT
+
+    strange = {name: value for name, value in unknown.items() if name not in WITHOUT_EFFECT}
+    names = ", ".join(name for name, option in OPTIONS.items() if "decorator" in option["at"])
+    messages = [f"`tool` has no option `{name}`; it has {names}" for name in strange]
+    try:
+        if executor is not None:
+            check(executor)
+    except ValueError as error:
+        messages.append(f"`executor={executor!r}` is not applied: {error}")
+    if messages:
+        from warnings import warn
+
+        for message in messages:
+            # Three functions stand between here and the author's line: this one, `mark` and `tool`.
+            warn(message, stacklevel=4)
+    return strange

@@ -1,0 +1,11 @@
+//! What is made of `conformance/options.json`: a table for Rust, one for Python, the decorator, and the page.
+
+mod data;
+mod page;
+mod python;
+mod rust;
+
+pub(super) use data::read;
+pub(super) use page::page;
+pub(super) use python::{decorator, table as python_table};
+pub(super) use rust::table as rust_table;
