@@ -50,6 +50,7 @@ const METHODS: &[&str] = &[
     "sampling/",
     "roots/",
     "\"initialize\"",
+    "`initialize`",
     "\"ping\"",
 ];
 
@@ -88,11 +89,27 @@ const RULES: &[Rule] = &[
         title: "a transport names no method",
         reason: "it moves bytes: hand the message to the session, and act on what that says became of it",
         sought: Pattern::InString(METHODS),
-        scope: &["crates/omni-server/src/transport/", "crates/omni-protocol/src/revision"],
-        // The contract of runners is no MCP, and has routes of its own.
-        allowed: &["crates/omni-server/src/transport/runner/", "crates/omni-protocol/src/revision"],
+        scope: &["crates/omni-server/src/transport/", "crates/omni-protocol/src/method.rs"],
+        allowed: &["crates/omni-protocol/src/method.rs"],
         used_where_allowed: true,
         sample: "if &*raw.method == \"ping\" {",
+    },
+    Rule {
+        title: "a transport asks nothing of tools, methods and revisions",
+        reason: "what a request is about is the session's affair, `dispatch.rs`'s or `header_match.rs`'s",
+        sought: Pattern::Code(&[
+            "omni_catalog",
+            ".catalog",
+            ".snapshot(",
+            "tool_call(",
+            "Action",
+            "CallTool",
+            "Revision",
+        ]),
+        scope: &["crates/omni-server/src/transport/", "crates/omni-server/src/header_match.rs"],
+        allowed: &["crates/omni-server/src/header_match.rs"],
+        used_where_allowed: true,
+        sample: "let Some(tool) = server.snapshot().tool(name) else { return };",
     },
     Rule {
         title: "requests are told apart in one table",

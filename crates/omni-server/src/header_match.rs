@@ -1,4 +1,4 @@
-//! Whether a modern HTTP request's headers say the same as its body (Streamable HTTP, "Request Metadata").
+//! Whether an HTTP request's headers say the same as its body, as its revision wants it (Streamable HTTP, "Request Metadata").
 //!
 //! A proxy may route on the headers while we act on the body; if the two could differ, its rules could be
 //! passed by.
@@ -9,16 +9,72 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
+use hyper::header::HeaderName;
 use omni_catalog::Tool;
-use omni_protocol::{ErrorCode, Request, RpcError};
+use omni_protocol::{ErrorCode, Request, Revision, RpcError};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::host_check::{HostRejection, single};
 use crate::server::Server;
 use crate::session::Session;
 
-/// Checks the headers that a request must have beside its body.
+const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// Whether the version header names a revision without sessions.
+pub(crate) fn names_no_session(headers: &HeaderMap) -> bool {
+    let version = single(headers, &VERSION_HEADER).ok().flatten().and_then(Revision::from_name);
+    version.is_some_and(|revision| !revision.has_sessions())
+}
+
+/// Checks the headers that a request must have beside its body, by the rules of its revision.
+///
+/// # Errors
+/// One is missing where the revision wants it, or does not say what the body says.
 pub(crate) fn check(
+    headers: &HeaderMap,
+    request: &Request,
+    server: &Server,
+    session: &Session,
+) -> Result<(), RpcError> {
+    match request.revision.has_method_headers() {
+        true => check_all(headers, request, server, session),
+        false => check_version(headers, request),
+    }
+}
+
+/// What a request that could not be read is refused with, where its version header has a part in that.
+pub(crate) fn explain(headers: &HeaderMap, error: RpcError) -> RpcError {
+    let Some(version) = headers.get(VERSION_HEADER) else { return error };
+    let version = String::from_utf8_lossy(version.as_bytes());
+    let requested = error.data.as_ref().and_then(|data| data["requested"].as_str());
+    let is_version = error.code == ErrorCode::UnsupportedVersion;
+    if is_version && requested.is_some_and(|body| body != version) {
+        // Header and body name different revisions, so neither can be called the unsupported one.
+        let message = format!("`mcp-protocol-version` is `{version}`, but the body says otherwise");
+        return RpcError::new(ErrorCode::HeaderMismatch, message);
+    }
+    if !is_version && Revision::from_name(&version).is_none() {
+        return RpcError::unsupported_version(&version);
+    }
+    error
+}
+
+/// A request whose revision repeats nothing in headers may leave its version out, or name any that we speak.
+fn check_version(headers: &HeaderMap, request: &Request) -> Result<(), RpcError> {
+    let version = single(headers, &VERSION_HEADER).map_err(|rejection| {
+        let (HostRejection::Malformed(why) | HostRejection::Forbidden(why)) = rejection;
+        RpcError::new(ErrorCode::InvalidRequest, why)
+    })?;
+    match version {
+        Some(version) if Revision::from_name(version).is_none() && !request.opens_session() => {
+            Err(RpcError::unsupported_version(version))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_all(
     headers: &HeaderMap,
     request: &Request,
     server: &Server,

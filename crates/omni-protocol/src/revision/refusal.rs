@@ -17,6 +17,11 @@ impl RpcError {
         RpcError::new(revision.unknown_resource(), message).with_data(json!({ "uri": uri }))
     }
 
+    /// The refusal of a request in a session that there is not.
+    pub fn unknown_session() -> Self {
+        RpcError::new(ErrorCode::UnknownSession, "no such session; send `initialize` to open a new one")
+    }
+
     /// The refusal of a protocol version we do not speak; lists those we do.
     pub fn unsupported_version(requested: &str) -> Self {
         unsupported(requested)

@@ -22,4 +22,4 @@ pub(crate) use replies::PendingReply;
 pub(crate) use state::Session;
 pub(crate) use stream_session::StreamSession;
 pub use table::SessionKey;
-pub(crate) use table::{Sessions, profile_stamps};
+pub(crate) use table::Sessions;

@@ -11,6 +11,7 @@ use omni_protocol::{ClientCapabilities, Revision};
 
 use crate::admission::AccountKey;
 use crate::principal::Principal;
+use crate::server::Server;
 use crate::session::state::{Negotiated, Session};
 
 /// Random bytes in a token; 128 bits cannot be guessed.
@@ -57,10 +58,10 @@ pub(crate) struct Sessions {
     table: Mutex<SessionTable>,
 }
 
-pub(crate) type ProfileStamp = [u8; STAMP_BYTES];
+type ProfileStamp = [u8; STAMP_BYTES];
 
 /// The stamp of each profile in a token, by their numbers.
-pub(crate) fn profile_stamps(rules: &ToolRules) -> Vec<ProfileStamp> {
+fn profile_stamps(rules: &ToolRules) -> Vec<ProfileStamp> {
     rules.ids().map(|id| stamp(id, rules.name(id))).collect()
 }
 
@@ -88,8 +89,15 @@ struct SessionEntry {
 }
 
 impl Sessions {
+    /// None yet, as many at most as the server's bounds say.
+    pub(crate) fn of_server(key: SessionKey, server: &Server) -> Self {
+        let catalog = Arc::clone(&server.catalog);
+        let profiles = move || profile_stamps(&catalog.rules());
+        Sessions::new(key, server.config.limits.sessions_max, profiles)
+    }
+
     /// `profiles` gives the [`profile_stamps`] of the rules in force.
-    pub(crate) fn new(
+    fn new(
         key: SessionKey,
         sessions_max: usize,
         profiles: impl Fn() -> Vec<ProfileStamp> + Send + Sync + 'static,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
-use omni_protocol::{ErrorCode, Id, Message, RawRequest, Rejected, Request, Revision, RpcError, error_frame};
+use omni_protocol::{ErrorCode, Id, Message, RawRequest, Rejected, RpcError, error_frame};
 use tokio::time::sleep;
 
 use super::body::{EventStream, HeldPermits, ReplyBody, counted};
@@ -43,7 +43,6 @@ const STREAM_AFTER: Duration = Duration::from_secs(5);
 const LARGE_ANSWER_BYTES: u64 = 32 << 10;
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// Answers one HTTP request. Dropping the future (the client hung up) cancels what it started.
 pub(super) async fn respond(
@@ -105,7 +104,7 @@ async fn exchange(
     };
     let client = Client { shared, peer, account, headers };
     // A session is of the legacy era; whatever names the modern one has none.
-    let in_session = headers.contains_key(SESSION_HEADER) && !names_modern(headers);
+    let in_session = headers.contains_key(SESSION_HEADER) && !header_match::names_no_session(headers);
     match parts.method {
         Method::POST => client.post(body, work).await,
         Method::GET if in_session => client.listen(),
@@ -142,12 +141,6 @@ fn authenticate(shared: &Shared, access: &AccessDecision, headers: &HeaderMap) -
             Err(refuse(StatusCode::UNAUTHORIZED, Some(challenge), why))
         }
     }
-}
-
-/// Whether the version header names a revision without sessions.
-fn names_modern(headers: &HeaderMap) -> bool {
-    let version = single(headers, &VERSION_HEADER).ok().flatten().and_then(Revision::from_name);
-    version.is_some_and(|revision| !revision.has_sessions())
 }
 
 /// Who sends a request, as its headers say.
@@ -207,9 +200,7 @@ impl Client<'_> {
         })?;
         let Some(token) = token else { return Ok(None) };
         let session = self.shared.sessions.find(token, &self.principal(), self.account.key());
-        session.map(Some).ok_or_else(|| {
-            RpcError::new(ErrorCode::UnknownSession, "no such session; send `initialize` to open a new one")
-        })
+        session.map(Some).ok_or_else(RpcError::unknown_session)
     }
 }
 
@@ -241,35 +232,29 @@ impl Exchange<'_> {
             Ok(session.as_ref().and_then(|session| session.revision()))
         });
         let request = read.map_err(|rejected| self.rejected(rejected, session.is_some()))?;
-        match request.revision.has_method_headers() {
-            true => {
-                let own = session.get_or_insert_with(|| Session::of_request(client.principal()));
-                header_match::check(client.headers, &request, server, own)
-                    .map_err(|error| refused(&Rejected { id: Some(request.id.clone()), error }))?;
-            }
-            false => self.check_version(&request)?,
-        }
-        if request.opens_session() {
-            let session = Session::lasting(client.principal());
-            let received = session.start(request, &self.context());
-            let token = client.shared.sessions.keep(&session, client.account.key());
-            let mut reply = self.reply(received).await?;
-            if let Some(token) = token {
-                let token = HeaderValue::from_str(&token).expect("a token is hexadecimal");
-                reply.headers_mut().insert(SESSION_HEADER, token);
-            }
-            return Ok(reply);
-        }
-        let session = session.unwrap_or_else(|| Session::of_request(client.principal()));
+        let opens_session = request.opens_session();
+        let session = match session {
+            Some(session) if !opens_session => session,
+            _ if opens_session => Session::lasting(client.principal()),
+            _ => Session::of_request(client.principal()),
+        };
+        header_match::check(client.headers, &request, server, &session)
+            .map_err(|error| refused(&Rejected { id: Some(request.id.clone()), error }))?;
         let received = session.start(request, &self.context());
-        self.reply(received).await
+        let token = opens_session.then(|| client.shared.sessions.keep(&session, client.account.key()));
+        let mut reply = self.reply(received).await?;
+        if let Some(token) = token.flatten() {
+            let token = HeaderValue::from_str(&token).expect("a token is hexadecimal");
+            reply.headers_mut().insert(SESSION_HEADER, token);
+        }
+        Ok(reply)
     }
 
     /// Any other message than a single request. No notification of a client of the modern era has a meaning
     /// here.
     async fn message(self, message: Message) -> Result<Reply, Reply> {
         let client = self.client;
-        let session = match names_modern(client.headers) {
+        let session = match header_match::names_no_session(client.headers) {
             true => None,
             false => client.session().map_err(|error| no_session(None, &error))?,
         };
@@ -285,20 +270,6 @@ impl Exchange<'_> {
             parked: &self.client.shared.parked,
             takes_events: self.accepts.events,
         }
-    }
-
-    /// A legacy request may leave its version header out, or name any revision that we speak.
-    fn check_version(&self, request: &Request) -> Result<(), Reply> {
-        let version = single(self.client.headers, &VERSION_HEADER).map_err(|rejection| {
-            let (HostRejection::Malformed(why) | HostRejection::Forbidden(why)) = rejection;
-            refusal(StatusCode::BAD_REQUEST, Some(&request.id), ErrorCode::InvalidRequest, &why)
-        })?;
-        let Some(version) = version else { return Ok(()) };
-        if Revision::from_name(version).is_some() || request.opens_session() {
-            return Ok(());
-        }
-        let error = RpcError::unsupported_version(version);
-        Err(json(StatusCode::BAD_REQUEST, error_frame(Some(&request.id), &error)))
     }
 
     /// Chooses between one JSON text and a stream of events.
@@ -326,22 +297,7 @@ impl Exchange<'_> {
 
     /// A request that could not be read. In a legacy session its error is an ordinary answer.
     fn rejected(&self, rejected: Rejected, in_session: bool) -> Reply {
-        let version = self
-            .client
-            .headers
-            .get(VERSION_HEADER)
-            .map(|version| String::from_utf8_lossy(version.as_bytes()));
-        let mut error = rejected.error;
-        if let Some(version) = version {
-            let requested = error.data.as_ref().and_then(|data| data["requested"].as_str());
-            if error.code == ErrorCode::UnsupportedVersion && requested.is_some_and(|body| body != version) {
-                // Header and body name different revisions, so neither can be called the unsupported one.
-                let message = format!("`mcp-protocol-version` is `{version}`, but the body says otherwise");
-                error = RpcError::new(ErrorCode::HeaderMismatch, message);
-            } else if error.code != ErrorCode::UnsupportedVersion && Revision::from_name(&version).is_none() {
-                error = RpcError::unsupported_version(&version);
-            }
-        }
+        let error = header_match::explain(self.client.headers, rejected.error);
         let status = match error.code {
             ErrorCode::MethodNotFound if in_session => StatusCode::OK,
             ErrorCode::MethodNotFound => StatusCode::NOT_FOUND,

@@ -31,7 +31,7 @@ use crate::access::{Access, AccessDecision};
 use crate::call_client::ParkedCalls;
 use crate::host_check::AllowedHosts;
 use crate::server::Server;
-use crate::session::{SessionKey, Sessions, profile_stamps};
+use crate::session::{SessionKey, Sessions};
 use crate::transport::stall_guard::StallGuard;
 use crate::transport::stopped;
 use shared::{AdmittedConnection, Shared};
@@ -70,9 +70,7 @@ impl HttpEndpoint {
     /// An endpoint that answers from `server`. `access` says which callers are let in, `names` which `Host` and
     /// `Origin` they may send, and `key` seals the tokens of legacy sessions.
     pub fn new(server: Arc<Server>, access: Access, names: AllowedHosts, key: SessionKey) -> Self {
-        let catalog = Arc::clone(&server.catalog);
-        let profiles = move || profile_stamps(&catalog.rules());
-        let sessions = Sessions::new(key, server.config.limits.sessions_max, profiles);
+        let sessions = Sessions::of_server(key, &server);
         HttpEndpoint {
             shared: Arc::new(Shared { server, access, names, sessions, parked: ParkedCalls::new() }),
         }

@@ -191,7 +191,7 @@ mod tests {
     use omni_call::AskMethod;
 
     use super::*;
-    use crate::transport::runner::contract_cases;
+    use crate::runner::contract_cases;
 
     #[test]
     fn an_answer_is_read_or_refused_as_the_contracts_cases_say() {

@@ -156,7 +156,7 @@ async fn connection(
 /// What both sides of the contract are held to.
 #[cfg(test)]
 fn all_contract_cases() -> impl Iterator<Item = serde_json::Value> {
-    let cases = include_str!("../../../../../conformance/runner-cases.jsonl");
+    let cases = include_str!("../../../../conformance/runner-cases.jsonl");
     cases.lines().map(|line| serde_json::from_str(line).expect("a case is JSON"))
 }
 

@@ -139,7 +139,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::transport::runner::contract_cases;
+    use crate::runner::contract_cases;
 
     #[test]
     fn a_request_is_read_or_refused_as_the_contracts_cases_say() {
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_contracts_numbers_are_those_of_python() {
-        let shared = include_str!("../../../../../conformance/shared.json");
+        let shared = include_str!("../../../../conformance/shared.json");
         let runner = serde_json::from_str::<Value>(shared).unwrap()["runner"].take();
         assert_eq!(runner["call_id_max"], ID_MAX);
         assert_eq!(runner["body_bytes_max"], super::super::shared::BODY_BYTES_MAX);

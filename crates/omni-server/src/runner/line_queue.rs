@@ -284,7 +284,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::transport::runner::all_contract_cases;
+    use crate::runner::all_contract_cases;
 
     fn case(name: &str) -> Value {
         let case = all_contract_cases().find(|case| case["name"] == name).expect(name);

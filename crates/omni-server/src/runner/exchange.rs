@@ -502,7 +502,7 @@ mod tests {
     use omni_call::CompletionReference;
 
     use super::*;
-    use crate::transport::runner::contract_cases;
+    use crate::runner::contract_cases;
 
     #[test]
     fn what_is_to_be_completed_is_read_or_refused_as_the_contracts_cases_say() {
