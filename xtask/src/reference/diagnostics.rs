@@ -625,6 +625,13 @@ const LOADED: &[Finding] = &[
         "what removes it",
     ),
     Finding("not-loaded", "note", "the skill's environment has not been made", "", "`omni sync`"),
+    Finding(
+        "not-watched",
+        "warning or note",
+        "the kernel tells of no changes in the folder, so that edits are seen within two seconds",
+        "a network or FUSE file system, or the user's limit of watches",
+        "raise the limit, as the hint says; on such a file system, `omni reload` where two seconds are too long",
+    ),
 ];
 
 #[cfg(test)]
