@@ -1,10 +1,11 @@
-//! Which command a developer asked for: `cargo xtask test` and `cargo xtask docs`.
+//! Which command a developer asked for: `cargo xtask test`, `cargo xtask docs`, `cargo xtask score`.
 #![allow(clippy::disallowed_methods, reason = "checks run programs, and start no tools")]
 #![expect(clippy::print_stdout, reason = "xtask talks to a person; its stdout is no protocol")]
 
 mod command;
 mod cycles;
 mod edges;
+mod map;
 mod reference;
 mod rust_text;
 mod source_rules;
@@ -48,6 +49,11 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Compare somebody's answers to docs/reader-test/questions.md with the key.
+    Score {
+        /// A file with an answer a line: `7. file:function`.
+        answers: std::path::PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -70,6 +76,7 @@ fn run(task: Task) -> Result<bool> {
             Ok(true)
         }
         Task::Test { only, quick, list: false } => Ok(test::run(&workspace, &test::choose(&only, quick)?)),
+        Task::Score { answers } => map::score(&workspace, &answers),
         Task::Docs { check } => {
             if check {
                 return Ok(reference::report(&reference::stale(&workspace)?));

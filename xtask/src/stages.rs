@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::command;
 use crate::test_counts::{self, Runner, TestCounts};
 use crate::workspace::Workspace;
-use crate::{cycles, edges, reference, source_rules};
+use crate::{cycles, edges, map, reference, source_rules};
 
 /// One part of `cargo xtask test`.
 pub(crate) struct Stage {
@@ -30,6 +30,7 @@ pub(crate) const STAGES: &[Stage] = &[
     },
     Stage { name: "edges", about: "crates that must not reach each other", quick: true, run: edges::check },
     Stage { name: "cycles", about: "modules that import each other", quick: true, run: cycles::check },
+    Stage { name: "map", about: "docs/architecture.md names what is there", quick: true, run: map::check },
     Stage {
         name: "deny",
         about: "licences, sources and duplicates of dependencies",
