@@ -163,7 +163,7 @@ const MEANT: &[Finding] = &[
         "error",
         "a folder of skills can no longer be read, or a runner does not answer; what it had before is served",
         "a folder that was moved while the server runs",
-        "bring it back; it is asked again at the next refresh",
+        "bring it back: a server that runs sees it; a runner is asked again every ten seconds",
     ),
     Finding(
         "name-collision",
@@ -370,7 +370,7 @@ const RUNS: &[Finding] = &[
     Finding(
         "syntax-error",
         "error",
-        "the file is not Python; its tools are not listed",
+        "the file is not Python; its tools are not listed, unless by a server that has read the version before the edit",
         "`def go(:`",
         "correct the line",
     ),
