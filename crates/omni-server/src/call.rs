@@ -154,6 +154,9 @@ impl Server {
             let again = Again { id, arguments, wants, session, deadline };
             outcome = self.run_anew(named, &again, outcome, &mut log).await?;
         }
+        if self.config.log_failures {
+            log_failure(id, &named.tool.spec.tool, &outcome);
+        }
         let timing = log.end(&outcome);
         Ok((outcome, timing))
     }
@@ -213,12 +216,7 @@ impl Server {
             let waited = Instant::now().duration_since(call.deadline.accepted());
             return Outcome::unstarted(OutcomeKind::InvalidArguments { message: faults }, waited);
         }
-        let id = call.id;
-        let outcome = self.check_output(tool, self.executor.run(call, log).await).await;
-        if self.config.log_failures {
-            log_failure(id, &tool.spec.tool, &outcome);
-        }
-        outcome
+        self.check_output(tool, self.executor.run(call, log).await).await
     }
 }
 
