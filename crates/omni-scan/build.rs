@@ -4,7 +4,9 @@ use std::path::Path;
 use std::{env, fs};
 
 fn main() {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/src/omni");
+    // Asked when it runs: cargo does not build this program anew when the checkout has moved.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where");
+    let package = Path::new(&manifest).join("../../python/src/omni");
     println!("cargo::rerun-if-changed={}", package.display());
     println!("cargo::rerun-if-changed={}", package.join("__init__.py").display());
     let mut modules: Vec<String> = fs::read_dir(&package)
