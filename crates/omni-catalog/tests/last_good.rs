@@ -146,6 +146,87 @@ fn a_broken_helper_is_a_broken_edit_too() {
     assert_ne!(seen(&served.edit("s/scripts/inner/helper.py", "WORD = 2\n")).1, good.1);
 }
 
+const PROGRAMS: &str = "---\nname: s\ndescription: Does.\ntools:\n  - name: p\n    description: Runs.\n    command: [cat]\n  \
+                        - name: q\n    description: Runs.\n    command: [cat]\n---\n";
+
+const WITH_PROGRAMS: [&str; 5] =
+    ["other.c Version 1.", "s.a Version 1.", "s.b Version 1.", "s.p Runs.", "s.q Runs."];
+
+#[test]
+fn a_skill_md_of_which_tools_are_lost_is_a_broken_edit() {
+    let served = Served::new();
+    let good = seen(&served.edit("s/SKILL.md", PROGRAMS));
+    assert_eq!(good.0, WITH_PROGRAMS);
+    let half = &PROGRAMS[..PROGRAMS.find("    command: [cat]\n  -").unwrap()];
+    let bracket = PROGRAMS.replacen("[cat]", "[cat", 1);
+    let nameless = PROGRAMS.replace("name: q", "nam: q");
+    for broken in ["", "---\n", half, &bracket, &nameless] {
+        let snapshot = served.edit("s/SKILL.md", broken);
+        assert_eq!(seen(&snapshot), good, "{broken:?}");
+        let helps = snapshot.diagnostics().iter().filter_map(|finding| finding.help.as_deref());
+        assert!(
+            helps.into_iter().any(|help| help.contains("served as it was before the edit")),
+            "{broken:?}"
+        );
+        assert_eq!(seen(&served.edit("s/SKILL.md", PROGRAMS)), good);
+    }
+    // What costs no tool takes effect, whatever a reader says of it.
+    let kept = PROGRAMS.replace("description: Does.", "description: Does: it.");
+    assert_eq!(seen(&served.edit("s/SKILL.md", &kept.replacen("Runs.", "Works.", 1))).0[3], "s.p Works.");
+}
+
+#[test]
+fn a_skill_md_that_cannot_be_read_is_a_broken_edit() {
+    let served = Served::new();
+    let good = seen(&served.edit("s/SKILL.md", PROGRAMS));
+    let skill_md = served.dir.path().join("skills/s/SKILL.md");
+    fs::write(&skill_md, b"---\nname: s\xff\n---\n").unwrap();
+    assert_eq!(seen(&served.look()), good);
+    fs::remove_file(&skill_md).unwrap();
+    std::os::unix::fs::symlink("nowhere.md", &skill_md).unwrap();
+    assert_eq!(seen(&served.look()), good, "what it leads to may be on its way");
+    fs::remove_file(&skill_md).unwrap();
+    assert_eq!(seen(&served.look()).0, WITH_PROGRAMS[..3], "a deletion is no error");
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_a_broken_edit() {
+    use std::os::unix::fs::PermissionsExt;
+    let served = Served::new();
+    let good = seen(&served.catalog.snapshot());
+    for folder in ["skills/s/scripts/inner", "skills/s/scripts", "skills/s"] {
+        let path = served.dir.path().join(folder);
+        let permit = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        permit(0o000);
+        if fs::read_dir(&path).is_ok() {
+            eprintln!("skipped: this user reads everything, whatever its mode is");
+            permit(0o755);
+            break;
+        }
+        let unread = served.look();
+        permit(0o755);
+        assert_eq!(seen(&unread), good, "{folder}");
+        assert!(unread.diagnostics().iter().any(|finding| finding.code == "unreadable"), "{folder}");
+        assert_eq!(seen(&served.look()), good, "{folder}");
+    }
+    let (scripts, aside) = (served.dir.path().join("skills/s/scripts"), served.dir.path().join("aside"));
+    fs::rename(&scripts, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &scripts).unwrap();
+    assert_eq!(seen(&served.look()), good, "a link out of the folder is not followed");
+    fs::remove_file(&scripts).unwrap();
+    assert_eq!(seen(&served.look()).0, ["other.c Version 1."], "a deletion is no error");
+}
+
+#[test]
+fn a_tool_that_is_deleted_is_gone() {
+    let served = Served::new();
+    served.edit("s/SKILL.md", PROGRAMS);
+    let one = &PROGRAMS[..PROGRAMS.find("  - name: q").unwrap()];
+    assert_eq!(seen(&served.edit("s/SKILL.md", &format!("{one}---\n"))).0, WITH_PROGRAMS[..4]);
+    fs::remove_file(served.dir.path().join("skills/s/scripts/b.py")).unwrap();
+    assert_eq!(seen(&served.look()).0, ["other.c Version 1.", "s.a Version 1.", "s.p Runs."]);
+}
+
 #[test]
 fn it_is_not_served_by_who_starts_anew_nor_by_who_only_looks() {
     let served = Served::new();

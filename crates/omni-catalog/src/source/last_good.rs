@@ -10,8 +10,9 @@ use crate::encoded_list::EncodedList;
 use crate::record::Record;
 use crate::{Diagnostic, Severity};
 
-/// The skills that are served as they were before an edit, since that has put an error into a Python file of theirs: a
-/// file that cannot be read costs its tools, and a helper those that import it.
+/// The skills that are served as they were before an edit, since that has broken something of theirs: a Python file in
+/// which there is an error, a file or folder that cannot be read, or a `SKILL.md` of which so little can be read that tools
+/// are lost. What is deleted is no error.
 ///
 /// An error that was there before, in the version that is served, keeps nothing back: whoever lives with it sees every edit.
 #[derive(Debug, Default)]
@@ -22,6 +23,21 @@ pub(super) struct LastGood {
 
 /// An error, whatever line it has moved to: its file and its code.
 type Fault = (String, String);
+
+/// What is wrong with a file or folder that costs all that is in it.
+const NOT_READ: [&str; 3] = ["unreadable", "not-utf-8", "too-large"];
+
+/// What may cost tools, and mostly costs none.
+const MAY_COST_TOOLS: [&str; 8] = [
+    "bad-front-matter",
+    "bad-pyproject",
+    "declared-tool",
+    "broken-link",
+    "link-leads-out",
+    "linked-folder",
+    "nested-too-deep",
+    "too-many-files",
+];
 
 /// A record, as [`Record`] reads it.
 #[derive(Serialize)]
@@ -38,6 +54,16 @@ struct ComposedTool<'a> {
     name: &'a str,
     listing: &'a RawValue,
     detail: &'a RawValue,
+}
+
+/// What is served, by skill.
+struct Served<'a> {
+    encoded: &'a EncodedList,
+    skills: BTreeMap<String, &'a RawValue>,
+    /// The numbers of its tools.
+    tools: BTreeMap<String, Vec<usize>>,
+    /// Its errors.
+    faults: BTreeMap<String, BTreeSet<Fault>>,
 }
 
 #[derive(Deserialize)]
@@ -58,23 +84,23 @@ struct RunKey {
 impl LastGood {
     /// The records to serve instead, each in the place of the one that it is for. `served` is what is served now.
     pub(super) fn keep(&mut self, served: &EncodedList, records: &[Record<'_>]) -> Vec<Option<String>> {
-        let mut faults_served: Option<BTreeMap<String, BTreeSet<Fault>>> = None;
+        let mut by_skill: Option<Served<'_>> = None;
         let mut kept = BTreeMap::new();
         let texts = records.iter().map(|record| {
-            let faults: BTreeSet<Fault> = record.diagnostics.iter().filter_map(fault).collect();
-            if faults.is_empty() {
+            if !record.diagnostics.iter().any(|finding| breaks(finding) || may_cost_tools(finding)) {
                 return None;
             }
+            let served = by_skill.get_or_insert_with(|| Served::of(served));
             let folder = record.folder.as_ref();
-            let known = self.kept.get(folder).cloned();
-            let before = known.unwrap_or_else(|| {
-                let all = faults_served.get_or_insert_with(|| faults_of(served));
-                all.get(folder).cloned().unwrap_or_default()
-            });
+            let loses = served.loses_tools(record);
+            let faults: BTreeSet<Fault> =
+                record.diagnostics.iter().filter(|finding| keeps_back(finding, loses)).map(fault).collect();
+            let before = self.kept.get(folder).or_else(|| served.faults.get(folder));
+            let before = before.cloned().unwrap_or_default();
             if faults.is_subset(&before) {
                 return None;
             }
-            let text = composed(served, record)?;
+            let text = composed(served, record, loses)?;
             kept.insert(folder.to_owned(), before);
             Some(text)
         });
@@ -84,44 +110,75 @@ impl LastGood {
     }
 }
 
-/// The error, if it is one that keeps an edit back.
-fn fault(finding: &Diagnostic) -> Option<Fault> {
-    let counts = finding.severity == Severity::Error && finding.file.ends_with(".py");
-    counts.then(|| (finding.file.clone(), finding.code.clone()))
+/// Whether the finding is an error that keeps an edit back.
+fn breaks(finding: &Diagnostic) -> bool {
+    let is_error = finding.severity == Severity::Error;
+    is_error && (finding.file.ends_with(".py") || NOT_READ.contains(&finding.code.as_str()))
 }
 
-/// The errors of what is served, by skill.
-fn faults_of(served: &EncodedList) -> BTreeMap<String, BTreeSet<Fault>> {
-    let findings: Vec<Diagnostic> = serde_json::from_slice(served.diagnostics()).unwrap_or_default();
-    let mut faults: BTreeMap<String, BTreeSet<Fault>> = BTreeMap::new();
-    for finding in &findings {
-        faults.entry(finding.skill.clone()).or_default().extend(fault(finding));
+/// Whether it keeps an edit back where tools are lost.
+fn may_cost_tools(finding: &Diagnostic) -> bool {
+    MAY_COST_TOOLS.contains(&finding.code.as_str())
+}
+
+fn keeps_back(finding: &Diagnostic, loses_tools: bool) -> bool {
+    breaks(finding) || loses_tools && may_cost_tools(finding)
+}
+
+fn fault(finding: &Diagnostic) -> Fault {
+    (finding.file.clone(), finding.code.clone())
+}
+
+impl<'a> Served<'a> {
+    fn of(encoded: &'a EncodedList) -> Served<'a> {
+        let findings: Vec<Diagnostic> = serde_json::from_slice(encoded.diagnostics()).unwrap_or_default();
+        let mut faults: BTreeMap<String, BTreeSet<Fault>> = BTreeMap::new();
+        for finding in findings.iter().filter(|finding| keeps_back(finding, true)) {
+            faults.entry(finding.skill.clone()).or_default().insert(fault(finding));
+        }
+        let skills: Vec<&RawValue> = serde_json::from_slice(encoded.skills()).unwrap_or_default();
+        let folder = |skill: &RawValue| serde_json::from_str::<SkillKey>(skill.get()).ok();
+        let skills = skills.into_iter().filter_map(|skill| Some((folder(skill)?.folder, skill))).collect();
+        let mut tools: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for tool in 0..encoded.tool_count() {
+            let whose = encoded.detail(tool).and_then(|it| serde_json::from_slice::<DetailKey>(&it).ok());
+            if let Some(DetailKey { run }) = whose {
+                tools.entry(run.skill).or_default().push(tool);
+            }
+        }
+        Served { encoded, skills, tools, faults }
     }
-    faults
+
+    fn tools(&self, folder: &str) -> &[usize] {
+        self.tools.get(folder).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether a tool is served of the skill that the record has not.
+    fn loses_tools(&self, record: &Record<'_>) -> bool {
+        let names = self.tools(&record.folder).iter().filter_map(|tool| self.encoded.name(*tool));
+        names.into_iter().any(|name| record.tools.iter().all(|tool| tool.name != name))
+    }
 }
 
 /// The record of a skill as it is served, with the findings of what it is now. `None` where none of it is served.
-fn composed(served: &EncodedList, record: &Record<'_>) -> Option<String> {
+fn composed(served: &Served<'_>, record: &Record<'_>, loses_tools: bool) -> Option<String> {
     let folder = record.folder.as_ref();
-    let skills: Vec<&RawValue> = serde_json::from_slice(served.skills()).ok()?;
-    let of_folder = |skill: &&&RawValue| {
-        serde_json::from_str::<SkillKey>(skill.get()).is_ok_and(|key| key.folder == folder)
-    };
-    let skill = *skills.iter().find(of_folder)?;
+    let skill = *served.skills.get(folder)?;
     let raw = |bytes: Option<bytes::Bytes>| serde_json::from_slice::<Box<RawValue>>(&bytes?).ok();
-    let tools: Vec<(&str, Box<RawValue>, Box<RawValue>)> = (0..served.tool_count())
-        .filter_map(|tool| {
-            let detail = raw(served.detail(tool))?;
-            let whose: DetailKey = serde_json::from_str(detail.get()).ok()?;
-            (whose.run.skill == folder).then_some(())?;
-            Some((served.name(tool)?, raw(served.listing(tool))?, as_last_good(&detail)?))
+    let encoded = served.encoded;
+    let tools: Vec<(&str, Box<RawValue>, Box<RawValue>)> = served
+        .tools(folder)
+        .iter()
+        .filter_map(|&tool| {
+            let detail = raw(encoded.detail(tool))?;
+            Some((encoded.name(tool)?, raw(encoded.listing(tool))?, as_last_good(&detail)?))
         })
         .collect();
     if tools.is_empty() {
         return None;
     }
     let mut diagnostics = record.diagnostics.clone();
-    for finding in diagnostics.iter_mut().filter(|finding| fault(finding).is_some()) {
+    for finding in diagnostics.iter_mut().filter(|finding| keeps_back(finding, loses_tools)) {
         let until = "until this is mended, the skill is served as it was before the edit";
         finding.help = Some(match &finding.help {
             Some(help) if finding.code != "syntax-error" => format!("{help}; {until}"),
