@@ -221,6 +221,26 @@ fn omni_reload_has_servers_look_where_nothing_else_does_and_prints_what_they_say
 }
 
 #[test]
+fn a_server_that_stands_still_is_named_and_holds_up_no_other() {
+    let folder = start();
+    let (still, other) = (Client::of(&folder), Client::of(&folder));
+    while looked(&folder).len() < 2 {}
+    signal("STOP", still.stdio.child.id());
+    let said = reload(&folder, &["--all"]);
+    signal("CONT", still.stdio.child.id());
+    let printed = String::from_utf8(said.stdout).unwrap();
+    assert_eq!(said.status.code(), Some(1), "{printed}");
+    assert!(
+        printed.contains(&format!("omni mcp on stdio (process {}), 1 tool", other.stdio.child.id())),
+        "{printed}"
+    );
+    let place = folder.dir.path().canonicalize().unwrap();
+    let named = format!("process {} in {}: it has not answered", still.stdio.child.id(), place.display());
+    assert!(printed.contains(&named), "{printed}");
+    assert_eq!(looked(&folder).len(), 2);
+}
+
+#[test]
 fn sighup_has_a_server_look() {
     let folder = start();
     folder.write("omni.toml", "reload = \"off\"\n");
@@ -228,13 +248,13 @@ fn sighup_has_a_server_look() {
     looked(&folder);
     for name in ["two", "three"] {
         folder.write("skills/t/scripts/t.py", &tool(name, "2"));
-        hang_up(client.stdio.child.id());
+        signal("HUP", client.stdio.child.id());
         assert_eq!(client.told(), [format!("t_{name}")]);
     }
 }
 
-fn hang_up(pid: u32) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -HUP {pid}")]).status().unwrap();
+fn signal(name: &str, pid: u32) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
     assert!(sent.success());
 }
 

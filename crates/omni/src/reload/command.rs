@@ -5,8 +5,9 @@ use std::io::{self, BufRead as _, BufReader, Write};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use omni_call::{shown_line, shown_path};
@@ -20,8 +21,11 @@ use crate::terminal::say;
 use crate::text::plural;
 use crate::user_dirs::UserDirs;
 
-/// How long a server may take to look, and to say what it found.
-const ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// How long a server may take to say what it serves. One that was stopped says nothing, for ever.
+const WHO_WAIT: Duration = Duration::from_secs(5);
+
+/// How long one that has said so may take to look.
+const LOOK_WAIT: Duration = Duration::from_secs(10);
 
 /// What came of asking a server.
 type Answer = Result<Report, String>;
@@ -38,7 +42,7 @@ pub(crate) fn run(arguments: &ReloadArguments, out: &mut dyn Write) -> Result<u8
     let path = path
         .map(|path| path.canonicalize().with_context(|| format!("`{}` cannot be found", shown_path(&path))));
     let path = path.transpose()?;
-    let servers: Vec<(PathBuf, Answer)> = ask_all(&sockets(&folder), WHO);
+    let servers: Vec<(PathBuf, Answer)> = ask_all(sockets(&folder), WHO, WHO_WAIT);
     let concerns = |answer: &Answer| match (&path, answer) {
         (Some(path), Ok(server)) => serves(server, path),
         // It may be the one that is meant.
@@ -57,12 +61,18 @@ pub(crate) fn run(arguments: &ReloadArguments, out: &mut dyn Write) -> Result<u8
     }
     let answers = match arguments.list {
         true => meant,
-        false => ask_all(&meant.into_iter().map(|(socket, _)| socket).collect::<Vec<_>>(), LOOK),
+        false => {
+            let (there, silent): (Vec<_>, Vec<_>) = meant.into_iter().partition(|(_, answer)| answer.is_ok());
+            let there = there.into_iter().map(|(socket, _)| socket).collect();
+            let mut answers = ask_all(there, LOOK, LOOK_WAIT);
+            answers.extend(silent);
+            answers
+        }
     };
     if arguments.json {
-        let all = answers.iter().map(|(_, answer)| match answer {
+        let all = answers.iter().map(|(socket, answer)| match answer {
             Ok(report) => json!(report),
-            Err(error) => json!({ "error": error }),
+            Err(error) => json!({ "pid": pid(socket), "error": error }),
         });
         writeln!(out, "{}", serde_json::to_string_pretty(&all.collect::<Vec<_>>())?)?;
     } else {
@@ -85,23 +95,43 @@ fn sockets(folder: &Path) -> Vec<PathBuf> {
     sockets
 }
 
-/// Asks all at once. Of a server that is no more, the socket is removed.
-fn ask_all(sockets: &[PathBuf], question: &'static str) -> Vec<(PathBuf, Answer)> {
-    let asked: Vec<_> = sockets
-        .iter()
-        .cloned()
-        .map(|socket| {
-            thread::spawn(move || match ask(&socket, question) {
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    let _ = fs::remove_file(&socket);
-                    None
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                answer => Some((socket, answer.map_err(|error| crate::terminal::plain(&error)))),
-            })
-        })
-        .collect();
-    asked.into_iter().filter_map(|asking| asking.join().ok().flatten()).collect()
+/// Asks all at once, and waits for none of them longer than that. Of a server that is no more, the socket is removed.
+fn ask_all(sockets: Vec<PathBuf>, question: &'static str, wait: Duration) -> Vec<(PathBuf, Answer)> {
+    let (answered, answers) = mpsc::channel();
+    for (n, socket) in sockets.iter().cloned().enumerate() {
+        let answered = answered.clone();
+        // One that waits for a silent server ends with this process: to connect may take as long as to read.
+        thread::spawn(move || {
+            // Nobody listens any more where it took too long.
+            let _ = answered.send((n, ask(&socket, question)));
+        });
+    }
+    drop(answered);
+    let mut found: Vec<Option<io::Result<Report>>> = sockets.iter().map(|_| None).collect();
+    let until = Instant::now() + wait;
+    while let Ok((n, answer)) = answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        found[n] = Some(answer);
+    }
+    let answer = |(socket, answer): (PathBuf, Option<io::Result<Report>>)| match answer {
+        Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            let _ = fs::remove_file(&socket);
+            None
+        }
+        Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => None,
+        Some(answer) => Some((socket, answer.map_err(|error| crate::terminal::plain(&error)))),
+        None if question == WHO => {
+            let error = format!("it has not answered within {} s; is it stopped?", wait.as_secs());
+            Some((socket, Err(error)))
+        }
+        None => {
+            let error = format!(
+                "it has not finished looking within {} s; its log says what it finds",
+                wait.as_secs()
+            );
+            Some((socket, Err(error)))
+        }
+    };
+    sockets.into_iter().zip(found).filter_map(answer).collect()
 }
 
 fn ask(socket: &Path, question: &str) -> io::Result<Report> {
@@ -109,7 +139,6 @@ fn ask(socket: &Path, question: &str) -> io::Result<Report> {
     let opened = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let short = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd())).join(name);
     let mut stream = UnixStream::connect(short)?;
-    stream.set_read_timeout(Some(ANSWER_WAIT))?;
     stream.write_all(format!("{question}\n").as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
@@ -125,13 +154,19 @@ fn serves(server: &Report, path: &Path) -> bool {
         || within(&server.root)
 }
 
+/// The process whose socket it is.
+fn pid(socket: &Path) -> Option<u32> {
+    socket.file_stem()?.to_str()?.split('-').next()?.parse().ok()
+}
+
 fn print(socket: &Path, answer: &Answer, looked: bool, out: &mut dyn Write) -> Result<()> {
     let report = match answer {
         Ok(report) => report,
         Err(error) => {
-            let pid =
-                socket.file_stem().and_then(|name| name.to_str()).and_then(|name| name.split('-').next());
-            writeln!(out, "process {}: it does not answer ({})", pid.unwrap_or("?"), shown_line(error))?;
+            let pid = pid(socket).map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+            let place = fs::read_link(format!("/proc/{pid}/cwd"));
+            let place = place.map(|place| format!(" in {}", shown_path(&place))).unwrap_or_default();
+            writeln!(out, "process {pid}{place}: {}", shown_line(error))?;
             return Ok(());
         }
     };
