@@ -311,7 +311,14 @@ fn filters_overrides_and_time_limits_of_omni_toml_take_effect_and_the_rest_is_na
     assert_eq!(support::kind(&client.stdio.result("t_slow", json!({}))), "timeout_total");
     // A broken edit keeps what is in force.
     folder.write("omni.toml", "timeout = 0.2\nfilter = [\n");
-    looked(&folder);
+    for _ in 0..2 {
+        let said = reload(&folder, &[]);
+        let printed = String::from_utf8(said.stdout).unwrap();
+        assert_eq!(said.status.code(), Some(1), "{printed}");
+        let refused = printed.lines().find(|line| line.starts_with("  error: "));
+        let refused = refused.unwrap_or_else(|| panic!("no word of the settings in {printed}"));
+        assert!(refused.contains("omni.toml") && refused.ends_with("; what was in force stays"), "{printed}");
+    }
     assert_eq!(client.list(), ["first", "t_slow"]);
     folder.write("omni.toml", "workers = \"1..2\"\n");
     assert_eq!(client.told(), ["t_one", "t_slow"]);

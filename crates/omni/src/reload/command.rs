@@ -80,7 +80,9 @@ pub(crate) fn run(arguments: &ReloadArguments, out: &mut dyn Write) -> Result<u8
             print(socket, answer, !arguments.list, out)?;
         }
     }
-    let well = |answer: &Answer| answer.as_ref().is_ok_and(|report| report.failed.is_none());
+    let well = |answer: &Answer| {
+        answer.as_ref().is_ok_and(|report| report.failed.is_none() && report.settings_refused.is_none())
+    };
     Ok(u8::from(!answers.iter().all(|(_, answer)| well(answer))))
 }
 
@@ -193,6 +195,9 @@ fn print(socket: &Path, answer: &Answer, looked: bool, out: &mut dyn Write) -> R
     writeln!(out)?;
     if let Some(failed) = &report.failed {
         writeln!(out, "  error: {}; what was served before still is", shown_line(failed))?;
+    }
+    if let Some(refused) = &report.settings_refused {
+        writeln!(out, "  error: {}; what was in force stays", shown_line(refused))?;
     }
     for problem in &report.problems {
         writeln!(

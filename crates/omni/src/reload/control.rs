@@ -56,6 +56,8 @@ pub(crate) struct Report {
     pub(crate) problem_count: usize,
     /// Why the look failed.
     pub(crate) failed: Option<String>,
+    /// Why the settings file, as it is now, is not obeyed. What was in force before stays.
+    pub(crate) settings_refused: Option<String>,
     /// Folders that are looked at every so often, and why.
     pub(crate) polled: Vec<String>,
 }

@@ -39,6 +39,8 @@ pub(super) struct Known {
     pub(super) watched: Vec<Watched>,
     /// Why the last look failed.
     pub(super) failed: Option<String>,
+    /// Why the settings file, as it is now, is not obeyed.
+    pub(super) settings_refused: Option<String>,
     /// What the last change was, and when it took effect.
     pub(super) last: Option<(Instant, Differences)>,
 }
@@ -69,13 +71,16 @@ impl CatalogLook {
             Reread::Same => false,
             Reread::Refused(error) => {
                 tracing::error!("{error}; what was in force stays");
+                self.known(|known| known.settings_refused = Some(error));
                 false
             }
             Reread::Mended => {
+                self.known(|known| known.settings_refused = None);
                 tracing::info!("omni.toml can be obeyed again, and says what is in force");
                 false
             }
             Reread::Changed(change) => {
+                self.known(|known| known.settings_refused = None);
                 let mut change = *change;
                 // Two edits before anybody has seen the first.
                 if let Some(before) = self.change.take() {

@@ -294,6 +294,7 @@ impl About {
             problem_count: problems.len(),
             problems: problems.into_iter().take(PROBLEMS_MAX).collect(),
             failed: known.failed.clone(),
+            settings_refused: known.settings_refused.clone(),
             polled: polled
                 .map(|(path, why)| format!("`{path}` is looked at every 2 seconds: {why}"))
                 .collect(),
