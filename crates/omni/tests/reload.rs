@@ -199,12 +199,24 @@ fn omni_reload_has_servers_look_where_nothing_else_does_and_prints_what_they_say
     let said = looked(&folder);
     assert_eq!((&said[0]["changed"], &said[0]["lists"]), (&json!(["t"]), &json!(["tools"])), "{said:?}");
     assert_eq!(client.told(), ["t_two"]);
+    // Whoever asks next is told of it all the same: mostly the watcher has seen an edit first.
+    let said = looked(&folder);
+    assert_eq!((&said[0]["changed"], &said[0]["lists"]), (&json!([]), &json!([])), "{said:?}");
+    let last = &said[0]["last_change"];
+    assert_eq!((&last["changed"], &last["lists"]), (&json!(["t"]), &json!(["tools"])), "{said:?}");
+    assert!(last["seconds_ago"].is_number(), "{said:?}");
+    let printed = String::from_utf8(reload(&folder, &[]).stdout).unwrap();
+    assert!(
+        printed.contains(": last change ") && printed.contains(" ago: t; clients see other tools\n"),
+        "{printed}"
+    );
     folder.write("skills/t/scripts/t.py", "def (\n");
     let said = reload(&folder, &[]);
     let printed = String::from_utf8(said.stdout).unwrap();
     assert!(printed.starts_with("omni mcp on stdio (process "), "{printed}");
     assert!(printed.contains(": changed: t\n") || printed.contains(": changed: t; "), "{printed}");
     assert!(printed.contains("\n  error: t/scripts/t.py:1:"), "{printed}");
+    assert!(printed.contains("\n  served as before the edit until that is mended: t\n"), "{printed}");
     let elsewhere = reload(&folder, &["/"]);
     assert!(elsewhere.status.success(), "everything is below it");
     folder.write("other/x", "");

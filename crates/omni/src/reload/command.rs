@@ -161,6 +161,26 @@ fn pid(socket: &Path) -> Option<u32> {
     socket.file_stem()?.to_str()?.split('-').next()?.parse().ok()
 }
 
+/// `: notes; clients see other tools`, after what has happened.
+fn told(skills: &[String], lists: &[String], out: &mut dyn Write) -> io::Result<()> {
+    if !skills.is_empty() {
+        write!(out, ": {}", shown_line(&some(skills)))?;
+    }
+    if !lists.is_empty() {
+        write!(out, "; clients see other {}", lists.join(", "))?;
+    }
+    Ok(())
+}
+
+/// `0.4 s ago`, `3 min ago`, `5 h ago`.
+fn ago(seconds: f64) -> String {
+    match seconds {
+        ..60.0 => format!("{seconds:.1} s ago"),
+        ..3600.0 => format!("{:.0} min ago", seconds / 60.0),
+        _ => format!("{:.0} h ago", seconds / 3600.0),
+    }
+}
+
 fn print(socket: &Path, answer: &Answer, looked: bool, out: &mut dyn Write) -> Result<()> {
     let report = match answer {
         Ok(report) => report,
@@ -183,13 +203,16 @@ fn print(socket: &Path, answer: &Answer, looked: bool, out: &mut dyn Write) -> R
         if skills.is_empty() { "a runner".to_owned() } else { skills.join(", ") },
     )?;
     if looked {
-        match (report.changed.as_slice(), report.changed_seconds_ago) {
-            ([], None) => write!(out, ": nothing has changed")?,
-            ([], Some(seconds)) => write!(out, ": nothing has changed since {seconds} s ago")?,
-            (skills, _) => write!(out, ": changed: {}", shown_line(&some(skills)))?,
-        }
-        if !report.lists.is_empty() {
-            write!(out, "; clients see other {}", report.lists.join(", "))?;
+        match (report.changed.as_slice(), report.lists.as_slice(), &report.last_change) {
+            ([], [], None) => write!(out, ": nothing has changed")?,
+            ([], [], Some(last)) => {
+                write!(out, ": last change {}", ago(last.seconds_ago))?;
+                told(&last.changed, &last.lists, out)?;
+            }
+            (changed, lists, _) => {
+                write!(out, ": changed")?;
+                told(changed, lists, out)?;
+            }
         }
     }
     writeln!(out)?;
@@ -210,6 +233,10 @@ fn print(socket: &Path, answer: &Answer, looked: bool, out: &mut dyn Write) -> R
     }
     if let Some(more) = report.problem_count.checked_sub(report.problems.len()).filter(|more| *more > 0) {
         writeln!(out, "  {} more: `omni doctor` lists them", plural(more, "problem"))?;
+    }
+    if !report.served_as_before.is_empty() {
+        let skills = some(&report.served_as_before);
+        writeln!(out, "  served as before the edit until that is mended: {}", shown_line(&skills))?;
     }
     for polled in &report.polled {
         writeln!(out, "  note: {}", shown_line(polled))?;

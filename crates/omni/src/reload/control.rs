@@ -49,8 +49,8 @@ pub(crate) struct Report {
     /// The skills that this look found changed, and the lists that clients were told of.
     pub(crate) changed: Vec<String>,
     pub(crate) lists: Vec<String>,
-    /// How long ago the last change took effect, if there has been one.
-    pub(crate) changed_seconds_ago: Option<u64>,
+    /// The last change that took effect since the server started, whoever saw it first.
+    pub(crate) last_change: Option<LastChange>,
     /// Errors and warnings, the first of them one by one.
     pub(crate) problems: Vec<Problem>,
     pub(crate) problem_count: usize,
@@ -58,8 +58,19 @@ pub(crate) struct Report {
     pub(crate) failed: Option<String>,
     /// Why the settings file, as it is now, is not obeyed. What was in force before stays.
     pub(crate) settings_refused: Option<String>,
+    /// Skills in which an edit has broken a file, and which are served as they were before it.
+    pub(crate) served_as_before: Vec<String>,
     /// Folders that are looked at every so often, and why.
     pub(crate) polled: Vec<String>,
+}
+
+/// What took effect, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LastChange {
+    /// To a tenth of a second.
+    pub(crate) seconds_ago: f64,
+    pub(crate) changed: Vec<String>,
+    pub(crate) lists: Vec<String>,
 }
 
 /// Something that is wrong with a skill.

@@ -1,5 +1,6 @@
 //! The front's half of reloading: what was found takes effect, and whoever asks is answered.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -8,7 +9,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use omni_call::{BoxFuture, SkillChange};
+use omni_call::{BoxFuture, SkillChange, Target};
 use omni_catalog::{PreparedSnapshot, RemoteSource, Severity, Snapshot};
 use omni_server::Server;
 use omni_watch::{Config, Mode, Pace, Tree, Watcher, Why};
@@ -17,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::control::{self, Control, PROBLEMS_MAX, Problem, Report};
+use super::control::{self, Control, LastChange, PROBLEMS_MAX, Problem, Report};
 use super::differences::place;
 use super::hangup::{Hangup, Hangups};
 use super::kept_versions::KeptVersions;
@@ -262,9 +263,15 @@ impl About {
     /// What is said of a snapshot, and of what has changed since somebody asked.
     fn report(&self, snapshot: &Snapshot, since: Option<Instant>) -> Report {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = known.last.as_ref().filter(|(at, _)| since.is_some_and(|since| *at >= since));
-        let changed = now.map(|(_, differences)| differences.concerned()).unwrap_or_default();
-        let lists = now.map(|(_, differences)| differences.lists.clone()).unwrap_or_default();
+        let last_change = known.last.as_ref().map(|(at, differences)| LastChange {
+            seconds_ago: (at.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+            changed: differences.concerned(),
+            lists: differences.lists.iter().map(|list| (*list).to_owned()).collect(),
+        });
+        // The watcher may have been first, and has told of it then.
+        let is_new = known.last.as_ref().is_some_and(|(at, _)| since.is_some_and(|since| *at >= since));
+        let now = last_change.clone().filter(|_| is_new);
+        let (changed, lists) = now.map(|now| (now.changed, now.lists)).unwrap_or_default();
         let wrong = snapshot.diagnostics().iter().filter(|found| found.severity != Severity::Note);
         let problems: Vec<Problem> = wrong
             .map(|found| Problem {
@@ -289,15 +296,27 @@ impl About {
             tools: snapshot.tool_count(),
             skill_count: snapshot.skills().len(),
             changed,
-            lists: lists.into_iter().map(str::to_owned).collect(),
-            changed_seconds_ago: known.last.as_ref().map(|(at, _)| at.elapsed().as_secs()),
+            lists,
+            last_change,
             problem_count: problems.len(),
             problems: problems.into_iter().take(PROBLEMS_MAX).collect(),
             failed: known.failed.clone(),
             settings_refused: known.settings_refused.clone(),
+            served_as_before: served_as_before(snapshot),
             polled: polled
                 .map(|(path, why)| format!("`{path}` is looked at every 2 seconds: {why}"))
                 .collect(),
         }
     }
+}
+
+/// The skills that a broken edit has left at the version before it, sorted.
+fn served_as_before(snapshot: &Snapshot) -> Vec<String> {
+    let is_broken = snapshot.diagnostics().iter().any(|found| found.severity == Severity::Error);
+    let tools = is_broken.then(|| snapshot.tools()).into_iter().flatten();
+    let before = tools.filter_map(|tool| match &tool.spec.target {
+        Target::Python(python) if python.last_good => Some(tool.spec.skill.clone()),
+        _ => None,
+    });
+    before.collect::<BTreeSet<String>>().into_iter().collect()
 }
