@@ -394,10 +394,12 @@ pub(crate) struct DoctorArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "omni reload [OPTIONS] [PATH | --all]")]
 pub(crate) struct ReloadArguments {
-    /// Ask the servers that serve this: a project, a folder of skills, one skill, an omni.toml [default: the current folder]
+    /// Ask the servers whose skills, omni.toml or root are in this folder, or whose skills this is a part of [default: the
+    /// current folder]
     pub(crate) path: Option<PathBuf>,
-    /// Ask every server of this user
+    /// Ask every server of this user, in place of a PATH
     #[arg(long, conflicts_with = "path")]
     pub(crate) all: bool,
     /// Show the servers that run, and have none look

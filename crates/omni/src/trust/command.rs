@@ -89,7 +89,9 @@ fn settings(folder: &Path) -> Result<TrustTarget> {
     let checked = CheckedFile::read(&path)?;
     let waiting = checked.waiting();
     let means = match waiting.is_empty() {
-        true => "all that it says was in force already".to_owned(),
+        true => {
+            "all that it says holds without trust, too; a server that runs obeys it from now on".to_owned()
+        }
         false => format!("in force as it is now: {}; a change needs trust anew", waiting.join(", ")),
     };
     let owner = owner(&path, folder)?;
