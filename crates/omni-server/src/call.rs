@@ -29,11 +29,16 @@ const CHECK_INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Of the name of a tool that there is not, so much is said.
 const NAME_CHARS_MAX: usize = 128;
 
-/// How often a call is resolved anew whose skill changes each time that it is about to begin.
-const RESOLVED_ANEW_MAX: u32 = 5;
+/// How long a call is resolved anew whose skill changes each time that it is about to begin: a series of edits by hand or
+/// by a program is mostly over by then.
+const RESOLVED_ANEW_FOR: Duration = Duration::from_secs(5);
 
-/// What is waited for before the second time; before each further one twice as long.
+/// What is waited for before the second time; before each further one twice as long, up to `PAUSE_MAX`.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
+
+/// An executor that starts a process for each call has little time between two edits: a pause longer than those would
+/// often miss it.
+const PAUSE_MAX: Duration = Duration::from_millis(160);
 
 /// A call to run: what [`Server::call`] takes.
 #[derive(Clone, Debug)]
@@ -162,7 +167,8 @@ impl Server {
     }
 
     /// Runs a call again that was found stale: against what the folders are in a quiet moment, never against one half of an
-    /// edit. Where they change each time it is about to begin, it ends as stale after a few times.
+    /// edit. Where they change each time it is about to begin, it ends as stale after some seconds, or before its own time
+    /// is over.
     async fn run_anew(
         &self,
         named: NamedTool<'_>,
@@ -170,16 +176,22 @@ impl Server {
         mut outcome: Outcome,
         log: &mut CallLog<'_>,
     ) -> Result<Outcome, UnknownName> {
-        for attempt in 0..RESOLVED_ANEW_MAX {
-            let OutcomeKind::Stale { otherwise } = &mut outcome.kind else { break };
-            if attempt > 0 {
+        let began = tokio::time::Instant::now();
+        let mut pause: Option<Duration> = None;
+        while let OutcomeKind::Stale { otherwise } = &mut outcome.kind {
+            if let Some(pause) = pause {
                 if let Some(kind) = otherwise.take() {
                     // What it lacks is missing for good.
                     outcome.kind = *kind;
                     break;
                 }
-                tokio::time::sleep(PAUSE_FIRST * (1 << (attempt - 1))).await;
+                let left = again.deadline.remaining(Instant::now());
+                if began.elapsed() + pause > RESOLVED_ANEW_FOR || left.is_some_and(|left| left <= pause) {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
             }
+            pause = Some(pause.map_or(PAUSE_FIRST, |pause| (pause * 2).min(PAUSE_MAX)));
             self.settled().await;
             let tool = self.find(named.profile, named.name)?;
             tracing::debug!(call = %again.id, tool = tool.name(), "the skill has changed: the call is resolved anew");

@@ -74,26 +74,53 @@ async fn a_tool_that_is_gone_by_then_is_an_unknown_tool() {
     assert_eq!(meant.len(), 1, "it did not run");
 }
 
-#[tokio::test]
-async fn where_the_files_change_each_time_the_call_ends_after_a_few_and_says_so() {
-    let folder = SkillFolder::new().python("t", &source("text: str"));
+/// Calls the one tool of a skill with this source, whose first `stale` runs are. Returns the answer and how often it ran.
+async fn answered_after(source: &str, stale: u32) -> (Value, u32) {
+    let folder = SkillFolder::new().python("t", source);
     let runs = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&runs);
-    let executor = ScriptedExecutor::answering(move |_| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        STALE
+    let executor = ScriptedExecutor::answering(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
+        run if run < stale => STALE,
+        _ => ToolResult::of_text("ran").into(),
     });
     let server = TestServer::new(&folder, executor);
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     let answer = client.request(&call_tool(1, "t_run", json!({"text": "a"}))).await;
+    (answer, runs.load(Ordering::Relaxed))
+}
+
+fn is_stale(answer: &Value) -> bool {
     let failure = &answer["result"]["_meta"]["omni/failure"];
-    assert_eq!((&failure["kind"], &failure["retryable"]), (&json!("stale"), &json!(true)), "{answer}");
+    (&failure["kind"], &failure["retryable"]) == (&json!("stale"), &json!(true))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_outlasts_a_series_of_edits() {
+    let (answer, runs) = answered_after(&source("text: str"), 25).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "ran", "{answer}");
+    assert_eq!(runs, 26);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_files_change_each_time_the_call_ends_after_five_seconds_and_says_so() {
+    let began = tokio::time::Instant::now();
+    let (answer, _) = answered_after(&source("text: str"), u32::MAX).await;
+    assert!(is_stale(&answer), "{answer}");
     assert!(
         answer["result"]["content"][0]["text"].as_str().unwrap().contains("changed each time"),
         "{answer}"
     );
-    assert_eq!(runs.load(Ordering::Relaxed), 6);
+    let took = began.elapsed().as_secs_f64();
+    assert!((4.0..=5.0).contains(&took), "{took}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_not_tried_again_when_its_own_time_would_be_over() {
+    let limited = source("text: str").replace("@tool", "@tool(timeout=0.1)");
+    let (answer, runs) = answered_after(&limited, u32::MAX).await;
+    assert!(is_stale(&answer), "{answer}");
+    assert!(runs <= 5, "the pause after the fifth is longer than its limit: {runs}");
 }
 
 #[tokio::test]
