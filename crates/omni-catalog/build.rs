@@ -15,6 +15,19 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed={}", folder.display());
         mix_folder(&folder, &mut hash)?;
     }
+    // The scanner refuses imports of what the Python package does not have.
+    let package = crates.join("../python/src/omni");
+    for path in [&crates.join("omni-scan/build.rs"), &package.join("__init__.py")] {
+        println!("cargo::rerun-if-changed={}", path.display());
+        mix(&fs::read(path)?, &mut hash);
+    }
+    println!("cargo::rerun-if-changed={}", package.display());
+    let mut modules = fs::read_dir(package)?.collect::<Result<Vec<_>, _>>()?;
+    modules.sort_by_key(fs::DirEntry::file_name);
+    // What Python leaves there (`__pycache__`) says nothing.
+    for module in modules.iter().filter(|module| !module.file_name().as_encoded_bytes().starts_with(b"__")) {
+        mix(module.file_name().as_encoded_bytes(), &mut hash);
+    }
     println!("cargo::rustc-env=OMNI_CATALOG_FINGERPRINT={hash:016x}");
     Ok(())
 }
