@@ -1,5 +1,6 @@
 //! What kind of class is it, by its bases and decorators?
 
+use crate::library_types::is_content;
 use crate::package::{FileId, Item, Package};
 use crate::syntax::ExprKind;
 
@@ -70,7 +71,7 @@ fn external_class_kind(path: &str) -> ClassKind {
         "typing.NamedTuple" | "typing_extensions.NamedTuple" => ClassKind::NamedTuple,
         "pydantic.BaseModel" | "pydantic.main.BaseModel" => ClassKind::Model,
         "pydantic.RootModel" | "pydantic.root_model.RootModel" => ClassKind::RootModel,
-        "omni.ToolResult" | "omni.Text" | "omni.Image" | "omni.Audio" => ClassKind::Content,
+        _ if is_content(path) => ClassKind::Content,
         _ => ClassKind::Other,
     }
 }

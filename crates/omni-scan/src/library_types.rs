@@ -82,15 +82,16 @@ pub(crate) fn plain(path: &str) -> Option<TypeIr> {
         "ipaddress.IPv6Network" => TypeKind::Format("ipv6network"),
         "ipaddress.IPv4Interface" => TypeKind::Format("ipv4interface"),
         "ipaddress.IPv6Interface" => TypeKind::Format("ipv6interface"),
-        _ => return content(path).or_else(|| pydantic(path)),
+        _ if is_content(path) => TypeKind::Content,
+        _ => return pydantic(path),
     };
     Some(kind.into())
 }
 
-/// MCP content: an output that carries no structured value.
-fn content(path: &str) -> Option<TypeIr> {
-    let (module, name) = path.rsplit_once('.')?;
-    let known = match module.split('.').next().unwrap_or(module) {
+/// Whether a dotted path names MCP content, which carries no structured value: of omni, of FastMCP, of the official SDK.
+pub(crate) fn is_content(path: &str) -> bool {
+    let Some((module, name)) = path.rsplit_once('.') else { return false };
+    match module.split('.').next().unwrap_or(module) {
         "omni" => {
             matches!(name, "Text" | "Image" | "Audio" | "ResourceLink" | "EmbeddedResource" | "ToolResult")
         }
@@ -108,8 +109,7 @@ fn content(path: &str) -> Option<TypeIr> {
                 | "Audio"
         ),
         _ => false,
-    };
-    known.then(|| TypeKind::Content.into())
+    }
 }
 
 /// Types that Pydantic itself offers.

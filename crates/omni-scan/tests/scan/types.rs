@@ -179,3 +179,17 @@ fn a_default_that_only_python_can_make_leaves_the_parameter_optional() {
     assert_eq!(json!({"type": "string"}), tool.input_schema["properties"]["a"]);
     assert_eq!(None, tool.input_schema.get("required"));
 }
+
+#[test]
+fn a_class_derived_from_content_is_content_whichever_it_is() {
+    for name in ["Text", "Image", "Audio", "ResourceLink", "EmbeddedResource", "ToolResult"] {
+        let found = scan_text(&format!(
+            "from omni import {name}, tool\nclass Own({name}):\n    pass\n@tool\ndef go() -> Own: ...\n"
+        ));
+        assert_eq!(
+            (None, Vec::<String>::new()),
+            (found.tools[0].output_schema.clone(), findings(&found)),
+            "{name}"
+        );
+    }
+}
