@@ -187,6 +187,38 @@ fn an_edit_that_changes_no_list_is_told_to_nobody_and_is_run() {
 }
 
 #[test]
+fn a_skill_that_is_moved_out_and_back_can_be_called_as_before() {
+    let folder = start();
+    let mut client = Client::of(&folder);
+    assert_eq!(text(&client.stdio.result("t.one", json!({}))), "1");
+    looked(&folder);
+    rename(&folder, "skills/t", "aside");
+    assert_eq!(client.told(), Vec::<String>::new());
+    rename(&folder, "aside", "skills/t");
+    assert_eq!(client.told(), ["t_one"]);
+    assert_eq!(text(&client.stdio.result("t.one", json!({}))), "1");
+}
+
+#[test]
+fn a_version_that_no_call_has_run_outlasts_a_broken_edit() {
+    let folder = Folder::new("from .inner import word\n@tool\ndef says() -> str:\n    return word()\n");
+    folder.write("skills/t/scripts/inner.py", "def word():\n    return 'one'\n");
+    let mut client = Client::of(&folder);
+    looked(&folder);
+    // The one of the start, and one that an edit has made.
+    for word in ["one", "two"] {
+        let good = fs::read_to_string(folder.path("skills/t/scripts/t.py")).unwrap();
+        folder.write("skills/t/scripts/inner.py", &format!("def word():\n    return {word:?}\n"));
+        looked(&folder);
+        folder.write("skills/t/scripts/t.py", "def (\n");
+        looked(&folder);
+        assert_eq!(text(&client.stdio.result("t.says", json!({}))), word);
+        folder.write("skills/t/scripts/t.py", &good);
+        looked(&folder);
+    }
+}
+
+#[test]
 fn omni_reload_has_servers_look_where_nothing_else_does_and_prints_what_they_say() {
     let folder = start();
     folder.write("omni.toml", "reload = \"off\"\n");
