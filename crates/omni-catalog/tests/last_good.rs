@@ -300,3 +300,33 @@ fn what_was_read_and_never_served_is_no_last_good_version() {
     assert_eq!(seen(&served.catalog.snapshot()), good, "nobody has made it take effect");
     assert_eq!(seen(&served.edit("s/scripts/a.py", BROKEN)), good);
 }
+
+#[test]
+fn each_of_many_broken_skills_is_served_as_it_was_and_looking_again_makes_nothing_anew() {
+    let served = Served::new();
+    let skills = served.dir.path().join("skills");
+    let path = |n: u32| skills.join(format!("m{n:02}/scripts/c.py"));
+    (0..40).for_each(|n| write(path(n), &tool("c", n)));
+    let good = seen(&served.look()).0;
+    assert_eq!(good.len(), 43);
+    (0..40).step_by(2).for_each(|n| write(path(n), BROKEN));
+    let broken = served.look();
+    assert_eq!(seen(&broken).0, good);
+    assert_eq!(last_good(&broken).len(), 20);
+    // What was written a moment ago is read again; after that nothing is made, nor written, as long as nothing changes.
+    let stamps = || {
+        let folders = fs::read_dir(served.dir.path().join("cache")).unwrap();
+        let file = folders.map(|folder| folder.unwrap().path().join("stamps.bin")).next().unwrap();
+        fs::metadata(file).unwrap().modified().unwrap()
+    };
+    let looks_without_work = (0..500).find(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        let before = stamps();
+        Arc::ptr_eq(&served.look(), &broken) && stamps() == before
+    });
+    assert!(looks_without_work.is_some(), "each look makes everything anew");
+    // A good edit of another one is seen all the same.
+    let edited = seen(&served.edit("m01/scripts/c.py", &tool("c", 100))).0;
+    assert!(edited.contains(&"m01.c Version 100.".to_owned()), "{edited:?}");
+    assert_eq!(edited.len(), good.len());
+}

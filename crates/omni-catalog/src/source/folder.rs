@@ -65,6 +65,9 @@ struct Serving {
     keeps_last_good: bool,
     /// The snapshot is that of the folder, and no longer that of a cache.
     refreshed: bool,
+    /// Names the manifest of the folder that the snapshot was made from. Where a last good version is served, the snapshot
+    /// has another name.
+    folder: Option<[u8; 32]>,
     last_good: LastGood,
 }
 
@@ -147,8 +150,9 @@ impl FolderSource {
     /// Makes the snapshot what the folder is now.
     fn refresh_with(&self, serving: &mut Serving) -> Result<RefreshReport, SourceError> {
         let before = self.current.load_full();
+        let known = serving.folder.unwrap_or(before.encoded().content);
         let keeps = (serving.keeps_last_good && serving.refreshed).then_some(&mut serving.last_good);
-        let rescan = self.rescan(&before, keeps)?;
+        let rescan = self.rescan(&before, known, keeps)?;
         serving.refreshed = true;
         match rescan {
             Rescan::Unchanged(changed) => {
@@ -161,7 +165,10 @@ impl FolderSource {
                 }
                 Ok(report)
             }
-            Rescan::Rebuilt(rebuilt) => Ok(self.apply(&before, *rebuilt)),
+            Rescan::Rebuilt(rebuilt) => {
+                serving.folder = Some(rebuilt.stamps.content);
+                Ok(self.apply(&before, *rebuilt))
+            }
         }
     }
 
@@ -183,17 +190,18 @@ impl FolderSource {
         report
     }
 
+    /// `known` names the manifest that `current` was made from.
     fn rescan(
         &self,
         current: &SourceSnapshot,
+        known: [u8; 32],
         last_good: Option<&mut LastGood>,
     ) -> Result<Rescan, SourceError> {
         let stamps = self.store.read(STAMPS);
         let stamps = stamps.as_deref().and_then(|file| checksummed_file::decode(STAMPS_MAGIC, file));
         let changed = stamps.and_then(|encoded| file_stamps::changed_since(encoded, &self.skills_dir));
-        if let Some(changed) = changed
-            .as_ref()
-            .filter(|changed| changed.is_empty() && changed.content == current.encoded().content)
+        if let Some(changed) =
+            changed.as_ref().filter(|changed| changed.is_empty() && changed.content == known)
         {
             return Ok(Rescan::Unchanged(ChangedFiles {
                 paths_checked: changed.paths_checked,
@@ -341,8 +349,10 @@ impl Source for FolderSource {
     }
 
     fn diff(&self) -> Result<ManifestDiff, SourceError> {
-        let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        let rebuilt = match self.rescan(&self.current.load_full(), None)? {
+        let serving = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.load_full();
+        let known = serving.folder.unwrap_or(current.encoded().content);
+        let rebuilt = match self.rescan(&current, known, None)? {
             Rescan::Unchanged(_) => return Ok(ManifestDiff::default()),
             Rescan::Rebuilt(rebuilt) => rebuilt,
         };
