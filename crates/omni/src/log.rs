@@ -76,7 +76,7 @@ fn follow(settings: bool, reload: impl Fn(EnvFilter) -> bool + Send + Sync + 'st
 ///
 /// That is no level; the sentence says so.
 pub(crate) fn by_settings(wanted: &str) -> Result<(), String> {
-    let filter = filter(wanted, |shown| format!("`log_level = \"{shown}\"` in omni.toml"))?;
+    let filter = filter(wanted, in_settings)?;
     if let Some(reload) = RELOAD.get() {
         reload(filter);
     }
@@ -84,6 +84,24 @@ pub(crate) fn by_settings(wanted: &str) -> Result<(), String> {
 }
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Whether the flag or the variable has said what is logged, so that no settings file does.
+pub(crate) fn is_decided() -> bool {
+    RELOAD.get().is_none()
+}
+
+/// Whether `log_level` in omni.toml is one.
+///
+/// # Errors
+///
+/// It is none; the sentence says so.
+pub(crate) fn check_settings(wanted: &str) -> Result<(), String> {
+    filter(wanted, in_settings).map(|_| ())
+}
+
+fn in_settings(shown: &str) -> String {
+    format!("`log_level = \"{shown}\"` in omni.toml")
+}
 
 /// What is logged: a level, or levels by module as tracing's filters write them (`warn,omni_server=debug`).
 /// `written` says how somebody has written it, as the beginning of an error.

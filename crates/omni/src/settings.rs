@@ -3,6 +3,7 @@
 mod admission;
 mod bounds;
 mod checked;
+mod edited_keys;
 mod embedded;
 mod environments;
 mod fork;

@@ -52,8 +52,9 @@ pub(crate) enum ArgumentError {
     Variable(String),
 }
 
-/// The variables that were used, by the flag that each stands for. Only the wording of messages depends on it.
-static SPOKEN: OnceLock<HashMap<String, String>> = OnceLock::new();
+/// The flags that have a value, and of those that have it from a variable the variable. Only the wording of messages
+/// depends on it.
+static SPOKEN: OnceLock<HashMap<String, Option<String>>> = OnceLock::new();
 
 /// Reads a command line, the program's name first, and for what it does not say the environment.
 pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, ArgumentError> {
@@ -157,15 +158,20 @@ fn variables() -> Vec<(String, String)> {
     found
 }
 
-/// The flags of a command that have their values from variables.
-fn spoken(matches: &ArgMatches) -> HashMap<String, String> {
+/// The flags of a command that have values, and from which variable, if it is from one.
+fn spoken(matches: &ArgMatches) -> HashMap<String, Option<String>> {
     let Some((name, matches)) = matches.subcommand() else { return HashMap::new() };
     let command = Arguments::command();
     let arguments = command.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
-    arguments
-        .filter(|arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::EnvVariable))
-        .filter_map(|arg| Some((arg.get_long()?.to_owned(), variable(arg)?)))
-        .collect()
+    let said = |arg: &Arg| {
+        let variable = match matches.value_source(arg.get_id().as_str())? {
+            ValueSource::EnvVariable => variable(arg),
+            ValueSource::CommandLine => None,
+            _ => return None,
+        };
+        Some((arg.get_long()?.to_owned(), variable))
+    };
+    arguments.filter_map(said).collect()
 }
 
 /// Finds the variable that a command line, good by itself, is refused for.
@@ -197,15 +203,22 @@ fn in_ticks(values: &[String]) -> String {
 
 /// Whether a flag has its value from its variable.
 pub(crate) fn set_by_variable(flag: &str) -> bool {
-    SPOKEN.get().is_some_and(|spoken| spoken.contains_key(flag))
+    SPOKEN.get().and_then(|spoken| spoken.get(flag)).is_some_and(Option::is_some)
 }
 
 /// A setting as whoever gave it has written it: `--timeout -1`, or `OMNI_TIMEOUT=-1`.
 pub(crate) fn written(flag: &str, value: impl Display) -> String {
     match SPOKEN.get().and_then(|spoken| spoken.get(flag)) {
-        Some(variable) => format!("`{variable}={value}`"),
-        None => format!("`--{flag} {value}`"),
+        Some(Some(variable)) => format!("`{variable}={value}`"),
+        _ => format!("`--{flag} {value}`"),
     }
+}
+
+/// The flag, or the variable, that says something whatever a settings file says: `--timeout`, or `OMNI_TIMEOUT`. `None`
+/// where nobody has given it.
+pub(crate) fn given_by(flag: &str) -> Option<String> {
+    let variable = SPOKEN.get()?.get(flag)?;
+    Some(variable.clone().unwrap_or_else(|| format!("--{flag}")))
 }
 
 #[cfg(test)]

@@ -81,13 +81,11 @@ impl CatalogLook {
             }
             Reread::Changed(change) => {
                 self.known(|known| known.settings_refused = None);
-                let mut change = *change;
                 // Two edits before anybody has seen the first.
-                if let Some(before) = self.change.take() {
-                    change.live_keys.extend(before.live_keys);
-                    change.waiting_keys.extend(before.waiting_keys);
-                }
-                self.change = Some(change);
+                self.change = Some(match self.change.take() {
+                    Some(before) => change.after(before),
+                    None => *change,
+                });
                 true
             }
         }
@@ -233,6 +231,18 @@ fn obeyed(change: &SettingsChange) {
         tracing::warn!(
             keys = change.waiting_keys.join(", "),
             "omni.toml has changed, and this takes effect when the server is started anew"
+        );
+    }
+    if !change.restored_keys.is_empty() {
+        tracing::info!(
+            keys = change.restored_keys.join(", "),
+            "omni.toml has changed, and in this it says again what the server runs with"
+        );
+    }
+    if !change.overruled_keys.is_empty() {
+        tracing::warn!(
+            keys = change.overruled_keys.join(", "),
+            "omni.toml has changed, and this has no effect: the command line or the environment says it"
         );
     }
 }

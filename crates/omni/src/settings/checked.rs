@@ -18,6 +18,7 @@ use super::serve::ServeSettings;
 use super::settings_file::SettingsFile;
 use super::skills_path::SHIPPED;
 use crate::args::{RunArguments, RunnerArguments};
+use crate::log;
 use crate::native::NativeTools;
 use crate::runner::RunnerSettings;
 
@@ -109,6 +110,7 @@ impl CheckedFile {
 /// Whether each value can be meant, whatever flags and variables say instead.
 pub(super) fn check(file: &SettingsFile) -> Result<()> {
     RunSettings::resolve(&RunArguments::default(), file)?;
+    file.log_level.as_deref().map_or(Ok(()), log::check_settings).map_err(anyhow::Error::msg)?;
     NativeTools::named(&file.native_tools)?;
     let runner = RunnerArguments::default();
     RunnerSettings::resolve(&runner, file.runner.as_ref(), true)?;

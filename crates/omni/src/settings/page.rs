@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::edited_keys::LIVE;
 use super::keys::{KEYS, SettingKey, UntrustedRule, ValueKind};
-use super::reread::LIVE;
 
 const HEAD: &str = "# Settings\n\nGenerated from the table of keys by `cargo xtask docs`; do not edit.\n\n\
     Each key of `omni.toml`, which is looked for where [running omni](../guide/running.md#settings) says; all are optional. A \

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use omni_call::ErrorDetail;
 use omni_catalog::{NameStyle, ToolRules};
 use omni_server::LiveSettings;
-use toml::{Table, Value};
+use toml::Table;
 
-use super::keys::KEYS;
+use super::checked::check;
+use super::edited_keys::{SortedKeys, changed_keys, overruled_by};
 use super::places::of_profile;
 use super::run::RunSettings;
 use super::settings_file::SettingsFile;
@@ -15,19 +16,6 @@ use super::settings_status::SettingsInForce;
 use crate::args::{Names, PlaceArguments, RunArguments};
 use crate::trust::{SETTINGS, TrustStore};
 use crate::user_dirs::UserDirs;
-
-/// The keys that take effect while a server runs. With a name of a table, all beneath it.
-pub(super) const LIVE: [&str; 9] = [
-    "timeout",
-    "idle_timeout",
-    "grace",
-    "errors",
-    "filter",
-    "overrides",
-    "profiles",
-    "log_level",
-    "log_output",
-];
 
 /// Reads the settings again and again, as they were read at the start.
 #[derive(Debug)]
@@ -41,6 +29,8 @@ pub(crate) struct SettingsRereader {
     grace: std::time::Duration,
     /// By the runner contract: names are canonical, and only filters count.
     is_runner: bool,
+    /// What the server was started with: what waits for a start is compared with this.
+    started: Table,
     in_force: Table,
     filter: Vec<String>,
     trusted: bool,
@@ -57,6 +47,26 @@ pub(crate) struct SettingsChange {
     /// The keys that take effect, and those that wait for the next start.
     pub(crate) live_keys: Vec<String>,
     pub(crate) waiting_keys: Vec<String>,
+    /// Keys that waited for the next start, and are again as they were at this one.
+    pub(crate) restored_keys: Vec<String>,
+    /// Keys that have no effect, each with what says otherwise, for people.
+    pub(crate) overruled_keys: Vec<String>,
+}
+
+impl SettingsChange {
+    /// This edit and the one before it, of which nobody has seen anything.
+    pub(crate) fn after(mut self, before: SettingsChange) -> Self {
+        let add = |own: &mut Vec<String>, before: Vec<String>, not: &[String]| {
+            let more: Vec<String> =
+                before.into_iter().filter(|key| !own.contains(key) && !not.contains(key)).collect();
+            own.extend(more);
+        };
+        add(&mut self.live_keys, before.live_keys, &[]);
+        add(&mut self.waiting_keys, before.waiting_keys, &self.restored_keys);
+        add(&mut self.restored_keys, before.restored_keys, &self.waiting_keys);
+        add(&mut self.overruled_keys, before.overruled_keys, &[]);
+        self
+    }
 }
 
 /// What came of reading them again.
@@ -92,6 +102,7 @@ impl SettingsRereader {
             errors,
             grace,
             is_runner,
+            started: in_force.clone(),
             in_force,
             filter,
             trusted,
@@ -139,14 +150,15 @@ impl SettingsRereader {
         if file.written == self.in_force && file.found_patterns() == self.filter {
             return Ok(None);
         }
+        // Also what this process has no use for: an edit with a fault is not obeyed in part.
+        check(file).map_err(|error| format!("{error:#}"))?;
         let run = RunSettings::resolve(&self.run, file).map_err(|error| format!("{error:#}"))?;
         let rules = self.rules(file).map_err(|error| format!("{error:#}"))?;
         let mut keys = changed_keys(&self.in_force, &file.written);
         if file.found_patterns() != self.filter && !keys.iter().any(|key| key == "filter") {
             keys.push("filter".to_owned());
         }
-        let is_live = |key: &String| LIVE.contains(&key.as_str());
-        let (live_keys, waiting_keys) = keys.into_iter().partition(is_live);
+        let sorted = SortedKeys::of(keys, &changed_keys(&self.started, &file.written), overruled_by);
         let live = LiveSettings {
             timeout: run.timeout,
             idle_timeout: run.idle_timeout,
@@ -154,8 +166,10 @@ impl SettingsRereader {
             log_output: run.log_output,
             grace: run.grace.unwrap_or(self.grace),
         };
+        let SortedKeys { live_keys, waiting_keys, restored_keys, overruled_keys } = sorted;
+        let log_level = file.log_level.clone();
         let change =
-            SettingsChange { rules, live, log_level: file.log_level.clone(), live_keys, waiting_keys };
+            SettingsChange { rules, live, log_level, live_keys, waiting_keys, restored_keys, overruled_keys };
         self.filter = file.found_patterns().to_vec();
         self.in_force = found.file.written;
         self.trusted = trusted;
@@ -170,44 +184,6 @@ impl SettingsRereader {
         match &self.place.profile {
             Some(profile) => of_profile(file.tool_rules(names)?, profile),
             None => file.tool_rules(names),
-        }
-    }
-}
-
-/// The keys whose values differ, in the order of the reference.
-fn changed_keys(before: &Table, after: &Table) -> Vec<String> {
-    fn value<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
-        match key.split_once('.') {
-            Some((table_name, member)) => table.get(table_name)?.as_table()?.get(member),
-            None => table.get(key),
-        }
-    }
-    let differs = |key: &&str| value(before, key) != value(after, key);
-    let mut keys: Vec<String> = KEYS.iter().map(|key| key.name).filter(differs).map(str::to_owned).collect();
-    // `workers = "1..4"` and `runner = "ADDRESS"` stand for a table.
-    for name in ["workers", "runner"] {
-        let text = |table: &Table| table.get(name).filter(|value| !value.is_table()).cloned();
-        if text(before) != text(after) && !keys.iter().any(|key| key.starts_with(&format!("{name}."))) {
-            keys.push(name.to_owned());
-        }
-    }
-    keys
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_keys_that_differ_are_named_and_each_live_one_is_a_key() {
-        let table = |text: &str| text.parse::<Table>().unwrap();
-        let before = table("timeout = 5\nworkers = \"1..2\"\n[http]\nport = 1\n[skills.a]\nx = 1");
-        let after =
-            table("timeout = 6\nworkers = \"1..3\"\nfilter = [\"a\"]\n[http]\nport = 1\n[skills.a]\nx = 2");
-        assert_eq!(changed_keys(&before, &after), ["timeout", "filter", "skills", "workers"]);
-        assert_eq!(changed_keys(&before, &before), Vec::<String>::new());
-        for key in LIVE {
-            assert!(KEYS.iter().any(|row| row.name == key), "{key}");
         }
     }
 }
