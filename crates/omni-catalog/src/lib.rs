@@ -41,6 +41,7 @@ mod skill_tags;
 mod source_defaults;
 mod unknown_name;
 
+mod changed_tools;
 mod checksummed_file;
 mod file_stamps;
 mod hidden_characters;

@@ -8,8 +8,10 @@ use omni_catalog::{CatalogKind, Diagnostic, Severity, Skill, Snapshot};
 /// What differs between two snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Differences {
-    /// Folders of the skills of which anything differs, sorted.
+    /// Folders of the skills of which anything differs, sorted: what they say of themselves, their code, or their tools.
     pub(crate) skills: Vec<String>,
+    /// Other filters, overrides or profiles are in force.
+    pub(crate) rules: bool,
     /// What clients can list and see another list of.
     pub(crate) lists: Vec<&'static str>,
     /// Errors and warnings that there were not before, and those that are no more.
@@ -23,9 +25,14 @@ impl Differences {
             snapshot.skills().iter().map(|skill| (skill.folder.clone(), skill.clone())).collect()
         };
         let (old, new) = (by_folder(before), by_folder(after));
-        let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-        let differ = |folder: &&&String| old.get(**folder) != new.get(**folder);
-        let skills: Vec<String> = all.iter().filter(differ).map(|folder| (**folder).clone()).collect();
+        let mut skills = after.skills_with_other_tools(before);
+        let rules = !after.has_rules_of(before);
+        let differs = |folder: &&String| match (old.get(*folder), new.get(*folder)) {
+            (Some(old), Some(new)) => old != new,
+            // A skill that other rules leave out, or no longer, is what it was.
+            _ => !rules,
+        };
+        skills.extend(old.keys().chain(new.keys()).filter(differs).cloned());
         let lists = [
             (CatalogKind::Tools, "tools"),
             (CatalogKind::Resources, "resources"),
@@ -38,7 +45,8 @@ impl Differences {
         };
         let lists = lists.into_iter().filter(|(kind, _)| differs(*kind)).map(|(_, name)| name).collect();
         Differences {
-            skills,
+            skills: skills.into_iter().collect(),
+            rules,
             lists,
             new: without(after.diagnostics(), before.diagnostics()),
             healed: without(before.diagnostics(), after.diagnostics()),
@@ -124,5 +132,47 @@ mod tests {
         write("c/scripts/more.py", "from omni import tool\n@tool\ndef more() -> str: ...\n");
         let mended = step();
         assert_eq!((mended.healed.len(), mended.lists), (1, vec!["tools"]));
+        // A program's own words and its command line are in no Python file, and in no field of its skill.
+        let declared = |description: &str, command: &str| {
+            let tool = format!("  - name: p\n    description: {description}\n    command: [{command}]\n");
+            format!("---\nname: b\ndescription: another\ntools:\n{tool}---\n")
+        };
+        write("b/SKILL.md", &declared("Runs.", "cat"));
+        assert_eq!(step().skills, ["b"]);
+        write("b/SKILL.md", &declared("Runs it.", "cat"));
+        let described = step();
+        assert_eq!((described.skills, described.lists), (vec!["b".to_owned()], vec!["tools"]));
+        write("b/SKILL.md", &declared("Runs it.", "tac"));
+        let other_command = step();
+        assert_eq!((other_command.skills, other_command.lists), (vec!["b".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn an_edit_that_is_broken_changes_no_tool_and_one_of_the_rules_no_skill() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("skills/a/scripts/t.py");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "from omni import tool\n@tool\ndef run() -> str: ...\n").unwrap();
+        let source = omni_catalog::FolderSource::open(FolderConfig {
+            skills_dir: dir.path().join("skills"),
+            only: None,
+            name: None,
+            cache_dir: None,
+            default_executor: ExecutorKind::Pool,
+            names: NameStyle::Underscore,
+        });
+        let rules = omni_catalog::ToolRules::plain(NameStyle::Underscore);
+        let catalog = Catalog::new(vec![std::sync::Arc::new(source.unwrap())], rules).unwrap();
+        catalog.keep_last_good();
+        catalog.refresh().unwrap();
+        let before = catalog.snapshot();
+        std::fs::write(&file, "def (\n").unwrap();
+        catalog.refresh().unwrap();
+        let broken = Differences::between(&before, &catalog.snapshot());
+        assert_eq!((broken.skills, broken.new.len(), broken.rules), (vec![], 1, false));
+        let rules = std::sync::Arc::new(omni_catalog::ToolRules::plain(NameStyle::Underscore));
+        let prepared = catalog.prepare(Some(rules)).unwrap().unwrap();
+        let other_rules = Differences::between(prepared.before(), prepared.after());
+        assert_eq!((other_rules.skills, other_rules.rules), (vec![], true));
     }
 }

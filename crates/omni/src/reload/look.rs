@@ -251,17 +251,17 @@ fn obeyed(change: &SettingsChange) {
 const SAID_MAX: usize = 20;
 
 fn report(differences: &Differences, tools: usize) {
-    if !differences.skills.is_empty() || !differences.lists.is_empty() {
-        let skills = some(&differences.skills);
-        match differences.lists.as_slice() {
-            [] => tracing::info!(skills, tools, "the skills have changed"),
-            lists => tracing::info!(
-                skills,
-                tools,
-                lists = lists.join(", "),
-                "the skills have changed, and what clients see"
-            ),
+    let (skills, lists) = (some(&differences.skills), differences.lists.join(", "));
+    match (skills.is_empty(), lists.is_empty()) {
+        (true, true) => {}
+        (false, true) => tracing::info!(skills, tools, "the skills have changed"),
+        (false, false) => {
+            tracing::info!(skills, tools, lists, "the skills have changed, and what clients see");
         }
+        (true, false) if differences.rules => {
+            tracing::info!(tools, lists, "no skill has changed; by omni.toml clients see something else");
+        }
+        (true, false) => tracing::info!(tools, lists, "what clients see has changed"),
     }
     for found in differences.new.iter().take(SAID_MAX) {
         let (at, message) = (place(found), found.message.as_str());
