@@ -330,3 +330,14 @@ fn each_of_many_broken_skills_is_served_as_it_was_and_looking_again_makes_nothin
     assert!(edited.contains(&"m01.c Version 100.".to_owned()), "{edited:?}");
     assert_eq!(edited.len(), good.len());
 }
+
+#[test]
+fn a_mended_version_that_nobody_was_served_makes_no_error_an_old_one() {
+    let served = Served::new();
+    let good = seen(&served.catalog.snapshot());
+    assert_eq!(seen(&served.edit("s/scripts/a.py", BROKEN)), good);
+    write(served.dir.path().join("skills/s/scripts/a.py"), &tool("a", 2));
+    served.catalog.refresh_sources().unwrap();
+    assert_eq!(seen(&served.edit("s/scripts/a.py", BROKEN)), good, "the same error as in what is in force");
+    assert_eq!(seen(&served.edit("s/scripts/a.py", &tool("a", 3))).0[1], "s.a Version 3.");
+}

@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use omni_call::{ExecutorKind, with_causes};
 
-use super::last_good::LastGood;
+use super::last_good;
 use super::{RefreshReport, Source, SourceError};
 use crate::checksummed_file::{self, Magic};
 use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta, list_file};
@@ -68,7 +68,6 @@ struct Serving {
     /// Names the manifest of the folder that the snapshot was made from. Where a last good version is served, the snapshot
     /// has another name.
     folder: Option<[u8; 32]>,
-    last_good: LastGood,
 }
 
 const STAMPS: &str = "stamps.bin";
@@ -151,7 +150,7 @@ impl FolderSource {
     fn refresh_with(&self, serving: &mut Serving) -> Result<RefreshReport, SourceError> {
         let before = self.current.load_full();
         let known = serving.folder.unwrap_or(before.encoded().content);
-        let keeps = (serving.keeps_last_good && serving.refreshed).then_some(&mut serving.last_good);
+        let keeps = serving.keeps_last_good && serving.refreshed;
         let rescan = self.rescan(&before, known, keeps)?;
         serving.refreshed = true;
         match rescan {
@@ -195,7 +194,7 @@ impl FolderSource {
         &self,
         current: &SourceSnapshot,
         known: [u8; 32],
-        last_good: Option<&mut LastGood>,
+        keeps_last_good: bool,
     ) -> Result<Rescan, SourceError> {
         let stamps = self.store.read(STAMPS);
         let stamps = stamps.as_deref().and_then(|file| checksummed_file::decode(STAMPS_MAGIC, file));
@@ -218,19 +217,19 @@ impl FolderSource {
         let paths_checked = changed.map_or(0, |changed| changed.paths_checked);
         let in_force = self.in_force.load();
         let in_force = in_force.as_deref().unwrap_or(current);
-        let before = last_good.map(|last_good| (last_good, in_force.encoded()));
+        let before = keeps_last_good.then(|| in_force.encoded());
         self.build(text.as_deref(), manifest.as_ref(), unchanged, paths_checked, before).map(Rescan::Rebuilt)
     }
 
     /// What is to be served in the place of `records`; `None` where that is the same.
     fn with_last_good(
         &self,
-        (last_good, served): (&mut LastGood, &EncodedList),
+        served: &EncodedList,
         records: &[Record<'_>],
         lines: &[&str],
         findings: &[Diagnostic],
     ) -> Result<Option<EncodedList>, SourceError> {
-        let kept = last_good.keep(served, records);
+        let kept = last_good::keep(served, records);
         if kept.iter().all(Option::is_none) {
             return Ok(None);
         }
@@ -250,7 +249,7 @@ impl FolderSource {
         old: Option<&Manifest<'_>>,
         unchanged: BTreeMap<String, SkillStamps>,
         paths_checked: usize,
-        before: Option<(&mut LastGood, &EncodedList)>,
+        before: Option<&EncodedList>,
     ) -> Result<Box<Rebuilt>, SourceError> {
         let root = match &self.only {
             Some(only) => folder::Root { folders: vec![only.to_string()], ..folder::Root::default() },
@@ -352,7 +351,7 @@ impl Source for FolderSource {
         let serving = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load_full();
         let known = serving.folder.unwrap_or(current.encoded().content);
-        let rebuilt = match self.rescan(&current, known, None)? {
+        let rebuilt = match self.rescan(&current, known, false)? {
             Rescan::Unchanged(_) => return Ok(ManifestDiff::default()),
             Rescan::Rebuilt(rebuilt) => rebuilt,
         };

@@ -10,17 +10,6 @@ use crate::encoded_list::EncodedList;
 use crate::record::Record;
 use crate::{Diagnostic, Severity};
 
-/// The skills that are served as they were before an edit, since that has broken something of theirs: a Python file in
-/// which there is an error, a file or folder that cannot be read, or a `SKILL.md` of which so little can be read that tools
-/// are lost. What is deleted is no error.
-///
-/// An error that was there before, in the version that is served, keeps nothing back: whoever lives with it sees every edit.
-#[derive(Debug, Default)]
-pub(super) struct LastGood {
-    /// By folder: the errors that the version has which is served.
-    kept: BTreeMap<String, BTreeSet<Fault>>,
-}
-
 /// An error, whatever line it has moved to: its file and its code.
 type Fault = (String, String);
 
@@ -81,33 +70,32 @@ struct RunKey {
     skill: String,
 }
 
-impl LastGood {
-    /// The records to serve instead, each in the place of the one that it is for. `served` is what is served now.
-    pub(super) fn keep(&mut self, served: &EncodedList, records: &[Record<'_>]) -> Vec<Option<String>> {
-        let mut by_skill: Option<Served<'_>> = None;
-        let mut kept = BTreeMap::new();
-        let texts = records.iter().map(|record| {
-            if !record.diagnostics.iter().any(|finding| breaks(finding) || may_cost_tools(finding)) {
-                return None;
-            }
-            let served = by_skill.get_or_insert_with(|| Served::of(served));
-            let folder = record.folder.as_ref();
-            let loses = served.loses_tools(record);
-            let faults: BTreeSet<Fault> =
-                record.diagnostics.iter().filter(|finding| keeps_back(finding, loses)).map(fault).collect();
-            let before = self.kept.get(folder).or_else(|| served.faults.get(folder));
-            let before = before.cloned().unwrap_or_default();
-            if faults.is_subset(&before) {
-                return None;
-            }
-            let text = composed(served, record, loses)?;
-            kept.insert(folder.to_owned(), before);
-            Some(text)
-        });
-        let texts = texts.collect();
-        self.kept = kept;
-        texts
-    }
+/// What is said of an error that keeps an edit back. What is served has not got it, though its findings say so.
+const UNTIL: &str = "until this is mended, the skill is served as it was before the edit";
+
+/// The records to serve instead, each in the place of the one that it is for. `served` is what is served now.
+///
+/// A skill is served as it was before an edit that has broken something of it: a Python file in which there is an error, a
+/// file or folder that cannot be read, or a `SKILL.md` of which so little can be read that tools are lost. What is deleted
+/// is no error.
+///
+/// An error that was there before, in the version that is served, keeps nothing back: whoever lives with it sees every edit.
+pub(super) fn keep(served: &EncodedList, records: &[Record<'_>]) -> Vec<Option<String>> {
+    let mut by_skill: Option<Served<'_>> = None;
+    let texts = records.iter().map(|record| {
+        if !record.diagnostics.iter().any(|finding| breaks(finding) || may_cost_tools(finding)) {
+            return None;
+        }
+        let served = by_skill.get_or_insert_with(|| Served::of(served));
+        let loses = served.loses_tools(record);
+        let is_new = |finding: &Diagnostic| {
+            let before = served.faults.get(record.folder.as_ref());
+            keeps_back(finding, loses) && before.is_none_or(|before| !before.contains(&fault(finding)))
+        };
+        let broken = record.diagnostics.iter().any(is_new);
+        broken.then(|| composed(served, record, is_new)).flatten()
+    });
+    texts.collect()
 }
 
 /// Whether the finding is an error that keeps an edit back.
@@ -133,7 +121,11 @@ impl<'a> Served<'a> {
     fn of(encoded: &'a EncodedList) -> Served<'a> {
         let findings: Vec<Diagnostic> = serde_json::from_slice(encoded.diagnostics()).unwrap_or_default();
         let mut faults: BTreeMap<String, BTreeSet<Fault>> = BTreeMap::new();
-        for finding in findings.iter().filter(|finding| keeps_back(finding, true)) {
+        let of_served = |finding: &&Diagnostic| {
+            let kept_back = finding.help.as_ref().is_some_and(|help| help.ends_with(UNTIL));
+            keeps_back(finding, true) && !kept_back
+        };
+        for finding in findings.iter().filter(of_served) {
             faults.entry(finding.skill.clone()).or_default().insert(fault(finding));
         }
         let skills: Vec<&RawValue> = serde_json::from_slice(encoded.skills()).unwrap_or_default();
@@ -161,7 +153,11 @@ impl<'a> Served<'a> {
 }
 
 /// The record of a skill as it is served, with the findings of what it is now. `None` where none of it is served.
-fn composed(served: &Served<'_>, record: &Record<'_>, loses_tools: bool) -> Option<String> {
+fn composed(
+    served: &Served<'_>,
+    record: &Record<'_>,
+    keeps_back: impl Fn(&Diagnostic) -> bool,
+) -> Option<String> {
     let folder = record.folder.as_ref();
     let skill = *served.skills.get(folder)?;
     let raw = |bytes: Option<bytes::Bytes>| serde_json::from_slice::<Box<RawValue>>(&bytes?).ok();
@@ -178,11 +174,10 @@ fn composed(served: &Served<'_>, record: &Record<'_>, loses_tools: bool) -> Opti
         return None;
     }
     let mut diagnostics = record.diagnostics.clone();
-    for finding in diagnostics.iter_mut().filter(|finding| keeps_back(finding, loses_tools)) {
-        let until = "until this is mended, the skill is served as it was before the edit";
+    for finding in diagnostics.iter_mut().filter(|finding| keeps_back(finding)) {
         finding.help = Some(match &finding.help {
-            Some(help) if finding.code != "syntax-error" => format!("{help}; {until}"),
-            _ => until.to_owned(),
+            Some(help) if finding.code != "syntax-error" => format!("{help}; {UNTIL}"),
+            _ => UNTIL.to_owned(),
         });
     }
     let composed = Composed {
