@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::history::Answer;
 use crate::support::{Http, PATIENCE, Stdio_};
-use crate::world::{Sent, World, read_answer};
+use crate::world::{Next, Sent, World, read_answer};
 
 /// One call each.
 const PACE: Duration = Duration::from_millis(20);
@@ -79,8 +79,9 @@ impl Conversation {
             if !stopped && Instant::now() >= due {
                 due += PACE;
                 match self.world.next_call() {
-                    Some(call) => self.call(call),
-                    None => (stopped, last_answer) = (true, Instant::now()),
+                    Next::Call(call) => self.call(call),
+                    Next::Nothing => {}
+                    Next::Stop => (stopped, last_answer) = (true, Instant::now()),
                 }
             }
             while let Ok(wants) = self.wanted.try_recv() {
@@ -152,8 +153,12 @@ impl OverHttp {
         let world = Arc::clone(world);
         callers.push(spawn(move || {
             let mut due = Instant::now();
-            while let Some(call) = world.next_call() {
-                sender.send(call).expect("callers wait for calls");
+            loop {
+                match world.next_call() {
+                    Next::Call(call) => sender.send(call).expect("callers wait for calls"),
+                    Next::Nothing => {}
+                    Next::Stop => return,
+                }
                 due += PACE;
                 sleep(due.saturating_duration_since(Instant::now()));
             }

@@ -22,10 +22,11 @@ impl Figures {
         let kinds: Vec<String> = self.kinds.iter().map(|(kind, times)| format!("{times} {kind}")).collect();
         println!("{over}: {} edits in {:.0} s ({})", self.edits, took.as_secs_f64(), kinds.join(", "));
         println!(
-            "{over}: {} calls ({:.0} a second): {} answered, {} of tools that were gone, {} failed, {} mixed; {} programs read \
+            "{over}: {} calls ({:.0} a second, {} left out): {} answered, {} of tools that were gone, {} failed, {} mixed; {} programs read \
              their files during an edit, {} were called in one of {} torn bursts and are not judged",
             counts.calls,
             counts.calls as f64 / took.as_secs_f64(),
+            counts.left_out,
             counts.answered,
             counts.gone,
             counts.failed,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::edit::Step;
 use crate::history::{Answer, History, Verdict};
 use crate::random::Random;
-use crate::skill::Skill;
+use crate::skill::{Runs, Skill};
 
 pub(crate) struct World {
     state: Mutex<State>,
@@ -30,9 +30,24 @@ pub(crate) struct State {
     /// From the last write to the first answer of that version, in the edits that calls can tell of.
     pub(crate) to_first_call: Vec<Duration>,
     stopped: bool,
+    /// Calls that have no answer yet.
+    under_way: usize,
 }
 
+/// What a client is to do next.
+pub(crate) enum Next {
+    Call(Sent),
+    /// Nothing: the machine is behind, and more calls would only wait longer.
+    Nothing,
+    Stop,
+}
+
+/// Calls at a time.
+const UNDER_WAY_MAX: usize = 200;
+
 struct Known {
+    /// Each call of it starts a Python of its own: not for half of the calls.
+    costs: bool,
     history: History,
     /// When the last write of each version was done; `None` where its first call has been counted, or it is not done.
     done: Vec<Option<Instant>>,
@@ -43,6 +58,8 @@ struct Known {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) calls: usize,
+    /// That were not made, since too many had no answer yet.
+    pub(crate) left_out: usize,
     pub(crate) answered: usize,
     pub(crate) gone: usize,
     pub(crate) read_in_between: usize,
@@ -64,7 +81,9 @@ impl World {
         let known = skills.iter().map(|skill| {
             let answers = skill.answers();
             let names = answers.keys().cloned().collect();
-            Known { history: History::new(skill.programs(), answers), done: vec![None], names }
+            let costs = skill.runs == Runs::Python("spawn");
+            let history = History::new(skill.programs(), answers);
+            Known { costs, history, done: vec![None], names }
         });
         let state = State {
             skills: known.collect(),
@@ -76,6 +95,7 @@ impl World {
             last_heard: Instant::now(),
             to_first_call: Vec::new(),
             stopped: false,
+            under_way: 0,
         };
         World { state: Mutex::new(state), changed: Condvar::new() }
     }
@@ -84,27 +104,36 @@ impl World {
         self.state.lock().expect("no thread has panicked")
     }
 
-    /// What to call next; `None` when it is enough.
-    pub(crate) fn next_call(&self) -> Option<Sent> {
+    /// What to call next.
+    pub(crate) fn next_call(&self) -> Next {
         let mut state = self.lock();
         if state.stopped {
-            return None;
+            return Next::Stop;
+        }
+        if state.under_way >= UNDER_WAY_MAX {
+            state.counts.left_out += 1;
+            return Next::Nothing;
         }
         state.counts.calls += 1;
+        state.under_way += 1;
         let State { skills, random, edited, .. } = &mut *state;
-        let skill = if random.percent(50) { *edited } else { random.below(skills.len()) };
+        let mut skill = if random.percent(50) { *edited } else { random.below(skills.len()) };
+        if skills[skill].costs && random.percent(75) {
+            skill = random.below(skills.len());
+        }
         let known = &skills[skill];
         // What should be there at this moment; and now and then what is going, or has gone.
         let here: Vec<&String> = known.history.newest().answers.keys().collect();
         let any: Vec<&String> = known.names.iter().collect();
         let of = if here.is_empty() || random.percent(10) { any } else { here };
         let tool = random.pick(&of).clone();
-        Some(Sent { skill, tool, sent: Instant::now() })
+        Next::Call(Sent { skill, tool, sent: Instant::now() })
     }
 
     pub(crate) fn answered(&self, call: &Sent, answer: &Answer) {
         let now = Instant::now();
         let mut state = self.lock();
+        state.under_way -= 1;
         let known = &mut state.skills[call.skill];
         let verdict = known.history.judge(&call.tool, call.sent, now, answer);
         let age = known.history.age();
@@ -135,7 +164,7 @@ impl World {
             }
             Verdict::Mixed(why) => {
                 state.counts.mixed += 1;
-                state.fail(format!("`{}` is mixed: {why}", call.tool));
+                state.failures.insert(0, format!("`{}` is mixed: {why}", call.tool));
             }
         }
     }
