@@ -421,6 +421,8 @@ def test_a_version_that_no_worker_has_loaded_runs_from_the_sources_that_the_serv
     sources.mkdir()
     for text in (HELPER.format("old "), HELPER.format("good")):
         (sources / f"{hashlib.sha256(text.encode()).hexdigest()}.py").write_text(text)
+    (files,) = cache.glob("*.files")
+    files.rename(sources / files.name)
     for code in [path for path in cache.iterdir() if path.is_file() and path.suffix != ".files"]:
         code.unlink()
     good["last_good"] = True
@@ -429,7 +431,7 @@ def test_a_version_that_no_worker_has_loaded_runs_from_the_sources_that_the_serv
     other = worker(env={"OMNI_CODE_CACHE": str(cache)})
     for code in [path for path in cache.iterdir() if path.is_file() and path.suffix != ".files"]:
         code.unlink()
-    for source in sources.iterdir():
+    for source in sources.glob("*.py"):
         source.write_text(HELPER.format("forged"))
     assert "stale" in other.call(good)[-1]
 

@@ -192,9 +192,9 @@ def keep_version(digest: str, lines: str) -> None:
 
 
 def kept_version(digest: str) -> dict[str, str] | None:
-    """Return the hash of each file of a version that was loaded somewhere; None where that is not kept."""
+    """Return the hash of each file of a version that was loaded or served; None where that is not kept."""
     folder = environ.get(_VARIABLE)
-    content = folder and _read(f"{folder}/{digest}.files")
+    content = folder and (_read(f"{folder}/{digest}.files") or _read(f"{folder}/sources/{digest}.files"))
     if not content or hash_of(content) != digest:
         return None
     pairs = [line.split("  ", 1) for line in content.decode().splitlines()]

@@ -42,8 +42,9 @@ impl KeptVersions {
     /// Keeps the version of a skill, if it is the one on disk.
     pub(super) fn keep(&self, skill: &Skill) {
         let Some(digest) = &skill.digest else { return };
-        let whole = self.sources().join(format!("{digest}.whole"));
-        if whole.exists() {
+        // Written last. Not among compiled code, where workers make room by age.
+        let files = self.sources().join(format!("{digest}.files"));
+        if files.exists() {
             return;
         }
         let (Some(skills_dir), Some(folder)) = (skill.path.parent(), skill.path.file_name()) else { return };
@@ -61,8 +62,7 @@ impl KeptVersions {
                     private::write(&path, bytes)?;
                 }
             }
-            private::write(&self.folder.join(format!("{digest}.files")), code.lines.as_bytes())?;
-            private::write(&whole, b"")
+            private::write(&files, code.lines.as_bytes())
         };
         if let Err(error) = kept() {
             tracing::debug!(skill = skill.folder, %error, "its version is not kept for broken edits");
@@ -79,7 +79,7 @@ impl KeptVersions {
         }
         files.sort();
         // Versions of which a file is gone are written again.
-        let marks = files.iter().filter(|(_, path)| path.extension().is_some_and(|ending| ending == "whole"));
+        let marks = files.iter().filter(|(_, path)| path.extension().is_some_and(|ending| ending == "files"));
         let older = files.iter().take(FILES_MAX / 2);
         for (_, path) in marks.chain(older) {
             let _ = fs::remove_file(path);
@@ -123,9 +123,9 @@ mod tests {
         assert_eq!(kept(), 0, "it is another one by now");
         write("scripts/a.py", "A = 1\n");
         versions.keep_all(snapshot.skills());
-        assert_eq!(kept(), 3, "two files, and the mark");
+        assert_eq!(kept(), 3, "two files, and which they are");
         let digest = snapshot.skills()[0].digest.clone().unwrap();
-        let lines = fs::read_to_string(versions.folder.join(format!("{digest}.files"))).unwrap();
+        let lines = fs::read_to_string(versions.sources().join(format!("{digest}.files"))).unwrap();
         assert_eq!(lines.lines().count(), 2, "{lines}");
     }
 }
