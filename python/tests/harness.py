@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import suppress
+from time import monotonic
 
 SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
 PATIENCE_SECONDS = 30
@@ -166,8 +168,35 @@ class Worker:
         os.pwrite(self.page, (call_id + 1).to_bytes(8, "little"), 8)
 
     def interrupt(self):
-        """Send the signal that cancels a sync call."""
+        """Send the signal that cancels a sync call.
+
+        It ends a system call that blocks, but not one that is only about to begin: see `wait_until_blocked`.
+        """
         self.process.send_signal(signal.SIGUSR2)
+
+    def wait_until_blocked(self):
+        """Wait until every thread of the worker sleeps in the kernel.
+
+        Python looks for signals before it makes a system call. One that comes between the two stays
+        unheard for as long as the call blocks. The server has other means then; a test has not.
+        """
+        until = monotonic() + PATIENCE_SECONDS
+        before = None
+        # The texts count how often each thread was switched: where all are the same, none has run meanwhile,
+        # and so none waits for another to let go of the interpreter.
+        while (now := self._threads()) != before or not all("\nState:\tS" in text for text in now):
+            assert self.process.poll() is None
+            assert monotonic() < until, now
+            before = now
+
+    def _threads(self):
+        """Return what the kernel tells of each thread of the worker."""
+        folder = f"/proc/{self.process.pid}/task"
+        texts = []
+        for thread in sorted(os.listdir(folder)):
+            with suppress(OSError), open(f"{folder}/{thread}/status") as file:  # else it has ended
+                texts.append(file.read())
+        return texts
 
     def wait(self):
         """Wait for the process to end and return its exit code."""

@@ -300,6 +300,7 @@ def test_a_call_is_cancelled_while_it_asks(worker, demo):
     one = worker()
     one.start(target(demo, "cleans_up"))
     question = ask(one)
+    one.wait_until_blocked()
     one.interrupt()
     assert one.receive()["error"]["kind"] == "cancelled"
     answer(one, question, {"late": True})
@@ -324,6 +325,7 @@ def test_an_async_call_is_cancelled_while_it_asks(worker, demo, mode):
     call_id = one.start(target(demo, "async_once"))
     ask(one)
     if mode == "sync":
+        one.wait_until_blocked()
         one.interrupt()
     else:
         one.send("cancel", {"id": call_id})

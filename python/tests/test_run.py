@@ -317,6 +317,7 @@ def test_for_the_server_a_call_can_be_cancelled(worker, skill):
     source = "import time\ndef f(ctx):\n    ctx.info('x')\n    time.sleep(60)"
     one.start(skill(files={"a.py": source}).target("f", inject=[{"parameter": "ctx", "kind": "context"}]))
     one.receive()
+    one.wait_until_blocked()
     one.interrupt()
     assert one.receive()["error"]["kind"] == "cancelled"
     assert one.wait() == 1

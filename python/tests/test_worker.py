@@ -546,6 +546,8 @@ def test_a_signal_ends_the_call_that_runs(worker, skill, body):
     one, demo = worker(), skill(files={"a.py": WAIT.format(body=body)})
     one.start(with_context(demo))
     assert "log" in one.receive()
+    if body == "time.sleep(60)":
+        one.wait_until_blocked()
     one.interrupt()
     frame = one.receive()
     while "error" not in frame:
@@ -598,6 +600,7 @@ def test_a_tool_that_swallows_the_cancel_hears_of_it_when_it_speaks(worker, skil
     one = worker()
     one.start(with_context(skill(files={"a.py": source})))
     one.receive()
+    one.wait_until_blocked()
     one.interrupt()
     assert one.receive()["error"]["kind"] == "cancelled"
 
@@ -612,6 +615,7 @@ def test_a_cancelled_import_ends_the_worker_since_half_of_it_would_stay(worker, 
     one.start(demo.target("f"))
     while not flag.exists():
         assert one.process.poll() is None
+    one.wait_until_blocked()
     one.interrupt()
     assert one.receive() is None
     assert one.process.wait(30) == 71
@@ -622,6 +626,7 @@ def test_sigusr1_prints_the_line_that_a_tool_hangs_on(worker, skill):
     one.start(with_context(demo))
     one.receive()
     one.process.send_signal(signal.SIGUSR1)
+    one.wait_until_blocked()
     one.interrupt()
     one.receive()
     printed = one.drain()["err"]
