@@ -3,12 +3,14 @@
 //! Data and one trait; no I/O, no clock, no runtime. Whoever needs the time passes it in.
 
 mod affinity;
+mod byte_range;
 mod call;
 mod causes;
 mod deadline;
 mod executor;
 mod executor_kind;
 mod future;
+mod mime_type;
 mod options;
 mod outcome;
 mod policy;
@@ -25,12 +27,14 @@ mod trust;
 mod visible;
 
 pub use affinity::{Affinity, AffinityKey};
+pub use byte_range::{ByteRange, CONTINUATION_BYTES_MAX, RangeError, ServedRange, range_uri};
 pub use call::{Call, CallId, LogLevel, Wants};
 pub use causes::with_causes;
 pub use deadline::{Deadline, Expired};
 pub use executor::Executor;
 pub use executor_kind::{ExecutorKind, ExecutorPlace, InterpreterExecutor, ServerExecutor, UnknownExecutor};
 pub use future::BoxFuture;
+pub use mime_type::MimeType;
 pub use options::{
     CallOptions, ForkSettings, OPTIONS, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionPlace, OptionValue, Policy,
     TimeLimits, ToolOption,
