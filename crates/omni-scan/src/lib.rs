@@ -1,10 +1,14 @@
-//! Which tools does a skill's Python source define, and what are their JSON Schemas?
+//! Which tools, resources, prompts and completions does a skill's Python source define, and what are their JSON Schemas?
 //!
 //! A pure function over source text: nothing is run, no file is read, hostile input costs bounded time.
 //!
 //! [`scan`] parses each file, resolves names through the skill's imports, reads the decorator's options, and
 //! turns the signature into schemas that equal Pydantic's.
 
+mod choices;
+mod completion;
+mod prompt;
+mod resource;
 mod tool;
 mod tool_name;
 
@@ -56,8 +60,12 @@ mod suggest;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
+pub use choices::choices;
 pub use compatibility::{FileCheck, Need, check_compatibility};
+pub use completion::{Completion, CompletionOf};
 pub use diagnostic::{Diagnostic, Severity};
+pub use prompt::{Prompt, PromptArgument};
+pub use resource::{CacheHint, CacheScope, Resource};
 pub use scan::{Scan, Source, scan};
 pub use tool::Tool;
 pub use tool_name::is_tool_name;

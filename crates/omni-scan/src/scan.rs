@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
+use crate::completion::Completion;
 use crate::decorators::{Effect, Mark, OptionSources, effect, mark};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::docstring;
@@ -12,6 +13,8 @@ use crate::missed_tools;
 use crate::options::{self, Options};
 use crate::own_imports;
 use crate::package::{FileId, Package};
+use crate::prompt::Prompt;
+use crate::resource::Resource;
 use crate::schema::title_case;
 use crate::signature::{Located, Signature, signature};
 use crate::syntax::{Function, Module, ParameterKind, parse};
@@ -31,6 +34,12 @@ pub struct Source<'a> {
 pub struct Scan {
     /// In the order of the files, then of the source.
     pub tools: Vec<Tool>,
+    /// In the order of the files, then of the source.
+    pub resources: Vec<Resource>,
+    /// In the order of the files, then of the source.
+    pub prompts: Vec<Prompt>,
+    /// In the order of the files, then of the source.
+    pub completions: Vec<Completion>,
     /// In the order of the files, then of the source.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -71,7 +80,7 @@ pub fn scan(sources: &[Source<'_>]) -> Scan {
         scanner.absolute_imports(file, source);
     }
     let diagnostics = scanner.reports.into_iter().flat_map(Report::into_findings).collect();
-    Scan { tools: scanner.tools, diagnostics }
+    Scan { tools: scanner.tools, diagnostics, ..Scan::default() }
 }
 
 struct Scanner<'p, 'a> {

@@ -6,8 +6,11 @@ before it is ready, and an author may import one name of ten.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from omni.completion_decorator import completion
     from omni.content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
     from omni.decorator import skill_command, tool
+    from omni.prompt_decorator import prompt
+    from omni.resource_decorator import resource, skill_resource
     from omni.skill import CallCancelled, Context, ToolError, heartbeat, progress, remaining
 
 __version__ = "0.1.0"
@@ -21,10 +24,14 @@ __all__ = [
     "Text",
     "ToolError",
     "ToolResult",
+    "completion",
     "heartbeat",
     "progress",
+    "prompt",
     "remaining",
+    "resource",
     "skill_command",
+    "skill_resource",
     "tool",
 ]
 
@@ -38,10 +45,14 @@ _HOMES = {
     "Text": "content",
     "ToolError": "skill",
     "ToolResult": "content",
+    "completion": "completion_decorator",
     "heartbeat": "skill",
     "progress": "skill",
+    "prompt": "prompt_decorator",
     "remaining": "skill",
+    "resource": "resource_decorator",
     "skill_command": "decorator",
+    "skill_resource": "resource_decorator",
     "tool": "decorator",
 }
 

@@ -1,4 +1,8 @@
-"""How does a function become a tool? It carries what the decorator was given; the server reads the source."""
+"""How does a function become a tool, resource, prompt or completion?
+
+It carries what the decorator was given, as `__omni_tool__`, `__omni_resource__`, `__omni_prompt__` or
+`__omni_completion__`; the server reads the source.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +16,40 @@ if TYPE_CHECKING:
 marked: list[Any] | None = None
 
 
-def mark(function: Any, given: dict[str, Any], unknown: dict[str, Any]) -> Any:
-    """Mark `function`, or return what marks one where it is None or the name of the tool.
+#: What the one positional argument of each decorator says.
+_CALLED = {"tool": "name", "prompt": "name", "resource": "uri", "completion": "argument"}
+
+_A_TEXT = {"name": "a name", "uri": "a URI", "argument": "an argument's name"}
+
+
+def mark(function: Any, given: dict[str, Any], unknown: dict[str, Any], kind: str = "tool") -> Any:
+    """Mark `function`, or return what marks one where it is None or a text, as in `@tool("name")`.
 
     Args:
         function: What stands below the decorator, or its one positional argument.
         given: The options that were given, by name.
         unknown: What was given besides, which is told and not applied.
+        kind: `tool`, `resource`, `prompt` or `completion`: the decorator's name.
 
     Raises:
-        TypeError: `function` is neither a function nor a name.
+        TypeError: `function` is neither a function nor a text.
     """
     if isinstance(function, str):
-        given.setdefault("name", function)
+        given.setdefault(_CALLED[kind], function)
         function = None
     if unknown or "executor" in given:
         given.update(_doubtful(unknown, given.get("executor")))
 
     def carry(function: Any) -> Any:
-        function.__omni_tool__ = given
-        if marked is not None:
+        setattr(function, f"__omni_{kind}__", given)
+        if marked is not None and kind == "tool":
             marked.append(function)
         return function
 
     if function is None:
         return carry
     if not callable(function):
-        message = f"`@tool` takes a name and keywords, not {function!r}"
+        message = f"`@{kind}` takes {_A_TEXT[_CALLED[kind]]} and keywords, not {function!r}"
         raise TypeError(message)
     return carry(function)
 

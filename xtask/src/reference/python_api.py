@@ -13,6 +13,11 @@ from pathlib import Path
 SECTIONS = [
     ("Tools", "", ["decorator.tool"]),
     (
+        "Resources and prompts",
+        "What clients read and choose, beside the tools that they call.",
+        ["resource_decorator.resource", "prompt_decorator.prompt", "completion_decorator.completion"],
+    ),
+    (
         "The call",
         "A parameter annotated with `Context` receives the call; the functions below do the same without one.",
         ["skill.Context", "skill.progress", "skill.heartbeat", "skill.remaining"],
@@ -43,14 +48,18 @@ INTRODUCTION = """\
 What a skill imports: `from omni import tool, Context, ToolError`. [Writing a skill](../guide/writing-a-skill.md) shows
 how it goes together, [Types](types.md) what parameters and results may be."""
 #: Names of `omni` that are another one's second name.
-ALIASES = {"skill_command": "tool"}
+ALIASES = {"skill_command": "tool", "skill_resource": "resource"}
 #: Arguments of one line are kept on one; longer signatures get a line each.
 WIDTH = 100
 
 
 def main():
     package = Path(sys.argv[1])
-    names = ("decorator", "skill", "content", "safe_paths", "report")
+    public_modules = (
+        *("decorator", "resource_decorator", "prompt_decorator", "completion_decorator"),
+        *("skill", "content"),
+    )
+    names = (*public_modules, "safe_paths", "report")
     modules = {name: Module(package / f"{name}.py") for name in names}
     exported = set(ast.literal_eval(Module(package / "__init__.py").value_of("__all__")))
     page = [
@@ -66,7 +75,7 @@ def main():
             page.append(about)
         for path in names:
             module, _, name = path.partition(".")
-            public = module in ("decorator", "skill", "content")
+            public = module in public_modules
             shown.add(name if public else path)
             page += modules[module].described(name, f"omni.{name if public else path}")
     missing = exported - shown - set(ALIASES)
