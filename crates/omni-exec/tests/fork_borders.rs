@@ -185,14 +185,13 @@ async fn the_end_of_one_call_s_init_is_the_end_of_that_call_alone() {
     let Some(lab) = Lab::isolated(ProcessKind::FORK) else { return };
     still_serves(&lab).await;
     let (running, go) = neighbour(&lab).await;
+    let neighbours = inits(&lab);
     let mut victim = lab.call("sleeps").args(&json!({"seconds": 600})).context().start();
     victim.first_log().await;
-    let before = inits(&lab);
-    assert!(before.len() >= 2, "each call has an init: {before:?}");
-    // The neighbour's is the older one.
-    if let Some(init) = init_of(&lab, "sleeps") {
-        support::kill(init);
-    }
+    let all = inits(&lab);
+    let victims: Vec<i32> = all.iter().copied().filter(|init| !neighbours.contains(init)).collect();
+    let [init] = victims[..] else { panic!("each call has an init: {neighbours:?}, then {all:?}") };
+    support::kill(init);
     assert_eq!(victim.end().await.0.kind, OutcomeKind::Signalled { signal: 9 });
     still_serves(&lab).await;
     std::fs::write(go, "").expect("the lab's folder can be written to");
@@ -200,31 +199,33 @@ async fn the_end_of_one_call_s_init_is_the_end_of_that_call_alone() {
     lab.finish().await;
 }
 
-/// The inits of forked calls, the oldest first.
+/// The process that calls are forked from. Its children have its command line, and, once the kernel's numbers have begun
+/// again from below, maybe lower numbers.
+fn fork_parent(lab: &Lab) -> Option<i32> {
+    let all = lab.processes();
+    let of_fork = all.iter().copied().filter(|pid| command_line(*pid).contains("fork_parent"));
+    of_fork.into_iter().find(|pid| !all.contains(&support::parent(*pid)))
+}
+
+/// The inits of the forked calls that run. One that waits for a call has nobody in its namespace yet.
 fn inits(lab: &Lab) -> Vec<i32> {
-    let Some(parent) = lab.processes().into_iter().find(|pid| command_line(*pid).contains("fork_parent"))
-    else {
-        return Vec::new();
-    };
+    let Some(parent) = fork_parent(lab) else { return Vec::new() };
     let children =
         std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
     let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
-    children.filter(|pid| command_line(*pid).contains("call-init")).collect()
-}
-
-/// The init in whose namespace the youngest call runs.
-fn init_of(lab: &Lab, _function: &str) -> Option<i32> {
     let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let youngest = lab.processes().into_iter().max()?;
-    inits(lab).into_iter().find(|init| namespace(*init).is_some() && namespace(*init) == namespace(youngest))
+    let in_use: Vec<_> = lab.processes().into_iter().filter_map(namespace).collect();
+    children
+        .filter(|pid| command_line(*pid).contains("call-init"))
+        .filter(|pid| namespace(*pid).is_some_and(|its| in_use.contains(&its)))
+        .collect()
 }
 
 #[tokio::test]
 async fn a_parent_that_dies_takes_no_call_along_and_leaves_nothing() {
     let Some(lab) = Lab::isolated(ProcessKind::FORK) else { return };
     let (running, go) = neighbour(&lab).await;
-    let parents: Vec<i32> = lab.processes();
-    let parent = support::parent(parents.iter().copied().max().unwrap_or_default());
+    let parent = fork_parent(&lab).expect("a call runs, so there is a parent");
     support::kill(parent);
     wait_until("the parent to end", || !lives(parent)).await;
     still_serves(&lab).await;
