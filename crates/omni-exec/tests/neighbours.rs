@@ -110,3 +110,16 @@ async fn a_worker_that_has_much_to_do_is_not_taken_for_a_blocked_one() {
     assert_eq!(pids.len(), 1);
     lab.finish().await;
 }
+
+#[tokio::test]
+async fn a_call_that_comes_while_a_neighbour_is_told_to_end_does_not_share_its_fate() {
+    let lab = Lab::pool();
+    let mut ignoring = lab.call("async_ignores").context().timeout(Duration::from_secs(1)).start();
+    let pid = ignoring.pid().await;
+    let outcome = ignoring.end().await.0;
+    assert_eq!(outcome.kind, OutcomeKind::TimedOut { limit: Duration::from_secs(1) });
+    // The worker has not been given up yet, since the call may still obey.
+    assert_eq!(sleeper(&lab, 1.0).value().await, json!("slept"));
+    wait_gone(pid).await;
+    lab.finish().await;
+}

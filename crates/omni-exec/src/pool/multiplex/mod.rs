@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use omni_call::{Call, CallPort, Code, CodeId, Outcome, OutcomeKind, SkillChange, SkillId};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::preload::{Preload, WorkerStartError};
@@ -109,7 +110,17 @@ impl Multiplex {
                 self.core.replacement(call).await?;
                 continue;
             }
-            if shared.lock().worn {
+            let (worn, cancelling) = {
+                let state = shared.lock();
+                (state.worn, state.cancelling > 0)
+            };
+            if cancelling {
+                if let Err(kind) = within(&call.deadline, shared.cancels_over()).await {
+                    return Err(Box::new(unstarted(call, kind)));
+                }
+                continue;
+            }
+            if worn {
                 self.core.replace_in_background();
             }
             return Ok(shared);
@@ -279,6 +290,7 @@ impl MultiplexCore {
                         loaded: worker.preloaded().iter().copied().collect(),
                         ..SharedWorkerState::default()
                     }),
+                    cancel_over: Notify::new(),
                 });
                 let idle_ttl = self.processes.config().idle_worker_ttl;
                 tokio::spawn(serve(Arc::clone(&shared), worker, idle_ttl, Arc::downgrade(self)));

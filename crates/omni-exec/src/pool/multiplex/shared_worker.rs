@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use omni_call::{Call, CallPort, Event, SkillId};
 use omni_process::{OutputListener, PrintedOutput, StatusPage, TempFolder};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::attempt::{AttemptResult, AttemptSite, FrameReader};
@@ -39,6 +39,8 @@ pub(super) struct SharedWorker {
     /// A part of a result at most, in bytes.
     pub(super) result_bytes_max: usize,
     pub(super) state: Mutex<SharedWorkerState>,
+    /// Wakes calls that wait in [`cancels_over`](Self::cancels_over).
+    pub(super) cancel_over: Notify,
 }
 
 #[derive(Default)]
@@ -55,6 +57,8 @@ pub(super) struct SharedWorkerState {
     pub(super) begun: u64,
     /// How many calls have ended.
     pub(super) ended: u64,
+    /// How many cancelled calls have not ended yet. The worker is ended if one of them does not obey in time.
+    pub(super) cancelling: u32,
     /// The highest number of a call that is known to have started. Calls start in the order in which they were sent, so
     /// all lower ones have started too.
     pub(super) started: u64,
@@ -114,6 +118,18 @@ impl SharedWorker {
 
     pub(super) fn next_check(&self) -> Option<Instant> {
         self.lock().next_check
+    }
+
+    /// Waits until no cancelled call is left that may yet cost the worker its life, at most [`CANCEL_PATIENCE`]: a call
+    /// that began there meanwhile would be lost with the worker, through no fault of its own.
+    pub(super) async fn cancels_over(&self) {
+        loop {
+            let over = self.cancel_over.notified();
+            if self.lock().cancelling == 0 {
+                return;
+            }
+            over.await;
+        }
     }
 
     pub(super) fn is(&self, other: &SharedWorker) -> bool {
@@ -182,6 +198,13 @@ impl SharedWorkerState {
         if let Some(task) = self.task.take() {
             task.wake();
         }
+    }
+
+    /// Has the worker ended, and its calls with this reason. It takes no further call from now on.
+    fn end(&mut self, reason: &str) {
+        self.retiring = true;
+        self.commands.push(WorkerCommand::End { reason: reason.to_owned() });
+        self.wake_task();
     }
 
     /// Notes from the worker's status page which calls have started.
@@ -452,11 +475,14 @@ impl Drop for CallGuard {
         }
         wire::push_cancel(&mut state.outbox, self.id);
         state.wake_task();
-        drop(state);
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(await_cancel(Arc::clone(&self.shared), self.id))),
+            Ok(runtime) => {
+                state.cancelling += 1;
+                drop(state);
+                drop(runtime.spawn(await_cancel(Arc::clone(&self.shared), self.id)));
+            }
             // Outside a runtime nothing can wait for the call's end, so the worker is ended at once.
-            Err(_) => self.shared.command(WorkerCommand::End { reason: UNCANCELLED_NEIGHBOUR.into() }),
+            Err(_) => state.end(UNCANCELLED_NEIGHBOUR),
         }
     }
 }
@@ -479,9 +505,11 @@ async fn await_cancel(shared: Arc<SharedWorker>, id: u64) {
     {
         let mut state = shared.lock();
         state.calls.remove(&id);
+        state.cancelling -= 1;
+        if !obeyed {
+            state.end(UNCANCELLED_NEIGHBOUR);
+        }
         state.wake_task();
     }
-    if !obeyed {
-        shared.command(WorkerCommand::End { reason: UNCANCELLED_NEIGHBOUR.into() });
-    }
+    shared.cancel_over.notify_waiters();
 }
