@@ -41,7 +41,7 @@ impl Call {
         Call { id, spec, request, deadline, wants: Wants::default(), session: Arc::default(), affinity: None }
     }
 
-    /// The tool's arguments; an empty object for everything that is no tool call.
+    /// See [`CallRequest::arguments`].
     pub fn arguments(&self) -> &Bytes {
         self.request.arguments()
     }

@@ -28,6 +28,8 @@ pub enum ExecutorKind {
     Runner,
     /// The server's own code. No tool of a skill can choose it.
     Native,
+    /// The server itself, which reads files of skills: their resources and prompts. Nothing else can choose it.
+    File,
 }
 
 /// Where an executor is, and so who hands calls to it.
@@ -59,6 +61,8 @@ pub enum ServerExecutor {
     Runner,
     /// See [`ExecutorKind::Native`].
     Native,
+    /// See [`ExecutorKind::File`].
+    File,
 }
 
 /// A row of the table.
@@ -75,13 +79,13 @@ struct Row {
 }
 
 impl ExecutorKind {
-    pub const ALL: [ExecutorKind; 6] = {
-        use ExecutorKind::{Embedded, Fork, Native, Pool, Runner, Spawn};
+    pub const ALL: [ExecutorKind; 7] = {
+        use ExecutorKind::{Embedded, File, Fork, Native, Pool, Runner, Spawn};
         // Does not compile while one is missing, so that none is forgotten below.
         match Pool {
-            Pool | Fork | Spawn | Embedded | Runner | Native => {}
+            Pool | Fork | Spawn | Embedded | Runner | Native | File => {}
         }
-        [Pool, Fork, Spawn, Embedded, Runner, Native]
+        [Pool, Fork, Spawn, Embedded, Runner, Native, File]
     };
 
     const fn row(self) -> Row {
@@ -120,7 +124,7 @@ impl ExecutorKind {
                 is_choice: true,
                 place: ExecutorPlace::Server(ServerExecutor::Runner),
                 // It knows tools by their names, and may have the same folders.
-                runs: |target| !is_native(target),
+                runs: |target| !is_native(target) && !is_file(target),
             },
             ExecutorKind::Native => Row {
                 name: "native",
@@ -128,6 +132,13 @@ impl ExecutorKind {
                 is_choice: false,
                 place: ExecutorPlace::Server(ServerExecutor::Native),
                 runs: is_native,
+            },
+            ExecutorKind::File => Row {
+                name: "file",
+                about: "the server itself, which reads the files of skills",
+                is_choice: false,
+                place: ExecutorPlace::Server(ServerExecutor::File),
+                runs: is_file,
             },
         }
     }
@@ -189,6 +200,10 @@ fn is_native(target: &Target) -> bool {
     matches!(target, Target::Native { .. })
 }
 
+fn is_file(target: &Target) -> bool {
+    matches!(target, Target::File(_))
+}
+
 /// A name that is no executor's. Its text says what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
@@ -204,6 +219,10 @@ impl FromStr for ExecutorKind {
         if name == ExecutorKind::Native.name() {
             let names = ExecutorKind::names();
             return Err(UnknownExecutor(format!("`{name}` runs functions of omni itself only; use {names}")));
+        }
+        if name == ExecutorKind::File.name() {
+            let names = ExecutorKind::names();
+            return Err(UnknownExecutor(format!("`{name}` reads files of skills only; use {names}")));
         }
         // `embedded-worker` is how a command line would spell it.
         let plain = name.replace('-', "_");

@@ -12,7 +12,12 @@ pub enum CallRequest {
         arguments: Bytes,
     },
     /// `resources/read`.
-    Resource { uri: Box<str> },
+    Resource {
+        uri: Box<str>,
+        /// The variables of the template that the URI was made from, decoded: a JSON object; `{}` for a resource that is no
+        /// template's, and where only the source knows its templates.
+        arguments: Bytes,
+    },
     /// `prompts/get`.
     Prompt {
         name: Box<str>,
@@ -43,6 +48,9 @@ pub enum CompletionReference {
     /// `ref/resource`: a resource's template, or a URI.
     Resource { uri: String },
 }
+
+/// An empty JSON object.
+const NO_ARGUMENTS: Bytes = Bytes::from_static(b"{}");
 
 impl CompletionRequest {
     /// The parameters of MCP's `completion/complete`, as JSON.
@@ -75,12 +83,20 @@ impl CallRequest {
         CallRequest::Tool { arguments: arguments.into() }
     }
 
-    /// A tool's arguments; an empty object for everything that is no tool call.
+    /// The reading of a resource by its URI, before anybody has looked which one it is.
+    pub fn resource(uri: impl Into<Box<str>>) -> Self {
+        CallRequest::Resource { uri: uri.into(), arguments: NO_ARGUMENTS }
+    }
+
+    /// What a function is called with: a tool's or a prompt's arguments, or the variables of a template, as a JSON object.
+    /// An empty one where the client sent none, and for a completion.
     pub fn arguments(&self) -> &Bytes {
-        static NONE: Bytes = Bytes::from_static(b"{}");
+        static NONE: Bytes = NO_ARGUMENTS;
         match self {
-            CallRequest::Tool { arguments } => arguments,
-            CallRequest::Resource { .. } | CallRequest::Prompt { .. } | CallRequest::Completion(_) => &NONE,
+            CallRequest::Tool { arguments }
+            | CallRequest::Resource { arguments, .. }
+            | CallRequest::Prompt { arguments: Some(arguments), .. } => arguments,
+            CallRequest::Prompt { arguments: None, .. } | CallRequest::Completion(_) => &NONE,
         }
     }
 
@@ -98,7 +114,7 @@ impl CallRequest {
     pub fn named(&self) -> Option<&str> {
         match self {
             CallRequest::Tool { .. } => None,
-            CallRequest::Resource { uri } => Some(uri),
+            CallRequest::Resource { uri, .. } => Some(uri),
             CallRequest::Prompt { name, .. } => Some(name),
             CallRequest::Completion(completing) => Some(match &completing.reference {
                 CompletionReference::Prompt { name } => name,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExecutorKind, InjectedParameter, Policy, Target, TimeLimits, Trust};
+use crate::{ExecutorKind, FunctionKind, InjectedParameter, Policy, Target, TimeLimits, Trust};
 
 /// Everything an executor needs to know about a tool.
 #[derive(Debug, Serialize, Deserialize)]
@@ -155,6 +155,7 @@ impl RunSpec {
                 dir: &python.dir.to_string_lossy(),
                 file: &python.file,
                 function: &python.function,
+                kind: python.kind,
                 wrap: python.wrap_result,
                 structured: self.structured,
                 last_good: python.last_good,
@@ -174,6 +175,8 @@ struct WorkerTarget<'a> {
     dir: &'a str,
     file: &'a str,
     function: &'a str,
+    #[serde(skip_serializing_if = "FunctionKind::is_tool")]
+    kind: FunctionKind,
     wrap: bool,
     structured: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -192,7 +195,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{ProgramTarget, PythonTarget};
+    use crate::{FileKind, FileTarget, ProgramTarget, PythonTarget};
 
     fn spec(target: impl Into<Target>) -> RunSpec {
         RunSpec::new("notes", "save", target)
@@ -235,6 +238,16 @@ mod tests {
                 .into(),
                 vec!["argv", "dir", "file", "input", "output"],
             ),
+            (
+                "file",
+                FileTarget {
+                    dir: "/s/notes".into(),
+                    path: "references/a.md".into(),
+                    kind: FileKind::Resource { mime_type: None },
+                }
+                .into(),
+                vec!["dir", "kind", "path"],
+            ),
             ("remote", Target::Remote { source: "r".into(), name: "n".into() }, vec!["name", "source"]),
             ("native", Target::Native { name: "n".into() }, vec!["name"]),
         ];
@@ -266,6 +279,9 @@ mod tests {
         let meant = spec(PythonTarget { digest: Some("d1".into()), ..python(&[]) });
         let told: Value = serde_json::from_str(meant.worker_target()).unwrap();
         assert_eq!(told["digest"], "d1", "which version of the code is meant");
+        let prompt = spec(PythonTarget { kind: FunctionKind::Prompt, ..python(&[]) });
+        let told: Value = serde_json::from_str(prompt.worker_target()).unwrap();
+        assert_eq!(told["kind"], "prompt", "what is no tool says so");
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! What a tool is, and so what has to be known to run it: a Python function, a program, a tool of somebody else's, or
-//! a function of the server's own.
+//! What answers a call, and so what has to be known to run it: a Python function, a program, a file, something of
+//! somebody else's, or a function of the server's own.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ForkSettings, ProgramTarget, Requirements};
+use crate::{FileTarget, ForkSettings, ProgramTarget, Requirements};
 
 /// What is called when a tool is. An executor takes the kinds that it can run and refuses the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub enum Target {
     Python(PythonTarget),
     /// A program of any kind that a skill declares.
     Program(ProgramTarget),
+    /// A file of a skill: a resource as it is, or a prompt to be filled in. No Python is needed for it.
+    File(FileTarget),
     /// A tool that another process lists and runs, such as a runner.
     Remote {
         /// The source of the catalogue that lists it: for a runner its address.
@@ -38,6 +40,9 @@ pub struct PythonTarget {
     pub file: String,
     /// The function's name in that file.
     pub function: String,
+    /// What it is offered as, and so what its arguments and its return value mean.
+    #[serde(default, skip_serializing_if = "FunctionKind::is_tool")]
+    pub kind: FunctionKind,
     #[serde(default, rename = "async", skip_serializing_if = "std::ops::Not::not")]
     pub is_async: bool,
     /// The return value is put under `{"result": …}` in structured content, because its schema is not an
@@ -64,6 +69,36 @@ pub struct PythonTarget {
     /// by workers that have loaded it, and by others from the code that is kept of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last_good: bool,
+}
+
+/// What a Python function is offered as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FunctionKind {
+    #[default]
+    Tool,
+    /// A resource, or a template of some: its arguments are the template's variables.
+    Resource,
+    Prompt,
+    /// The values that an argument of a prompt or template may have.
+    Completion,
+}
+
+impl FunctionKind {
+    /// Whether it is the default, which is not written.
+    pub fn is_tool(&self) -> bool {
+        *self == FunctionKind::Tool
+    }
+
+    /// The word in frames and manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            FunctionKind::Tool => "tool",
+            FunctionKind::Resource => "resource",
+            FunctionKind::Prompt => "prompt",
+            FunctionKind::Completion => "completion",
+        }
+    }
 }
 
 /// One injected parameter.
@@ -96,7 +131,7 @@ impl Target {
     pub fn python(&self) -> Option<&PythonTarget> {
         match self {
             Target::Python(python) => Some(python),
-            Target::Program(_) | Target::Remote { .. } | Target::Native { .. } => None,
+            Target::Program(_) | Target::File(_) | Target::Remote { .. } | Target::Native { .. } => None,
         }
     }
 
@@ -104,16 +139,16 @@ impl Target {
     pub fn program(&self) -> Option<&ProgramTarget> {
         match self {
             Target::Program(program) => Some(program),
-            Target::Python(_) | Target::Remote { .. } | Target::Native { .. } => None,
+            Target::Python(_) | Target::File(_) | Target::Remote { .. } | Target::Native { .. } => None,
         }
     }
 
     /// The folder of the skill that it is part of; `None` for what is in no folder here.
     pub fn dir(&self) -> Option<&Path> {
         match self {
-            Target::Python(PythonTarget { dir, .. }) | Target::Program(ProgramTarget { dir, .. }) => {
-                Some(dir)
-            }
+            Target::Python(PythonTarget { dir, .. })
+            | Target::Program(ProgramTarget { dir, .. })
+            | Target::File(FileTarget { dir, .. }) => Some(dir),
             Target::Remote { .. } | Target::Native { .. } => None,
         }
     }
@@ -121,9 +156,9 @@ impl Target {
     /// The file that it is written or declared in, relative to [`dir`](Self::dir).
     pub fn file(&self) -> Option<&str> {
         match self {
-            Target::Python(PythonTarget { file, .. }) | Target::Program(ProgramTarget { file, .. }) => {
-                Some(file)
-            }
+            Target::Python(PythonTarget { file, .. })
+            | Target::Program(ProgramTarget { file, .. })
+            | Target::File(FileTarget { path: file, .. }) => Some(file),
             Target::Remote { .. } | Target::Native { .. } => None,
         }
     }
@@ -133,16 +168,16 @@ impl Target {
         match self {
             Target::Python(PythonTarget { requirements, .. })
             | Target::Program(ProgramTarget { requirements, .. }) => requirements.as_ref(),
-            Target::Remote { .. } | Target::Native { .. } => None,
+            Target::File(_) | Target::Remote { .. } | Target::Native { .. } => None,
         }
     }
 
     /// Makes the path of its folder absolute, where it is known relative to `skills`.
     pub fn place_in(&mut self, skills: &Path) {
         match self {
-            Target::Python(PythonTarget { dir, .. }) | Target::Program(ProgramTarget { dir, .. }) => {
-                *dir = skills.join(&*dir);
-            }
+            Target::Python(PythonTarget { dir, .. })
+            | Target::Program(ProgramTarget { dir, .. })
+            | Target::File(FileTarget { dir, .. }) => *dir = skills.join(&*dir),
             Target::Remote { .. } | Target::Native { .. } => {}
         }
     }
@@ -152,6 +187,7 @@ impl Target {
         match self {
             Target::Python(_) => "a Python function",
             Target::Program(_) => "a program",
+            Target::File(_) => "a file",
             Target::Remote { .. } => "a tool of another server",
             Target::Native { .. } => "a tool of the server itself",
         }
@@ -167,5 +203,11 @@ impl From<PythonTarget> for Target {
 impl From<ProgramTarget> for Target {
     fn from(program: ProgramTarget) -> Self {
         Target::Program(program)
+    }
+}
+
+impl From<FileTarget> for Target {
+    fn from(file: FileTarget) -> Self {
+        Target::File(file)
     }
 }

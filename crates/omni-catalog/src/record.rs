@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use omni_call::{ExecutorKind, Policy, ProgramTarget, PythonTarget, RunSpec, Target, Trust};
+use omni_call::{ExecutorKind, FunctionKind, Policy, ProgramTarget, PythonTarget, RunSpec, Target, Trust};
 use omni_scan::{Source, is_tool_name};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -307,6 +307,7 @@ fn target(
             dir,
             file,
             function: tool.function.clone(),
+            kind: FunctionKind::Tool,
             is_async: tool.is_async,
             wrap_result: tool.wrap_result && structured,
             inject: tool.inject.clone(),

@@ -157,7 +157,7 @@ impl Executor for Native {
         }
         let tool = match &call.spec.target {
             Target::Native { name } => self.tools.get(name),
-            Target::Python(_) | Target::Program(_) | Target::Remote { .. } => None,
+            Target::Python(_) | Target::Program(_) | Target::File(_) | Target::Remote { .. } => None,
         };
         match tool {
             Some(tool) => Box::pin(self.run_open(Arc::clone(tool), call, events)),

@@ -411,6 +411,7 @@ impl ExecutorProvider for Scripted {
         match executor {
             ServerExecutor::Runner => self.runner.as_ref().map(|runner| runner as &dyn Executor),
             ServerExecutor::Native => Some(&self.native),
+            ServerExecutor::File => None,
         }
     }
 

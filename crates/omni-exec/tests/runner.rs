@@ -190,7 +190,7 @@ async fn a_runner_says_what_it_has() {
     let resources: Value = serde_json::from_slice(&runner.resources().await.unwrap()).unwrap();
     assert_eq!(resources, json!({"resources": [], "resourceTemplates": []}));
     for (request, named) in [
-        (CallRequest::Resource { uri: "omni://skill/lab/nothing".into() }, "omni://skill/lab/nothing"),
+        (CallRequest::resource("omni://skill/lab/nothing"), "omni://skill/lab/nothing"),
         (CallRequest::Prompt { name: "greet".into(), arguments: None }, "greet"),
     ] {
         let mut read = lab.call("nothing");

@@ -74,7 +74,7 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
         Action::ListTools { cursor } => lists::tools(server, id, revision, cursor, &meta, caller),
         Action::CallTool(call) => call::answer(server, id, revision, Callee::Tool(call), meta, caller),
         Action::ReadResource { uri } => {
-            let request = CallRequest::Resource { uri: uri.into() };
+            let request = CallRequest::resource(uri);
             call::answer(server, id, revision, Callee::Item(request), meta, caller)
         }
         Action::GetPrompt(GetPrompt { name, arguments }) => {

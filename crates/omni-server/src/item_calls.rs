@@ -45,7 +45,7 @@ impl Server {
     fn source_of(&self, request: &CallRequest) -> Option<&Arc<dyn Source>> {
         let snapshot = self.catalog.snapshot();
         let number = match request {
-            CallRequest::Resource { uri } => snapshot.source_of_resource(uri),
+            CallRequest::Resource { uri, .. } => snapshot.source_of_resource(uri),
             CallRequest::Prompt { name, .. } => snapshot.source_of_prompt(name),
             CallRequest::Completion(completing) => match &completing.reference {
                 CompletionReference::Prompt { name } => snapshot.source_of_prompt(name),
@@ -105,7 +105,7 @@ pub(crate) fn result_or_error(
         OutcomeKind::Finished(result) => return Ok(result),
         OutcomeKind::NotFound { message } => {
             return Err(match request {
-                CallRequest::Resource { uri } => RpcError::resource_not_found(revision, uri, message),
+                CallRequest::Resource { uri, .. } => RpcError::resource_not_found(revision, uri, message),
                 CallRequest::Tool { .. } | CallRequest::Prompt { .. } | CallRequest::Completion(_) => {
                     RpcError::new(ErrorCode::InvalidParams, message)
                 }

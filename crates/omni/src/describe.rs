@@ -47,7 +47,7 @@ fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
         Target::Python(python) if python.is_async => format!(", `async def {}`", python.function),
         Target::Python(python) => format!(", `def {}`", python.function),
         // The other's affair.
-        Target::Remote { .. } | Target::Native { .. } => String::new(),
+        Target::File(_) | Target::Remote { .. } | Target::Native { .. } => String::new(),
     };
     let mut facts = vec![
         ("listed as", listed_as(tool, places)),
@@ -126,7 +126,7 @@ fn as_json(tool: &Tool, places: &Places) -> Value {
     let (function, is_async) = match &spec.target {
         Target::Python(python) => (Some(&python.function), Some(python.is_async)),
         Target::Program(_) => (Some(&spec.command), Some(false)),
-        Target::Remote { .. } | Target::Native { .. } => (None, None),
+        Target::File(_) | Target::Remote { .. } | Target::Native { .. } => (None, None),
     };
     json!({
         "name": tool.name(),

@@ -188,6 +188,7 @@ impl ExecutorProvider for Executors {
         match executor {
             ServerExecutor::Runner => self.runner.as_deref().map(|runner| runner as &dyn Executor),
             ServerExecutor::Native => Some(&self.native),
+            ServerExecutor::File => None,
         }
     }
 

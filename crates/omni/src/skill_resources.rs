@@ -65,7 +65,7 @@ async fn look<T: Send + 'static>(
 
 impl Executor for SkillResources {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        let CallRequest::Resource { uri } = &call.request else { return self.others.run(call, events) };
+        let CallRequest::Resource { uri, .. } = &call.request else { return self.others.run(call, events) };
         let uri = uri.clone();
         Box::pin(async move {
             events.begun();

@@ -194,6 +194,9 @@ fn none_standing(kind: ServerExecutor) -> StartRefusal {
         ServerExecutor::Native => {
             ("no Python runs a function of the server", "this is a bug in omni: please report it")
         }
+        ServerExecutor::File => {
+            ("no executor of this server reads files of skills", "this is a bug in omni: please report it")
+        }
     };
     StartRefusal { message: message.to_owned(), hint: hint.to_owned() }
 }

@@ -5,7 +5,7 @@ use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, Target};
 use crate::outcome::{invalid_arguments, unstarted};
 
 /// Refuses calls whose frame would be larger than a frame to a worker or a runner may be. Calls of the server's own
-/// functions have no frame, and are not refused.
+/// functions, and of files, have no frame, and are not refused.
 pub struct SizeLimit<E> {
     executor: E,
     frame_bytes_max: usize,
@@ -23,7 +23,7 @@ impl<E> SizeLimit<E> {
         let length = call.arguments().len();
         let rest = call.spec.worker_target().len() + call.session.len() + REST;
         let room = self.frame_bytes_max.saturating_sub(rest);
-        if length <= room || matches!(call.spec.target, Target::Native { .. }) {
+        if length <= room || matches!(call.spec.target, Target::Native { .. } | Target::File(_)) {
             return None;
         }
         let why = format!("its arguments are {length} bytes long; a worker takes {room} at most");

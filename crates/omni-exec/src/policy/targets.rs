@@ -17,6 +17,7 @@ pub(super) fn refuse_target(call: &Call, executor: ExecutorKind) -> Option<Start
             format!("choose {}", ExecutorKind::list(able).replacen('`', "`executor: ", 1))
         }
         Target::Program(_) => "only `executor: spawn` starts programs".to_owned(),
+        Target::File(_) => "only the server itself reads it".to_owned(),
         Target::Remote { .. } => "only the server that lists it can run it".to_owned(),
         Target::Native { .. } => "only the server itself can run it".to_owned(),
     };
@@ -30,14 +31,22 @@ mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
-    use omni_call::{CallId, CallRequest, Deadline, ProgramTarget, PythonTarget, RunSpec};
+    use omni_call::{
+        CallId, CallRequest, Deadline, FileKind, FileTarget, ProgramTarget, PythonTarget, RunSpec,
+    };
 
     use super::*;
 
-    fn targets() -> [Target; 4] {
+    fn targets() -> [Target; 5] {
         [
             PythonTarget::new("/s", "scripts/a.py", "f").into(),
             ProgramTarget { dir: "/s".into(), argv: vec!["true".into()], ..ProgramTarget::default() }.into(),
+            FileTarget {
+                dir: "/s".into(),
+                path: "a.md".into(),
+                kind: FileKind::Resource { mime_type: None },
+            }
+            .into(),
             Target::Remote { source: "r".into(), name: "s.c".into() },
             Target::Native { name: "s.c".into() },
         ]
@@ -56,7 +65,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(refused.len(), 3 + 3 + 2 + 3 + 1 + 3, "{refused:#?}");
+        assert_eq!(refused.len(), 4 + 4 + 3 + 4 + 2 + 4 + 4, "{refused:#?}");
         assert_eq!(
             refused[0],
             "`s.c` is a program, and `pool` runs none of those; only `executor: spawn` starts programs"

@@ -38,7 +38,7 @@ impl Runner {
 /// Where a request goes, and its body.
 fn route(request: &CallRequest) -> Option<(&'static str, String)> {
     match request {
-        CallRequest::Resource { uri } => Some(("/resources/read", json!({ "uri": uri }).to_string())),
+        CallRequest::Resource { uri, .. } => Some(("/resources/read", json!({ "uri": uri }).to_string())),
         CallRequest::Prompt { name, arguments } => {
             let arguments = arguments.as_deref().and_then(|text| std::str::from_utf8(text).ok());
             let (name, arguments) = (Value::from(&**name), arguments.unwrap_or("{}"));

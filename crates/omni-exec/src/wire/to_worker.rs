@@ -93,7 +93,9 @@ pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo
         out,
         match &call.spec.target {
             Target::Remote { name, .. } => name,
-            Target::Python(_) | Target::Program(_) | Target::Native { .. } => &call.spec.tool,
+            Target::Python(_) | Target::Program(_) | Target::File(_) | Target::Native { .. } => {
+                &call.spec.tool
+            }
         },
     );
     out.extend_from_slice(br#","arguments":"#);

@@ -343,7 +343,7 @@ fn resource_request(body: &[u8]) -> Result<CallRequest, String> {
     let text = object_text(body)?;
     let OpenQuestion { uri } =
         serde_json::from_str(text).map_err(|error| format!("`uri` must be a string: {error}"))?;
-    Ok(CallRequest::Resource { uri })
+    Ok(CallRequest::resource(uri))
 }
 
 fn prompt_request(body: &[u8]) -> Result<CallRequest, String> {

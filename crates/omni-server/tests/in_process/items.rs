@@ -42,7 +42,7 @@ fn contents(uri: &str) -> OutcomeKind {
 
 fn outcome_kind(request: &CallRequest) -> OutcomeKind {
     match request {
-        CallRequest::Resource { uri } => match &**uri {
+        CallRequest::Resource { uri, .. } => match &**uri {
             "x:1" => contents(uri),
             "x:down" => {
                 OutcomeKind::WorkerStart { message: "nobody is there".into(), hint: "start it".into() }
@@ -200,7 +200,7 @@ async fn a_read_is_a_call_with_progress_and_logs_and_can_be_cancelled() {
     };
     client.send(&read(1, "x:1")).await;
     let first = calls.next().await;
-    assert_eq!(first.call.request, CallRequest::Resource { uri: "x:1".into() });
+    assert_eq!(first.call.request, CallRequest::resource("x:1"));
     assert!(first.progress(0.5, None));
     assert_eq!(client.next().await["params"]["progressToken"], "p1");
     // A second one of the same resource, taken back while the first one waits.
