@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sys import modules as _modules
 
-from omni import wire
+from omni import foreign_content, wire
 from omni.constants import RESULT_BYTES_MAX
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
@@ -372,6 +372,7 @@ def render(value: object, *, structured: bool, wrap: bool) -> Rendered:
     Raises:
         BadResultError: Something in it has no form in JSON.
     """
+    value = _own_result(value)
     if isinstance(value, ToolResult):
         return _render_in_full(value)
     content, body = _content_of(value)
@@ -380,10 +381,25 @@ def render(value: object, *, structured: bool, wrap: bool) -> Rendered:
     return Rendered(content, '{"result":' + body + "}" if wrap else body)
 
 
+def _own_result(value: Any) -> Any:
+    """Return a whole result of FastMCP or the official SDK as one of ours, any other value as it is."""
+    if isinstance(value, str) or not foreign_content.is_loaded():
+        return value
+    if foreign_content.name_of(type(value)) not in ("ToolResult", "CallToolResult"):
+        return value
+    member = foreign_content.member
+    return ToolResult(
+        list(value.content),
+        member(value, "structured_content", "structuredContent"),
+        member(value, "meta"),
+        is_error=bool(member(value, "is_error", "isError")),
+    )
+
+
 def _render_in_full(value: ToolResult) -> Rendered:
     structured = None if value.structured is None else json_text(value.structured, "result.structured")
     if value.content is None and structured is not None:
-        content = text_content(structured)
+        content = _twin(structured)
     else:
         content = _content_of(value.content, "result.content")[0]
     meta = None if value.meta is None else json_text(value.meta, "result.meta")
@@ -397,16 +413,40 @@ def _content_of(value: object, path: str = "result") -> tuple[str, str | None]:
         return '[{"type":"text","text":' + body + "}]", body
     if value is None:
         return "[]", "null"
-    if isinstance(value, _Block):
-        return "[" + json_text(value.block(), path) + "]", None
-    if isinstance(value, (list, tuple)) and _mixes_blocks(value):
+    if is_block(type(value)):
+        return "[" + json_text(block_of(value), path) + "]", None
+    if isinstance(value, (list, tuple)) and has_blocks(value):
         return _blocks(value, path), None
     body = json_text(value, path)
-    return text_content(body), body
+    return _twin(body), body
 
 
-def _mixes_blocks(values: Iterable[object]) -> bool:
-    return any(isinstance(value, _Block) for value in values)
+def _twin(body: str) -> str:
+    """Return the content that says what a structured value says: its JSON, and of a text no quotes.
+
+    So a date, a UUID or an enum reads as the text that stands for it, and nothing is no content.
+    """
+    if body[0] == '"':
+        # As it stands in JSON it is a member's value already.
+        return '[{"type":"text","text":' + body + "}]"
+    return "[]" if body == "null" else text_content(body)
+
+
+def is_block(kind: type) -> bool:
+    """Tell whether objects of a class are content blocks: ours, FastMCP's or the official SDK's."""
+    if issubclass(kind, _Block):
+        return True
+    return foreign_content.is_loaded() and foreign_content.name_of(kind) in foreign_content.BLOCKS
+
+
+def block_of(value: Any) -> dict[str, Any]:
+    """Return a content block as MCP spells it. Raises what a class of somebody else's raises."""
+    return value.block() if isinstance(value, _Block) else foreign_content.block_of(value)
+
+
+def has_blocks(values: Iterable[object]) -> bool:
+    """Tell whether a content block is among these values."""
+    return any(map(is_block, set(map(type, values))))
 
 
 def _blocks(values: Iterable[object], path: str) -> str:
@@ -752,6 +792,7 @@ def _check_text(text: str, path: str) -> None:
 def find_surrogate(value: object) -> BadResultError:
     """Say where a value that UTF-8 refused has its lone surrogate."""
     try:
+        value = _own_result(value)
         if isinstance(value, ToolResult):
             _plain(_parts(value.content), "result.content", ())
             _plain(value.structured, "result.structured", ())
@@ -764,9 +805,9 @@ def find_surrogate(value: object) -> BadResultError:
 
 
 def _parts(value: object) -> object:
-    if isinstance(value, _Block):
-        return value.block()
-    if isinstance(value, (list, tuple)) and _mixes_blocks(value):
+    if is_block(type(value)):
+        return block_of(value)
+    if isinstance(value, (list, tuple)) and has_blocks(value):
         return [_parts(item) for item in value]
     return value
 
