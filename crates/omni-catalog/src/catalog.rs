@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -27,6 +28,7 @@ pub struct Catalog {
     current: ArcSwap<Snapshot>,
     /// One refresh at a time; readers of the snapshot never wait for it.
     refreshing: Mutex<()>,
+    keeps_last_good: AtomicBool,
 }
 
 /// More sources than this are not numbered.
@@ -48,8 +50,14 @@ impl Catalog {
         let cached = CatalogKind::ALL.map(|kind| entries.iter().all(|source| source.snapshot.knows(kind)));
         let rules = Arc::new(rules);
         let current = merge(entries, &rules, None).map_err(|_| too_large(&sources))?;
-        let (current, refreshing) = (ArcSwap::from_pointee(current), Mutex::default());
-        Ok(Catalog { sources, cached, current, refreshing })
+        let current = ArcSwap::from_pointee(current);
+        Ok(Catalog {
+            sources,
+            cached,
+            current,
+            refreshing: Mutex::default(),
+            keeps_last_good: AtomicBool::new(false),
+        })
     }
 
     /// The catalogue of one folder, as it is.
@@ -72,9 +80,9 @@ impl Catalog {
         RulesInForce(self.current.load())
     }
 
-    /// From now on broken edits leave what was served before: see [`Source::keep_last_good`].
+    /// From now on broken edits leave what is served: see [`Source::refresh`].
     pub fn keep_last_good(&self) {
-        self.sources.iter().for_each(|source| source.keep_last_good());
+        self.keeps_last_good.store(true, Ordering::Relaxed);
     }
 
     /// Who has something to offer, in their order.
@@ -127,8 +135,10 @@ impl Catalog {
     fn refresh_each(&self) -> Result<RefreshReport, SourceError> {
         let mut all = RefreshReport::default();
         let mut errors = Vec::new();
-        for source in &self.sources {
-            match source.refresh() {
+        let in_force = self.keeps_last_good.load(Ordering::Relaxed).then(|| self.snapshot());
+        for (at, source) in self.sources.iter().enumerate() {
+            let served = in_force.as_ref().and_then(|snapshot| snapshot.sources.get(at));
+            match source.refresh(served.map(|entry| &*entry.snapshot)) {
                 Ok(refreshed) => all = all.and(refreshed),
                 Err(error) => errors.push((source.name(), error)),
             }
@@ -173,12 +183,7 @@ impl Catalog {
     #[must_use]
     pub fn commit(&self, prepared: &PreparedSnapshot) -> bool {
         let replaced = self.current.compare_and_swap(&prepared.before, Arc::clone(&prepared.after));
-        let done = Arc::ptr_eq(&replaced, &prepared.before);
-        if done {
-            let entries = prepared.after.sources.iter();
-            self.sources.iter().zip(entries).for_each(|(source, entry)| source.in_force(&entry.snapshot));
-        }
-        done
+        Arc::ptr_eq(&replaced, &prepared.before)
     }
 
     /// Makes the snapshot what the sources have now: to be called after one was given another list.

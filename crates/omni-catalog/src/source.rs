@@ -26,15 +26,6 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Its last good snapshot, at once. A source that has failed since gives the same one, with a finding that says so.
     fn snapshot(&self) -> Arc<SourceSnapshot>;
 
-    /// From now on an edit that breaks something costs whoever is served nothing: what was there before stays until it is
-    /// mended. Default: there are no edits.
-    fn keep_last_good(&self) {}
-
-    /// This snapshot of it is what clients are served from now on. Must not wait. Default: that is nothing to it.
-    fn in_force(&self, snapshot: &Arc<SourceSnapshot>) {
-        let _ = snapshot;
-    }
-
     /// Whether it may ever have any of this kind: what clients are told before anything is known. Default: tools and
     /// skills.
     fn offers(&self, kind: CatalogKind) -> bool {
@@ -55,10 +46,14 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Looks whether there is another snapshot, and makes it the one that [`snapshot`](Self::snapshot) gives. Blocks. Default: there
     /// is nothing to look at, because the source is told, or never changes.
     ///
+    /// `served` is the snapshot of it that clients are served now, where an edit that breaks something shall cost them
+    /// nothing: what it has of the broken part then stays until that is mended.
+    ///
     /// # Errors
     ///
     /// When the source can no longer be read. Its snapshot is then the last good one, with a finding.
-    fn refresh(&self) -> Result<RefreshReport, SourceError> {
+    fn refresh(&self, served: Option<&SourceSnapshot>) -> Result<RefreshReport, SourceError> {
+        let _ = served;
         Ok(RefreshReport::default())
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use omni_call::{ExecutorKind, with_causes};
 
@@ -52,22 +52,17 @@ pub struct FolderSource {
     names: NameStyle,
     store: Store,
     current: ArcSwap<SourceSnapshot>,
-    /// The one that clients are served: not every refresh takes effect.
-    in_force: ArcSwapOption<SourceSnapshot>,
     /// One refresh at a time; readers of the snapshot never wait for it.
-    refreshing: Mutex<Serving>,
+    refreshing: Mutex<SnapshotOrigin>,
 }
 
-/// What a source knows that serves while its skills are edited.
+/// What the snapshot was made from.
 #[derive(Debug, Default)]
-struct Serving {
-    /// Somebody is served from it, and should not miss a tool for an edit that is broken.
-    keeps_last_good: bool,
-    /// The snapshot is that of the folder, and no longer that of a cache.
-    refreshed: bool,
-    /// Names the manifest of the folder that the snapshot was made from. Where a last good version is served, the snapshot
-    /// has another name.
-    folder: Option<[u8; 32]>,
+struct SnapshotOrigin {
+    /// It is that of the folder, and no longer that of a cache.
+    is_read: bool,
+    /// Names the manifest of the folder. Where a last good version is served, the snapshot has another name.
+    manifest: Option<[u8; 32]>,
 }
 
 const STAMPS: &str = "stamps.bin";
@@ -133,7 +128,6 @@ impl FolderSource {
             names,
             store,
             current: ArcSwap::from_pointee(snapshot),
-            in_force: ArcSwapOption::empty(),
             refreshing: Mutex::default(),
         })
     }
@@ -147,12 +141,17 @@ impl FolderSource {
     }
 
     /// Makes the snapshot what the folder is now.
-    fn refresh_with(&self, serving: &mut Serving) -> Result<RefreshReport, SourceError> {
+    fn refresh_with(
+        &self,
+        origin: &mut SnapshotOrigin,
+        served: Option<&SourceSnapshot>,
+    ) -> Result<RefreshReport, SourceError> {
         let before = self.current.load_full();
-        let known = serving.folder.unwrap_or(before.encoded().content);
-        let keeps = serving.keeps_last_good && serving.refreshed;
-        let rescan = self.rescan(&before, known, keeps)?;
-        serving.refreshed = true;
+        let known = origin.manifest.unwrap_or(before.encoded().content);
+        // The first refresh replaces what a cache said, whatever the folder has by now.
+        let served = served.filter(|_| origin.is_read).map(SourceSnapshot::encoded);
+        let rescan = self.rescan(known, served)?;
+        origin.is_read = true;
         match rescan {
             Rescan::Unchanged(changed) => {
                 let mut report =
@@ -165,7 +164,7 @@ impl FolderSource {
                 Ok(report)
             }
             Rescan::Rebuilt(rebuilt) => {
-                serving.folder = Some(rebuilt.stamps.content);
+                origin.manifest = Some(rebuilt.stamps.content);
                 Ok(self.apply(&before, *rebuilt))
             }
         }
@@ -189,13 +188,8 @@ impl FolderSource {
         report
     }
 
-    /// `known` names the manifest that `current` was made from.
-    fn rescan(
-        &self,
-        current: &SourceSnapshot,
-        known: [u8; 32],
-        keeps_last_good: bool,
-    ) -> Result<Rescan, SourceError> {
+    /// `known` names the manifest that the snapshot was made from. With `served`, broken edits leave what that has.
+    fn rescan(&self, known: [u8; 32], served: Option<&EncodedList>) -> Result<Rescan, SourceError> {
         let stamps = self.store.read(STAMPS);
         let stamps = stamps.as_deref().and_then(|file| checksummed_file::decode(STAMPS_MAGIC, file));
         let changed = stamps.and_then(|encoded| file_stamps::changed_since(encoded, &self.skills_dir));
@@ -215,10 +209,7 @@ impl FolderSource {
         let stamps = stamps.filter(|_| matching).and_then(FileStamps::decode);
         let unchanged = unchanged_skills(stamps, changed.as_ref());
         let paths_checked = changed.map_or(0, |changed| changed.paths_checked);
-        let in_force = self.in_force.load();
-        let in_force = in_force.as_deref().unwrap_or(current);
-        let before = keeps_last_good.then(|| in_force.encoded());
-        self.build(text.as_deref(), manifest.as_ref(), unchanged, paths_checked, before).map(Rescan::Rebuilt)
+        self.build(text.as_deref(), manifest.as_ref(), unchanged, paths_checked, served).map(Rescan::Rebuilt)
     }
 
     /// What is to be served in the place of `records`; `None` where that is the same.
@@ -249,7 +240,7 @@ impl FolderSource {
         old: Option<&Manifest<'_>>,
         unchanged: BTreeMap<String, SkillStamps>,
         paths_checked: usize,
-        before: Option<&EncodedList>,
+        served: Option<&EncodedList>,
     ) -> Result<Box<Rebuilt>, SourceError> {
         let root = match &self.only {
             Some(only) => folder::Root { folders: vec![only.to_string()], ..folder::Root::default() },
@@ -271,8 +262,8 @@ impl FolderSource {
         let findings: Vec<Diagnostic> = root.findings.iter().cloned().chain(twice).collect();
         let manifest = manifest::write(lines.iter().copied(), &findings);
         let content = content_of(&manifest);
-        let last_good = match before {
-            Some(before) => self.with_last_good(before, &records, &lines, &root.findings)?,
+        let last_good = match served {
+            Some(served) => self.with_last_good(served, &records, &lines, &root.findings)?,
             None => None,
         };
         let encoded_bytes = self.encoded(content, &records, &tools, findings)?;
@@ -325,33 +316,25 @@ impl Source for FolderSource {
         self.current.load_full()
     }
 
-    /// From now on a skill in which an edit has broken a file is served as it was before the edit, until that is mended: its
-    /// tools, and the version of the code that its calls name. Its findings are those of the folder. What this process has
-    /// not served before is not served for that, and caches and manifests are those of the folder.
-    fn keep_last_good(&self) {
-        self.refreshing.lock().unwrap_or_else(PoisonError::into_inner).keeps_last_good = true;
-    }
-
-    fn in_force(&self, snapshot: &Arc<SourceSnapshot>) {
-        self.in_force.store(Some(Arc::clone(snapshot)));
-    }
-
     /// One system call for each known file and folder, and where something differs, the time to read and scan those
     /// skills. Skills that did not change are not read. What cannot be written to the cache is logged and done without.
     /// Two refreshes at once run one after the other.
-    fn refresh(&self) -> Result<RefreshReport, SourceError> {
-        let mut serving = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refresh_with(&mut serving).inspect_err(|error| {
+    ///
+    /// A skill in which an edit has broken a file stays as it is `served`, until that is mended: its tools, and the version
+    /// of the code that its calls name. Its findings are those of the folder. What this process has not served before is
+    /// not served for that, and caches and manifests are those of the folder.
+    fn refresh(&self, served: Option<&SourceSnapshot>) -> Result<RefreshReport, SourceError> {
+        let mut origin = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh_with(&mut origin, served).inspect_err(|error| {
             let failed = self.current.load().failed(&self.name, &with_causes(error));
             self.current.store(Arc::new(failed));
         })
     }
 
     fn diff(&self) -> Result<ManifestDiff, SourceError> {
-        let serving = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = self.current.load_full();
-        let known = serving.folder.unwrap_or(current.encoded().content);
-        let rebuilt = match self.rescan(&current, known, false)? {
+        let origin = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = origin.manifest.unwrap_or_else(|| self.current.load().encoded().content);
+        let rebuilt = match self.rescan(known, None)? {
             Rescan::Unchanged(_) => return Ok(ManifestDiff::default()),
             Rescan::Rebuilt(rebuilt) => rebuilt,
         };
