@@ -43,8 +43,8 @@ struct ToolRecord<'a> {
     detail: Detail<RunSpec>,
 }
 
-/// A record as it is read back: found by its name and digest, its tools copied as they are.
-#[derive(Debug, Deserialize)]
+/// A record as it is read back: found by its name and digest, its tools copied as they are. Written anew, it is the same.
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Record<'a> {
     #[serde(borrow)]
     pub(crate) folder: Cow<'a, str>,
@@ -57,7 +57,7 @@ pub(crate) struct Record<'a> {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RecordedTool<'a> {
     #[serde(borrow)]
     pub(crate) name: Cow<'a, str>,

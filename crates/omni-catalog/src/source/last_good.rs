@@ -1,13 +1,15 @@
 //! What is served of a skill while an edit of it is broken: the version before.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::encoded_list::EncodedList;
-use crate::record::Record;
+use crate::record::{Record, RecordedTool};
+use crate::skill_tags::SkillTags;
 use crate::{Diagnostic, Severity};
 
 /// An error, whatever line it has moved to: its file and its code.
@@ -28,23 +30,6 @@ const MAY_COST_TOOLS: [&str; 8] = [
     "too-many-files",
 ];
 
-/// A record, as [`Record`] reads it.
-#[derive(Serialize)]
-struct Composed<'a> {
-    folder: &'a str,
-    digest: &'a str,
-    skill: &'a RawValue,
-    tools: Vec<ComposedTool<'a>>,
-    diagnostics: Vec<Diagnostic>,
-}
-
-#[derive(Serialize)]
-struct ComposedTool<'a> {
-    name: &'a str,
-    listing: &'a RawValue,
-    detail: &'a RawValue,
-}
-
 /// What is served, by skill.
 struct Served<'a> {
     encoded: &'a EncodedList,
@@ -58,16 +43,6 @@ struct Served<'a> {
 #[derive(Deserialize)]
 struct SkillKey {
     folder: String,
-}
-
-#[derive(Deserialize)]
-struct DetailKey {
-    run: RunKey,
-}
-
-#[derive(Deserialize)]
-struct RunKey {
-    skill: String,
 }
 
 /// What is said of an error that keeps an edit back. What is served has not got it, though its findings say so.
@@ -133,10 +108,7 @@ impl<'a> Served<'a> {
         let skills = skills.into_iter().filter_map(|skill| Some((folder(skill)?.folder, skill))).collect();
         let mut tools: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for tool in 0..encoded.tool_count() {
-            let whose = encoded.detail(tool).and_then(|it| serde_json::from_slice::<DetailKey>(&it).ok());
-            if let Some(DetailKey { run }) = whose {
-                tools.entry(run.skill).or_default().push(tool);
-            }
+            tools.entry(SkillTags::of(encoded, tool).skill).or_default().push(tool);
         }
         Served { encoded, skills, tools, faults }
     }
@@ -180,11 +152,16 @@ fn composed(
             _ => UNTIL.to_owned(),
         });
     }
-    let composed = Composed {
-        folder,
-        digest: &record.digest,
+    let tools = tools.iter().map(|(name, listing, detail)| RecordedTool {
+        name: Cow::Borrowed(name),
+        listing,
+        detail,
+    });
+    let composed = Record {
+        folder: Cow::Borrowed(folder),
+        digest: Cow::Borrowed(&record.digest),
         skill,
-        tools: tools.iter().map(|(name, listing, detail)| ComposedTool { name, listing, detail }).collect(),
+        tools: tools.collect(),
         diagnostics,
     };
     serde_json::to_string(&composed).ok()
