@@ -30,6 +30,15 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
+/// An error, whatever line it has moved to: its file and its code.
+pub(crate) type Fault = (String, String);
+
+impl Diagnostic {
+    pub(crate) fn fault(&self) -> Fault {
+        (self.file.clone(), self.code.clone())
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {

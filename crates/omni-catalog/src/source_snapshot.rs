@@ -1,10 +1,12 @@
 //! What one source offers at one moment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use omni_call::{ExecutorKind, shown_line};
 
+use crate::diagnostic::Fault;
 use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta};
 use crate::items::Items;
 use crate::list_fields::OptionalMembers;
@@ -25,6 +27,8 @@ pub struct SourceSnapshot {
     /// By kind: false until the source has been asked for it once, now or by whoever wrote the cache.
     known: [bool; CatalogKind::ALL.len()],
     failure: Option<Diagnostic>,
+    /// Those of its errors that are of an edit which is kept back, and not of what it offers.
+    kept_back: Arc<BTreeSet<Fault>>,
 }
 
 impl SourceSnapshot {
@@ -38,6 +42,7 @@ impl SourceSnapshot {
             prompts: nothing,
             known: [true; CatalogKind::ALL.len()],
             failure: None,
+            kept_back: Arc::default(),
         }
     }
 
@@ -68,6 +73,11 @@ impl SourceSnapshot {
     ) -> Result<SourceSnapshot, NotAToolList> {
         let encoded = remote_tools(source, list, executor, NameStyle::default())?;
         Ok(SourceSnapshot::new(encoded, SourceDefaults::without_folder(executor)))
+    }
+
+    /// The same snapshot, of which these errors are of an edit that is kept back.
+    pub(crate) fn keeping_back(self, faults: BTreeSet<Fault>) -> SourceSnapshot {
+        SourceSnapshot { kept_back: Arc::new(faults), ..self }
     }
 
     /// The same snapshot with other tools.
@@ -143,6 +153,11 @@ impl SourceSnapshot {
         }
         all.extend(self.failure.clone());
         all
+    }
+
+    /// Whether the finding is of an edit that is kept back: what is offered has not got the error.
+    pub(crate) fn keeps_back(&self, finding: &Diagnostic) -> bool {
+        self.kept_back.contains(&finding.fault())
     }
 
     pub(crate) fn encoded(&self) -> &EncodedList {

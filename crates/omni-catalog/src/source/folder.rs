@@ -82,7 +82,7 @@ struct Rebuilt {
     /// The manifest in the store is another one, or none.
     manifest_differs: bool,
     /// What is to be served.
-    encoded: EncodedList,
+    snapshot: SourceSnapshot,
     /// What is to be kept for the next start: the folder as it is.
     encoded_bytes: Bytes,
     stamps: FileStamps,
@@ -149,8 +149,7 @@ impl FolderSource {
         let before = self.current.load_full();
         let known = origin.manifest.unwrap_or(before.encoded().content);
         // The first refresh replaces what a cache said, whatever the folder has by now.
-        let served = served.filter(|_| origin.is_read).map(SourceSnapshot::encoded);
-        let rescan = self.rescan(known, served)?;
+        let rescan = self.rescan(known, served.filter(|_| origin.is_read))?;
         origin.is_read = true;
         match rescan {
             Rescan::Unchanged(changed) => {
@@ -171,11 +170,10 @@ impl FolderSource {
     }
 
     fn apply(&self, before: &SourceSnapshot, rebuilt: Rebuilt) -> RefreshReport {
-        let Rebuilt { manifest, manifest_differs, encoded, encoded_bytes, stamps, mut report } = rebuilt;
+        let Rebuilt { manifest, manifest_differs, snapshot, encoded_bytes, stamps, mut report } = rebuilt;
         let is_new = !before.is_known() || before.failure().is_some();
-        report.replaced = is_new || encoded.content != before.encoded().content;
-        report.changed = encoded.list_hash != before.encoded().list_hash;
-        let after = SourceSnapshot::new(encoded, self.defaults.clone());
+        report.replaced = is_new || snapshot.encoded().content != before.encoded().content;
+        report.changed = snapshot.encoded().list_hash != before.encoded().list_hash;
         if manifest_differs || report.replaced {
             self.store.write(MANIFEST, manifest.into_bytes());
             self.store.write(list_file(self.names), encoded_bytes.into());
@@ -183,13 +181,13 @@ impl FolderSource {
         // Last, because the stamps vouch for the other two.
         self.store.write(STAMPS, checksummed_file::encode(STAMPS_MAGIC, &stamps.encode()));
         if report.replaced {
-            self.current.store(Arc::new(after));
+            self.current.store(Arc::new(snapshot));
         }
         report
     }
 
     /// `known` names the manifest that the snapshot was made from. With `served`, broken edits leave what that has.
-    fn rescan(&self, known: [u8; 32], served: Option<&EncodedList>) -> Result<Rescan, SourceError> {
+    fn rescan(&self, known: [u8; 32], served: Option<&SourceSnapshot>) -> Result<Rescan, SourceError> {
         let stamps = self.store.read(STAMPS);
         let stamps = stamps.as_deref().and_then(|file| checksummed_file::decode(STAMPS_MAGIC, file));
         let changed = stamps.and_then(|encoded| file_stamps::changed_since(encoded, &self.skills_dir));
@@ -215,23 +213,26 @@ impl FolderSource {
     /// What is to be served in the place of `records`; `None` where that is the same.
     fn with_last_good(
         &self,
-        served: &EncodedList,
+        served: &SourceSnapshot,
         records: &[Record<'_>],
         lines: &[&str],
         findings: &[Diagnostic],
-    ) -> Result<Option<EncodedList>, SourceError> {
+    ) -> Result<Option<SourceSnapshot>, SourceError> {
         let kept = last_good::keep(served, records);
         if kept.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let lines = kept.iter().zip(lines).map(|(kept, line)| kept.as_deref().unwrap_or(line));
+        let lines =
+            kept.iter().zip(lines).map(|(kept, line)| kept.as_ref().map_or(*line, |kept| &*kept.record));
         let lines: Vec<&str> = lines.collect();
         let records = read_records(lines.iter().copied());
         let (tools, twice) = unique_tools(&records);
         let findings: Vec<Diagnostic> = findings.iter().cloned().chain(twice).collect();
         let content = content_of(&manifest::write(lines.into_iter(), &findings));
         let bytes = self.encoded(content, &records, &tools, findings)?;
-        EncodedList::decode(bytes, self.names).map(Some).ok_or_else(|| self.too_large())
+        let encoded = EncodedList::decode(bytes, self.names).ok_or_else(|| self.too_large())?;
+        let faults = kept.into_iter().flatten().flat_map(|kept| kept.faults).collect();
+        Ok(Some(SourceSnapshot::new(encoded, self.defaults.clone()).keeping_back(faults)))
     }
 
     fn build(
@@ -240,7 +241,7 @@ impl FolderSource {
         old: Option<&Manifest<'_>>,
         unchanged: BTreeMap<String, SkillStamps>,
         paths_checked: usize,
-        served: Option<&EncodedList>,
+        served: Option<&SourceSnapshot>,
     ) -> Result<Box<Rebuilt>, SourceError> {
         let root = match &self.only {
             Some(only) => folder::Root { folders: vec![only.to_string()], ..folder::Root::default() },
@@ -271,14 +272,14 @@ impl FolderSource {
             // What was encoded a line above decodes; an empty list would be a lie, an error is not.
             return Err(self.too_large());
         };
-        let encoded = last_good.unwrap_or(encoded);
+        let snapshot = last_good.unwrap_or_else(|| SourceSnapshot::new(encoded, self.defaults.clone()));
         let stamps = FileStamps {
             content,
             root: root.paths,
             skills: skills.into_iter().map(|skill| skill.stamps).collect(),
         };
         let manifest_differs = old_text != Some(manifest.as_str());
-        Ok(Box::new(Rebuilt { manifest, manifest_differs, encoded, encoded_bytes, stamps, report }))
+        Ok(Box::new(Rebuilt { manifest, manifest_differs, snapshot, encoded_bytes, stamps, report }))
     }
 
     fn encoded(

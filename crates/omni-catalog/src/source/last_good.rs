@@ -7,13 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::diagnostic::Fault;
 use crate::encoded_list::EncodedList;
 use crate::record::{Record, RecordedTool};
 use crate::skill_tags::SkillTags;
-use crate::{Diagnostic, Severity};
-
-/// An error, whatever line it has moved to: its file and its code.
-type Fault = (String, String);
+use crate::{Diagnostic, Severity, SourceSnapshot};
 
 /// What is wrong with a file or folder that costs all that is in it.
 const NOT_READ: [&str; 3] = ["unreadable", "not-utf-8", "too-large"];
@@ -29,6 +27,13 @@ const MAY_COST_TOOLS: [&str; 8] = [
     "nested-too-deep",
     "too-many-files",
 ];
+
+/// A record to serve in the place of another.
+pub(super) struct LastGood {
+    pub(super) record: String,
+    /// The errors that keep the edit back.
+    pub(super) faults: Vec<Fault>,
+}
 
 /// What is served, by skill.
 struct Served<'a> {
@@ -55,9 +60,9 @@ const UNTIL: &str = "until this is mended, the skill is served as it was before 
 /// is no error.
 ///
 /// An error that was there before, in the version that is served, keeps nothing back: whoever lives with it sees every edit.
-pub(super) fn keep(served: &EncodedList, records: &[Record<'_>]) -> Vec<Option<String>> {
+pub(super) fn keep(served: &SourceSnapshot, records: &[Record<'_>]) -> Vec<Option<LastGood>> {
     let mut by_skill: Option<Served<'_>> = None;
-    let texts = records.iter().map(|record| {
+    let kept = records.iter().map(|record| {
         if !record.diagnostics.iter().any(|finding| breaks(finding) || may_cost_tools(finding)) {
             return None;
         }
@@ -65,12 +70,16 @@ pub(super) fn keep(served: &EncodedList, records: &[Record<'_>]) -> Vec<Option<S
         let loses = served.loses_tools(record);
         let is_new = |finding: &Diagnostic| {
             let before = served.faults.get(record.folder.as_ref());
-            keeps_back(finding, loses) && before.is_none_or(|before| !before.contains(&fault(finding)))
+            keeps_back(finding, loses) && before.is_none_or(|before| !before.contains(&finding.fault()))
         };
-        let broken = record.diagnostics.iter().any(is_new);
-        broken.then(|| composed(served, record, is_new)).flatten()
+        let faults: Vec<Fault> =
+            record.diagnostics.iter().filter(|finding| is_new(finding)).map(Diagnostic::fault).collect();
+        if faults.is_empty() {
+            return None;
+        }
+        Some(LastGood { record: composed(served, record, is_new)?, faults })
     });
-    texts.collect()
+    kept.collect()
 }
 
 /// Whether the finding is an error that keeps an edit back.
@@ -88,20 +97,14 @@ fn keeps_back(finding: &Diagnostic, loses_tools: bool) -> bool {
     breaks(finding) || loses_tools && may_cost_tools(finding)
 }
 
-fn fault(finding: &Diagnostic) -> Fault {
-    (finding.file.clone(), finding.code.clone())
-}
-
 impl<'a> Served<'a> {
-    fn of(encoded: &'a EncodedList) -> Served<'a> {
+    fn of(served: &'a SourceSnapshot) -> Served<'a> {
+        let encoded = served.encoded();
         let findings: Vec<Diagnostic> = serde_json::from_slice(encoded.diagnostics()).unwrap_or_default();
         let mut faults: BTreeMap<String, BTreeSet<Fault>> = BTreeMap::new();
-        let of_served = |finding: &&Diagnostic| {
-            let kept_back = finding.help.as_ref().is_some_and(|help| help.ends_with(UNTIL));
-            keeps_back(finding, true) && !kept_back
-        };
+        let of_served = |finding: &&Diagnostic| keeps_back(finding, true) && !served.keeps_back(finding);
         for finding in findings.iter().filter(of_served) {
-            faults.entry(finding.skill.clone()).or_default().insert(fault(finding));
+            faults.entry(finding.skill.clone()).or_default().insert(finding.fault());
         }
         let skills: Vec<&RawValue> = serde_json::from_slice(encoded.skills()).unwrap_or_default();
         let folder = |skill: &RawValue| serde_json::from_str::<SkillKey>(skill.get()).ok();
