@@ -13,7 +13,7 @@ use crate::merge::merge;
 use crate::snapshot::SourceEntry;
 use crate::source::folder::{FolderConfig, FolderSource};
 use crate::source::{RefreshReport, Source, SourceError};
-use crate::tool_rules::ToolRules;
+use crate::tool_rules::{RuleConflicts, ToolRules};
 use crate::{CatalogKind, Snapshot};
 
 /// All that is served, of all sources. Shared in an `Arc`; every method may be called from any thread.
@@ -213,8 +213,8 @@ impl Catalog {
                 continue;
             }
             let changed = before.versions().ne(after.versions());
-            if !after.rule_conflicts().is_empty() && after.rule_conflicts() != before.rule_conflicts() {
-                tracing::error!("{}", after.rule_conflicts());
+            if let Some(conflicts) = prepared.new_conflicts() {
+                tracing::error!("{conflicts}");
             }
             return Ok(RefreshReport { changed, replaced: true, ..RefreshReport::default() });
         }
@@ -267,6 +267,12 @@ impl PreparedSnapshot {
     /// The one that takes its place.
     pub fn after(&self) -> &Arc<Snapshot> {
         &self.after
+    }
+
+    /// The rules that cannot be obeyed with it, where these are others than before.
+    pub fn new_conflicts(&self) -> Option<&RuleConflicts> {
+        let (before, after) = (self.before.rule_conflicts(), self.after.rule_conflicts());
+        (!after.is_empty() && after != before).then_some(after)
     }
 }
 

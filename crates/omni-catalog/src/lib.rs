@@ -81,7 +81,7 @@ pub use tool::{Origin, Tool};
 pub use tool_list::ToolList;
 pub use tool_rules::{
     ClientPattern, Filter, FilterRule, Located, Override, Overrides, PatternError, Profile, ProfileId,
-    RuleConflicts as ShapeFaults, SettingLocation, ToolRules,
+    RuleConflicts, SettingLocation, ToolRules,
 };
 pub use unknown_name::UnknownName;
 pub use validate::{ArgumentFault, ArgumentFaults};

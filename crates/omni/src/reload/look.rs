@@ -181,10 +181,8 @@ impl Look for CatalogLook {
                 return;
             }
             let (done, is_done) = std::sync::mpsc::sync_channel(1);
-            let conflicts = prepared.as_ref().and_then(|it| {
-                let (before, after) = (it.before().rule_conflicts(), it.after().rule_conflicts());
-                (!after.is_empty() && before != after).then(|| after.to_string())
-            });
+            let conflicts =
+                prepared.as_ref().and_then(PreparedSnapshot::new_conflicts).map(ToString::to_string);
             let changed =
                 prepared.as_ref().map(|it| it.after().changes_since(it.before())).unwrap_or_default();
             // Before they are served: an edit that breaks them may be the next one.
