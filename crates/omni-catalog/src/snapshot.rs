@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use omni_call::SkillChange;
@@ -251,16 +251,16 @@ impl Snapshot {
     /// The skills whose code is another one here than in an earlier snapshot, and those that are gone: what executors are to
     /// be told before this one takes its place. Reads all skills.
     pub fn changes_since(&self, before: &Snapshot) -> Vec<SkillChange> {
-        let digests = |snapshot: &'_ Snapshot| -> HashMap<PathBuf, Option<String>> {
-            snapshot.skills().iter().map(|skill| (skill.path.clone(), skill.digest.clone())).collect()
-        };
+        fn digests(snapshot: &Snapshot) -> HashMap<&Path, &Option<String>> {
+            snapshot.skills().iter().map(|skill| (&*skill.path, &skill.digest)).collect()
+        }
         let (old, new) = (digests(before), digests(self));
         let gone_or_other = before.skills().iter().filter(|skill| {
-            skill.digest.is_some() && new.get(&skill.path).is_none_or(|digest| *digest != skill.digest)
+            skill.digest.is_some() && new.get(&*skill.path).is_none_or(|digest| **digest != skill.digest)
         });
         // One that comes back may be what it was before it went: then that is outdated no more.
         let come =
-            self.skills().iter().filter(|skill| skill.digest.is_some() && !old.contains_key(&skill.path));
+            self.skills().iter().filter(|skill| skill.digest.is_some() && !old.contains_key(&*skill.path));
         let change = |skill: &Skill, before: Option<String>| SkillChange {
             skill: skill.folder.clone(),
             folder: skill.path.clone(),

@@ -21,18 +21,18 @@ pub(crate) struct Differences {
 
 impl Differences {
     pub(crate) fn between(before: &Snapshot, after: &Snapshot) -> Self {
-        let by_folder = |snapshot: &Snapshot| -> HashMap<String, Skill> {
-            snapshot.skills().iter().map(|skill| (skill.folder.clone(), skill.clone())).collect()
-        };
+        fn by_folder(snapshot: &Snapshot) -> HashMap<&str, &Skill> {
+            snapshot.skills().iter().map(|skill| (&*skill.folder, skill)).collect()
+        }
         let (old, new) = (by_folder(before), by_folder(after));
         let mut skills = after.skills_with_other_tools(before);
         let rules = !after.has_rules_of(before);
-        let differs = |folder: &&String| match (old.get(*folder), new.get(*folder)) {
+        let differs = |folder: &&str| match (old.get(*folder), new.get(*folder)) {
             (Some(old), Some(new)) => old != new,
             // A skill that other rules leave out, or no longer, is what it was.
             _ => !rules,
         };
-        skills.extend(old.keys().chain(new.keys()).filter(differs).cloned());
+        skills.extend(old.keys().chain(new.keys()).copied().filter(differs).map(str::to_owned));
         let lists = [
             (CatalogKind::Tools, "tools"),
             (CatalogKind::Resources, "resources"),
