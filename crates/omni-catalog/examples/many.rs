@@ -15,8 +15,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
-use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, FolderConfig, ListFields, NameStyle};
+use omni_catalog::{Catalog, FolderConfig, ListFields};
 
 const ROUNDS: usize = 9;
 
@@ -73,11 +72,8 @@ fn start(skills_dir: &Path, cache_dir: &Path, cached: bool) -> Result<Duration> 
     let started = Instant::now();
     let config = FolderConfig {
         skills_dir: skills_dir.to_owned(),
-        only: None,
-        name: None,
         cache_dir: Some(cache_dir.to_owned()),
-        default_executor: ExecutorKind::Pool,
-        names: NameStyle::Underscore,
+        ..FolderConfig::default()
     };
     let catalog = Catalog::of_folder(config)?;
     catalog.refresh()?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use omni_call::{Affinity, ExecutorKind, Policy, ProgramInput, ProgramOutput, Trust};
 use omni_catalog::{
-    Catalog, CatalogKind, Diagnostic, FolderConfig, ListFields, NameStyle, RefreshReport, Severity, Snapshot,
+    Catalog, CatalogKind, Diagnostic, FolderConfig, ListFields, RefreshReport, Severity, Snapshot,
     SourceError,
 };
 use serde_json::{Value, json};
@@ -63,16 +63,9 @@ impl Place {
     }
 
     fn open_with(&self, default_executor: ExecutorKind) -> Catalog {
-        let cache_dir = Some(self.cache());
-        Catalog::of_folder(FolderConfig {
-            skills_dir: self.skills(),
-            only: None,
-            name: None,
-            cache_dir,
-            default_executor,
-            names: NameStyle::Underscore,
-        })
-        .unwrap()
+        let (skills_dir, cache_dir) = (self.skills(), Some(self.cache()));
+        let config = FolderConfig { skills_dir, cache_dir, default_executor, ..FolderConfig::default() };
+        Catalog::of_folder(config).unwrap()
     }
 
     /// What a process that starts now serves after its first check.
@@ -760,15 +753,8 @@ fn a_cache_that_cannot_be_written_or_is_not_wanted_costs_only_time() {
     place.settle();
     catalog.refresh().unwrap();
     assert_eq!(catalog.refresh().unwrap().read, 0, "what could not be written is kept in memory");
-    let catalog = Catalog::of_folder(FolderConfig {
-        skills_dir: place.skills(),
-        only: None,
-        name: None,
-        cache_dir: None,
-        default_executor: ExecutorKind::Pool,
-        names: NameStyle::Underscore,
-    })
-    .unwrap();
+    let config = FolderConfig { skills_dir: place.skills(), ..FolderConfig::default() };
+    let catalog = Catalog::of_folder(config).unwrap();
     assert!(!catalog.has_cached(CatalogKind::Tools) && catalog.manifest_paths().is_empty());
     assert!(catalog.refresh().unwrap().changed);
     assert_eq!(names(&catalog.snapshot()), ["notes.save"]);
@@ -867,17 +853,8 @@ fn a_diff_says_what_a_refresh_would_do_and_does_not_do_it() {
 #[test]
 fn a_folder_that_is_not_there_is_named() {
     let place = Place::new();
-    let open = |skills_dir| {
-        Catalog::of_folder(FolderConfig {
-            skills_dir,
-            only: None,
-            name: None,
-            cache_dir: None,
-            default_executor: ExecutorKind::Pool,
-            names: NameStyle::Underscore,
-        })
-        .unwrap_err()
-    };
+    let open =
+        |skills_dir| Catalog::of_folder(FolderConfig { skills_dir, ..FolderConfig::default() }).unwrap_err();
     assert!(matches!(open(place.skills().join("nope")), SourceError::SkillsDir { .. }));
     place.write("file", "");
     let error = open(place.skills().join("file"));

@@ -9,8 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, Snapshot, ToolRules};
+use omni_catalog::{Catalog, FolderConfig, FolderSource, Snapshot, ToolRules};
 use tempfile::TempDir;
 
 /// A folder that is being served, with one skill of two files and a helper.
@@ -62,11 +61,8 @@ impl Served {
 fn config(dir: &TempDir) -> FolderConfig {
     FolderConfig {
         skills_dir: dir.path().join("skills"),
-        only: None,
-        name: None,
         cache_dir: Some(dir.path().join("cache")),
-        default_executor: ExecutorKind::Pool,
-        names: NameStyle::Underscore,
+        ..FolderConfig::default()
     }
 }
 

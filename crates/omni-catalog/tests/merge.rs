@@ -33,11 +33,8 @@ fn skill(folder: &Path, name: &str, tools: &[&str]) {
 fn folder(path: &Path, cache: Option<&Path>) -> Arc<FolderSource> {
     let config = FolderConfig {
         skills_dir: path.to_owned(),
-        only: None,
-        name: None,
         cache_dir: cache.map(Path::to_owned),
-        default_executor: ExecutorKind::Pool,
-        names: NameStyle::Underscore,
+        ..FolderConfig::default()
     };
     Arc::new(FolderSource::open(config).unwrap())
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use omni_call::{Requirements, RequirementsSource};
-use omni_catalog::{Catalog, Diagnostic, FolderConfig, NameStyle, Severity, Snapshot};
+use omni_catalog::{Catalog, Diagnostic, FolderConfig, Severity, Snapshot};
 use tempfile::TempDir;
 
 struct Place {
@@ -46,15 +46,7 @@ impl Place {
     fn catalog(&self) -> Catalog {
         let path = |name: &str| -> PathBuf { self.dir.path().join(name) };
         let (skills_dir, cache_dir) = (path("skills"), Some(path("cache")));
-        Catalog::of_folder(FolderConfig {
-            skills_dir,
-            only: None,
-            name: None,
-            cache_dir,
-            default_executor: omni_call::ExecutorKind::Pool,
-            names: NameStyle::Underscore,
-        })
-        .unwrap()
+        Catalog::of_folder(FolderConfig { skills_dir, cache_dir, ..FolderConfig::default() }).unwrap()
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

@@ -8,7 +8,6 @@
 use std::fs;
 use std::sync::Arc;
 
-use omni_call::ExecutorKind;
 use omni_catalog::{
     Catalog, CatalogKind, ClientPattern, Filter, FilterRule, FolderConfig, FolderSource, ListFields, Located,
     NameStyle, Override, Overrides, Profile, ProfileId, SettingLocation, Severity, ToolList, ToolRules,
@@ -72,11 +71,8 @@ impl Skills {
     fn source(&self) -> FolderSource {
         let config = FolderConfig {
             skills_dir: self.dir.path().join("skills"),
-            only: None,
-            name: None,
             cache_dir: Some(self.dir.path().join("cache")),
-            default_executor: ExecutorKind::Pool,
-            names: NameStyle::Underscore,
+            ..FolderConfig::default()
         };
         FolderSource::open(config).unwrap()
     }

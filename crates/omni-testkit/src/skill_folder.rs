@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, ToolRules};
+use omni_catalog::{Catalog, FolderConfig, FolderSource, ToolRules};
 use tempfile::TempDir;
 
 /// A folder of skills that is gone when it is dropped.
@@ -48,14 +47,7 @@ impl SkillFolder {
     /// What is in the folder, as it was when this was first asked for.
     pub fn catalog(&self) -> Arc<Catalog> {
         let read = || {
-            let config = FolderConfig {
-                skills_dir: self.path().to_owned(),
-                only: None,
-                name: None,
-                cache_dir: None,
-                default_executor: ExecutorKind::Pool,
-                names: NameStyle::Underscore,
-            };
+            let config = FolderConfig { skills_dir: self.path().to_owned(), ..FolderConfig::default() };
             let folder = Arc::new(FolderSource::open(config).unwrap());
             let catalog = Catalog::new(vec![folder], self.rules.clone()).unwrap();
             catalog.refresh().unwrap();

@@ -22,7 +22,7 @@ use crate::store::Store;
 use crate::{CatalogKind, Diagnostic, NameStyle, Origin, Severity, SourceSnapshot, folder, rescan};
 
 /// Where the skills are, and where what was read from them may be kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FolderConfig {
     pub skills_dir: PathBuf,
     /// The name of the one folder in it that is served, as if there were no other. `None` serves all.

@@ -86,7 +86,6 @@ pub(crate) fn place(found: &Diagnostic) -> String {
 
 #[cfg(test)]
 mod tests {
-    use omni_call::ExecutorKind;
     use omni_catalog::{Catalog, FolderConfig, NameStyle};
 
     use super::*;
@@ -104,15 +103,8 @@ mod tests {
             write(&format!("{skill}/SKILL.md"), &format!("---\nname: {skill}\ndescription: d\n---\n"));
             write(&format!("{skill}/scripts/t.py"), &tool("return '1'"));
         }
-        let catalog = Catalog::of_folder(FolderConfig {
-            skills_dir: dir.path().join("skills"),
-            only: None,
-            name: None,
-            cache_dir: None,
-            default_executor: ExecutorKind::Pool,
-            names: NameStyle::Underscore,
-        })
-        .unwrap();
+        let skills_dir = dir.path().join("skills");
+        let catalog = Catalog::of_folder(FolderConfig { skills_dir, ..FolderConfig::default() }).unwrap();
         let step = || {
             let before = catalog.snapshot();
             catalog.refresh().unwrap();
@@ -153,16 +145,8 @@ mod tests {
         let file = dir.path().join("skills/a/scripts/t.py");
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, "from omni import tool\n@tool\ndef run() -> str: ...\n").unwrap();
-        let source = omni_catalog::FolderSource::open(FolderConfig {
-            skills_dir: dir.path().join("skills"),
-            only: None,
-            name: None,
-            cache_dir: None,
-            default_executor: ExecutorKind::Pool,
-            names: NameStyle::Underscore,
-        });
-        let rules = omni_catalog::ToolRules::plain(NameStyle::Underscore);
-        let catalog = Catalog::new(vec![std::sync::Arc::new(source.unwrap())], rules).unwrap();
+        let skills_dir = dir.path().join("skills");
+        let catalog = Catalog::of_folder(FolderConfig { skills_dir, ..FolderConfig::default() }).unwrap();
         catalog.keep_last_good();
         catalog.refresh().unwrap();
         let before = catalog.snapshot();

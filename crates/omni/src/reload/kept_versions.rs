@@ -89,8 +89,7 @@ impl KeptVersions {
 
 #[cfg(test)]
 mod tests {
-    use omni_call::ExecutorKind;
-    use omni_catalog::{Catalog, FolderConfig, NameStyle};
+    use omni_catalog::{Catalog, FolderConfig};
 
     use super::*;
 
@@ -105,15 +104,8 @@ mod tests {
         write("SKILL.md", "---\nname: s\ndescription: d\n---\n");
         write("scripts/a.py", "A = 1\n");
         write("lib/b.py", "B = 1\n");
-        let catalog = Catalog::of_folder(FolderConfig {
-            skills_dir: dir.path().join("skills"),
-            only: None,
-            name: None,
-            cache_dir: None,
-            default_executor: ExecutorKind::Pool,
-            names: NameStyle::Underscore,
-        })
-        .unwrap();
+        let skills_dir = dir.path().join("skills");
+        let catalog = Catalog::of_folder(FolderConfig { skills_dir, ..FolderConfig::default() }).unwrap();
         catalog.refresh().unwrap();
         let snapshot = catalog.snapshot();
         let versions = KeptVersions::new(&dir.path().join("cache"));
