@@ -36,7 +36,7 @@ pub(crate) fn open(home: &UserDirs, named: Option<&Path>, shipped: bool) -> Resu
     let (folder, place) = match named {
         Some(named) => (std::path::absolute(named).unwrap_or_else(|_| named.to_owned()), PlaceOrigin::Named),
         None if home.cache == home.temporary => (home.cache.clone(), PlaceOrigin::Temporary),
-        None => (home.cache.clone(), PlaceOrigin::OwnTool),
+        None => (home.cache.clone(), PlaceOrigin::Own),
     };
     // Before it is tried: a folder of others is not to be written, and is no reason to take another one silently.
     let written = || variables::written("cache-dir", shown_path(named.unwrap_or(&folder)));

@@ -23,7 +23,7 @@ const STICKY: u32 = 0o1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PlaceOrigin {
     /// Ours by convention, below the user's home: closed to others if it is not.
-    OwnTool,
+    Own,
     /// The user has named it, for omni or for more: looked at and left as it is.
     Named,
     /// Below the temporary folder, for want of a home.
@@ -97,7 +97,7 @@ pub(crate) fn check(folder: &Path, place: PlaceOrigin, remedy: &str) -> Result<(
     trusted_owner(&found, me, &format!("`{shown}`"), remedy)?;
     let open = found.mode() & WRITABLE;
     let is_private_group = open == 0o020 && found.gid() == getegid().as_raw();
-    let is_own = matches!(place, PlaceOrigin::OwnTool | PlaceOrigin::Temporary) && found.uid() == me;
+    let is_own = matches!(place, PlaceOrigin::Own | PlaceOrigin::Temporary) && found.uid() == me;
     match place {
         _ if open == 0 => {}
         PlaceOrigin::Configuration if is_private_group => {}
@@ -234,8 +234,8 @@ mod tests {
             (0o700, 0o700, 0o600)
         );
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays behind");
-        check(&folder, PlaceOrigin::OwnTool, REMEDY).unwrap();
-        check(&dir.path().join("nowhere"), PlaceOrigin::OwnTool, REMEDY).unwrap();
+        check(&folder, PlaceOrigin::Own, REMEDY).unwrap();
+        check(&dir.path().join("nowhere"), PlaceOrigin::Own, REMEDY).unwrap();
     }
 
     #[test]
@@ -245,12 +245,12 @@ mod tests {
         write(&folder.join("inner/file"), b"x").unwrap();
         for open in [0o755, 0o770, 0o777] {
             with_mode(&folder, open);
-            check(&folder, PlaceOrigin::OwnTool, REMEDY).unwrap();
+            check(&folder, PlaceOrigin::Own, REMEDY).unwrap();
             assert_eq!(mode(&folder), 0o700);
         }
         with_mode(&folder, 0o777);
         with_mode(&folder.join("inner/file"), 0o666);
-        let error = refusal(&folder, PlaceOrigin::OwnTool);
+        let error = refusal(&folder, PlaceOrigin::Own);
         assert!(error.contains("inner/file` in it can be written by others"), "{error}");
         assert_eq!(mode(&folder), 0o777, "what is refused is left as it is");
     }
@@ -261,7 +261,7 @@ mod tests {
         let folder = dir.path().join("shared");
         make(&folder).unwrap();
         with_mode(&folder, 0o1777);
-        assert!(refusal(&folder, PlaceOrigin::OwnTool).contains("chmod go-w"));
+        assert!(refusal(&folder, PlaceOrigin::Own).contains("chmod go-w"));
         with_mode(&folder, 0o775);
         assert!(refusal(&folder, PlaceOrigin::Named).contains("chmod go-w"));
         with_mode(&folder, 0o755);
@@ -280,7 +280,7 @@ mod tests {
         make(&real).unwrap();
         symlink(&real, &link).unwrap();
         assert!(refusal(&link, PlaceOrigin::Temporary).contains("is a link"));
-        check(&link, PlaceOrigin::OwnTool, REMEDY).unwrap();
+        check(&link, PlaceOrigin::Own, REMEDY).unwrap();
         fs::write(dir.path().join("file"), "").unwrap();
         assert!(refusal(&dir.path().join("file"), PlaceOrigin::Named).contains("is not a folder"));
     }
@@ -309,14 +309,14 @@ mod tests {
         write(&folder.join("python.json"), b"{}").unwrap();
         symlink(&folder, &link).unwrap();
         std::os::unix::fs::lchown(&link, Some(STRANGER), None).unwrap();
-        assert!(refusal(&link, PlaceOrigin::OwnTool).contains("the link"));
+        assert!(refusal(&link, PlaceOrigin::Own).contains("the link"));
         chown(folder.join("python.json"), Some(STRANGER), None).unwrap();
         with_mode(&folder, 0o777);
-        assert!(refusal(&folder, PlaceOrigin::OwnTool).contains("belongs to user 65534"));
+        assert!(refusal(&folder, PlaceOrigin::Own).contains("belongs to user 65534"));
         chown(&folder, Some(STRANGER), None).unwrap();
         with_mode(&folder, 0o700);
         for place in
-            [PlaceOrigin::OwnTool, PlaceOrigin::Named, PlaceOrigin::Temporary, PlaceOrigin::Configuration]
+            [PlaceOrigin::Own, PlaceOrigin::Named, PlaceOrigin::Temporary, PlaceOrigin::Configuration]
         {
             assert!(refusal(&folder, place).contains("belongs to user 65534"));
         }

@@ -78,7 +78,7 @@ impl UserDirs {
             PlaceOrigin::Configuration,
             "set `XDG_CONFIG_HOME` to a folder of yours",
         )?;
-        self.check_one(&self.state, PlaceOrigin::OwnTool, "set `XDG_STATE_HOME` to a folder of yours")?;
+        self.check_one(&self.state, PlaceOrigin::Own, "set `XDG_STATE_HOME` to a folder of yours")?;
         let own = self.config.join("omni.toml");
         if own.exists() {
             private::check_file(&own, "name another settings file with `--config`")?;
