@@ -41,8 +41,8 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
     let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };
     let chosen = RunArguments { work, ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
-    let examine = DoctorOptions { load: arguments.load, settings_file: settings_file(arguments) };
-    let examination = Examination::of(&places, &settings, &sources, &examine)?;
+    let options = DoctorOptions { load: arguments.load, settings_file: settings_file(arguments) };
+    let examination = Examination::of(&places, &settings, &sources, &options)?;
     if arguments.read.json {
         out.json(&examination.json())?;
     } else {

@@ -31,7 +31,7 @@ impl Examination {
         places: &Places,
         settings: &RunSettings,
         sources: &Sources,
-        examine: &DoctorOptions,
+        options: &DoctorOptions,
     ) -> Result<Self> {
         sources.catalog.refresh()?;
         // Before the snapshot is taken: its list may be the one that is served.
@@ -40,7 +40,7 @@ impl Examination {
         let python = python::find(settings.python.as_ref(), &places.cache);
         let has_python = python.is_ok();
         let sections = vec![
-            skills::examine(examine, places, settings, &snapshot, python.as_ref().ok())?,
+            skills::examine(options, places, settings, &snapshot, python.as_ref().ok())?,
             trust::standing(places),
             super::python::examine(&python, places),
             runner,
@@ -49,7 +49,7 @@ impl Examination {
             trust::own_processes(&snapshot),
             trust::errors(places, settings),
             root::examine(places, settings, python.as_ref().ok()),
-            skills::summary(examine.load && has_python, places, &snapshot),
+            skills::summary(options.load && has_python, places, &snapshot),
             environments::examine(has_python, places, settings, &snapshot)?,
         ];
         Ok(Examination { snapshot, sections })

@@ -19,13 +19,13 @@ use crate::{environments, executors};
 ///
 /// When skills that nobody trusts shall be loaded.
 pub(super) fn examine(
-    examine: &DoctorOptions,
+    options: &DoctorOptions,
     places: &Places,
     settings: &RunSettings,
     snapshot: &Snapshot,
     python: Option<&Python>,
 ) -> Result<Section> {
-    let found = diagnostics(examine, places, settings, snapshot, python)?;
+    let found = diagnostics(options, places, settings, snapshot, python)?;
     let placed = found.into_iter().map(|found| {
         let shown = shown_path(&places.shown(&found.file));
         Finding::placed(found, shown)
@@ -34,7 +34,7 @@ pub(super) fn examine(
 }
 
 fn diagnostics(
-    examine: &DoctorOptions,
+    options: &DoctorOptions,
     places: &Places,
     settings: &RunSettings,
     snapshot: &Snapshot,
@@ -50,9 +50,9 @@ fn diagnostics(
     };
     let environments = environments.as_ref();
     let checks =
-        Checks { snapshot, places, python, environments, settings_file: examine.settings_file.as_deref() };
+        Checks { snapshot, places, python, environments, settings_file: options.settings_file.as_deref() };
     found.extend(checks.findings());
-    if let Some(python) = python.filter(|_| examine.load) {
+    if let Some(python) = python.filter(|_| options.load) {
         found.extend(load::findings(snapshot, places, python, environments)?);
     }
     found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
