@@ -9,16 +9,12 @@ use crate::settings::{Places, ReloadMode};
 
 /// Tries to watch the folders, and lets go of them.
 pub(super) fn examine(places: &Places) -> Section {
-    let mode = match places.file.reload() {
-        ReloadMode::Watch => "watch",
-        ReloadMode::Poll => "poll",
-        ReloadMode::Off => "off",
-    };
+    let mode = places.file.reload();
     let trees = places
         .folders()
         .iter()
         .map(|folder| Tree { path: folder.skills.clone(), only: folder.only.as_ref().map(Into::into) });
-    let watched = match places.file.reload() {
+    let watched = match mode {
         ReloadMode::Watch => Watcher::probe(&trees.collect::<Vec<_>>()),
         ReloadMode::Poll | ReloadMode::Off => Vec::new(),
     };

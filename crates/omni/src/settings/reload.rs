@@ -1,9 +1,9 @@
 //! `reload` of `omni.toml`: how a server that runs sees what is edited.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How edits are seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ReloadMode {
     /// When they are made, as far as the kernel tells of it.
