@@ -5,17 +5,14 @@ use omni_watch::{Tree, Watched, Watcher, Why};
 use serde_json::json;
 
 use super::finding::{Finding, Level, Section};
-use crate::settings::{Places, ReloadMode};
+use crate::settings::{Places, ReloadMode, SkillsFolder};
 
 /// Tries to watch the folders, and lets go of them.
 pub(super) fn examine(places: &Places) -> Section {
     let mode = places.file.reload();
-    let trees = places
-        .folders()
-        .iter()
-        .map(|folder| Tree { path: folder.skills.clone(), only: folder.only.as_ref().map(Into::into) });
+    let trees: Vec<Tree> = places.folders().iter().map(SkillsFolder::tree).collect();
     let watched = match mode {
-        ReloadMode::Watch => Watcher::probe(&trees.collect::<Vec<_>>()),
+        ReloadMode::Watch => Watcher::probe(&trees),
         ReloadMode::Poll | ReloadMode::Off => Vec::new(),
     };
     let polled = watched.iter().filter_map(|tree| Some((tree, tree.why_not.as_ref()?)));

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use omni_call::{BoxFuture, SkillChange, Target};
 use omni_catalog::{PreparedSnapshot, RemoteSource, Severity, Snapshot};
 use omni_server::Server;
-use omni_watch::{Config, Mode, Pace, Tree, Watcher, Why};
+use omni_watch::{Config, Mode, Pace, Watcher, Why};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
@@ -102,10 +102,7 @@ pub(crate) async fn keep(places: &Places, served: Served, hangups: Hangups) {
 }
 
 fn start(places: &Places, mut served: Served, hangups: Hangups) -> Result<Reloading> {
-    let trees = places
-        .folders()
-        .iter()
-        .map(|folder| Tree { path: folder.skills.clone(), only: folder.only.as_ref().map(Into::into) });
+    let trees = places.folders().iter().map(SkillsFolder::tree);
     let mode = match places.file.reload() {
         ReloadMode::Watch => Mode::Events,
         ReloadMode::Poll => Mode::Poll,

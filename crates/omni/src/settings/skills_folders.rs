@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use omni_call::shown_path;
+use omni_watch::Tree;
 
 use super::skills_path::{SHIPPED, SkillsPath};
 use crate::args::FolderArguments;
@@ -24,6 +25,11 @@ impl SkillsFolder {
     /// The folder that is served: of skills, or of the one.
     pub(crate) fn served(&self) -> PathBuf {
         self.only.as_ref().map_or_else(|| self.skills.clone(), |only| self.skills.join(only))
+    }
+
+    /// What is watched, so that edits of it are seen.
+    pub(crate) fn tree(&self) -> Tree {
+        Tree { path: self.skills.clone(), only: self.only.as_ref().map(Into::into) }
     }
 
     /// What `--skills` would name it by.
