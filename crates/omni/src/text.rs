@@ -25,6 +25,14 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
+/// `a, b and 3 more`: the first `most` of names, with commas.
+pub(crate) fn first_of(names: &[String], most: usize) -> String {
+    match names.get(..most).filter(|_| names.len() > most) {
+        Some(first) => format!("{} and {} more", first.join(", "), names.len() - most),
+        None => names.join(", "),
+    }
+}
+
 /// The parts that are not `no …`, with commas.
 pub(crate) fn join(parts: &[String]) -> String {
     let some: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.starts_with("no ")).collect();

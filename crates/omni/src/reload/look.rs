@@ -18,7 +18,7 @@ use super::kept_versions::KeptVersions;
 use crate::log;
 use crate::settings::{Reread, SettingsChange, SettingsRereader};
 use crate::skill_resources;
-use crate::text::plural;
+use crate::text::{first_of, plural};
 
 /// What the front has to do: at once, and without waiting for anything.
 pub(super) struct Publication {
@@ -284,11 +284,7 @@ fn help(found: &Diagnostic) -> &str {
     found.help.as_deref().unwrap_or_default()
 }
 
-/// The first of many.
+/// The first of many skills, or files.
 pub(super) fn some(names: &[String]) -> String {
-    const SHOWN_MAX: usize = 8;
-    match names.get(..SHOWN_MAX).filter(|_| names.len() > SHOWN_MAX) {
-        Some(first) => format!("{} and {} more", first.join(", "), names.len() - SHOWN_MAX),
-        None => names.join(", "),
-    }
+    first_of(names, 8)
 }

@@ -13,6 +13,7 @@ use super::settings_file::SettingsFile;
 use crate::args::PlaceArguments;
 use crate::connect::quoted;
 use crate::terminal::say;
+use crate::text::first_of;
 use crate::trust::{SETTINGS, SKILLS, TrustStore, Verdict, settings_place};
 use crate::user_dirs::UserDirs;
 use crate::variables;
@@ -201,7 +202,7 @@ impl SettingsStatus {
             "`{}` {}: ignored of it {}",
             shown_path(&found.path),
             found.verdict.reason(),
-            some(&found.ignored)
+            first_of(&found.ignored, IGNORED_SHOWN_MAX)
         );
         let help = format!(
             "read it, then `omni trust {}`; without that it may lower limits and leave tools out, no more",
@@ -246,15 +247,8 @@ impl SettingsStatus {
     }
 }
 
-const SHOWN_MAX: usize = 12;
-
-/// The first of many: a file of others may have any number.
-fn some(keys: &[String]) -> String {
-    match keys.get(..SHOWN_MAX).filter(|_| keys.len() > SHOWN_MAX) {
-        Some(first) => format!("{} and {} more", first.join(", "), keys.len() - SHOWN_MAX),
-        None => keys.join(", "),
-    }
-}
+/// Keys that are named of those that are ignored: a file of others may have any number.
+const IGNORED_SHOWN_MAX: usize = 12;
 
 /// The folder of skills that is found by itself, if there is one.
 pub(super) fn found_skills(here: &Path) -> Option<PathBuf> {
