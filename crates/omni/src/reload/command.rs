@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -11,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use omni_call::{shown_line, shown_path};
-use rustix::fs::{Mode, OFlags, open};
 use serde_json::json;
 
-use super::control::{FOLDER, LOOK, Report, WHO};
+use super::control::{FOLDER, LOOK, Report, WHO, by_descriptor};
 use super::look::some;
 use crate::args::ReloadArguments;
 use crate::terminal::say;
@@ -138,9 +136,8 @@ fn ask_all(sockets: Vec<PathBuf>, question: &'static str, wait: Duration) -> Vec
 
 fn ask(socket: &Path, question: &str) -> io::Result<Report> {
     let (folder, name) = (socket.parent().unwrap_or(Path::new("/")), socket.file_name().unwrap_or_default());
-    let opened = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let short = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd())).join(name);
-    let mut stream = UnixStream::connect(short)?;
+    let (_opened, short) = by_descriptor(folder)?;
+    let mut stream = UnixStream::connect(short.join(name))?;
     stream.write_all(format!("{question}\n").as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;

@@ -4,8 +4,8 @@
 //! more, so a file that was left behind is known as such.
 
 use std::io;
-use std::os::fd::AsRawFd as _;
-use std::path::Path;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -94,9 +94,8 @@ impl Control {
         private::make(&folder).with_context(|| format!("`{}` cannot be made", shown_path(&folder)))?;
         let random = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let name = format!("{}-{:x}.sock", std::process::id(), random.as_nanos());
-        // By the folder's descriptor: the path of a socket may have no more than 107 bytes.
-        let opened = open(&folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let listener = bound(Path::new(&format!("/proc/self/fd/{}/{name}", opened.as_raw_fd())))?;
+        let (_opened, short) = by_descriptor(&folder)?;
+        let listener = bound(&short.join(&name))?;
         let file = SocketFile::of(folder.join(name));
         listener.set_nonblocking(true)?;
         Ok(Control { listener: UnixListener::from_std(listener)?, _file: file })
@@ -114,7 +113,15 @@ impl Control {
     }
 }
 
-/// What is asked, and by whom.
+/// A folder by its descriptor, and a path that is short while that is open: the path of a socket may have no more than 107
+/// bytes.
+pub(super) fn by_descriptor(folder: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+    let opened = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let short = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+    Ok((opened, short))
+}
+
+/// What is asked.
 pub(super) async fn asked(stream: &mut UnixStream) -> io::Result<String> {
     let mut line = Vec::new();
     let read = async {
