@@ -19,18 +19,13 @@ const FILES_MAX: usize = 8_192;
 
 /// The versions that are kept, by the hashes of what is in them. Other servers may use the same folder.
 pub(super) struct KeptVersions {
-    /// That of compiled code, which workers know.
     folder: PathBuf,
 }
 
 impl KeptVersions {
-    /// In the folder of compiled code, below the cache.
+    /// Below the folder of compiled code in the cache, which workers know, and not in it: there they make room by age.
     pub(super) fn new(cache: &Path) -> Self {
-        KeptVersions { folder: cache.join("code") }
-    }
-
-    fn sources(&self) -> PathBuf {
-        self.folder.join("sources")
+        KeptVersions { folder: cache.join("code/sources") }
     }
 
     /// Keeps what is served when a server begins. What cannot be kept is missing only where an edit breaks it.
@@ -42,8 +37,8 @@ impl KeptVersions {
     /// Keeps the version of a skill, if it is the one on disk.
     pub(super) fn keep(&self, skill: &Skill) {
         let Some(digest) = &skill.digest else { return };
-        // Written last. Not among compiled code, where workers make room by age.
-        let files = self.sources().join(format!("{digest}.files"));
+        // Written last.
+        let files = self.folder.join(format!("{digest}.files"));
         if files.exists() {
             return;
         }
@@ -54,10 +49,8 @@ impl KeptVersions {
             return;
         }
         let kept = || {
-            private::make(&self.folder)?;
-            private::make(&self.sources())?;
             for (hash, bytes) in &code.files {
-                let path = self.sources().join(format!("{hash}.py"));
+                let path = self.folder.join(format!("{hash}.py"));
                 if !path.exists() {
                     private::write(&path, bytes)?;
                 }
@@ -70,13 +63,14 @@ impl KeptVersions {
     }
 
     fn make_room(&self) {
-        let entries = fs::read_dir(self.sources()).into_iter().flatten().flatten();
-        let mut files: Vec<(SystemTime, PathBuf)> = entries
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-            .collect();
-        if files.len() <= FILES_MAX {
+        let entries: Vec<fs::DirEntry> = fs::read_dir(&self.folder).into_iter().flatten().flatten().collect();
+        if entries.len() <= FILES_MAX {
             return;
         }
+        let mut files: Vec<(SystemTime, PathBuf)> = entries
+            .iter()
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
         files.sort();
         // Versions of which a file is gone are written again.
         let marks = files.iter().filter(|(_, path)| path.extension().is_some_and(|ending| ending == "files"));
@@ -109,7 +103,7 @@ mod tests {
         catalog.refresh().unwrap();
         let snapshot = catalog.snapshot();
         let versions = KeptVersions::new(&dir.path().join("cache"));
-        let kept = || fs::read_dir(versions.sources()).map_or(0, Iterator::count);
+        let kept = || fs::read_dir(&versions.folder).map_or(0, Iterator::count);
         write("scripts/a.py", "A = 2\n");
         versions.keep_all(snapshot.skills());
         assert_eq!(kept(), 0, "it is another one by now");
@@ -117,7 +111,7 @@ mod tests {
         versions.keep_all(snapshot.skills());
         assert_eq!(kept(), 3, "two files, and which they are");
         let digest = snapshot.skills()[0].digest.clone().unwrap();
-        let lines = fs::read_to_string(versions.sources().join(format!("{digest}.files"))).unwrap();
+        let lines = fs::read_to_string(versions.folder.join(format!("{digest}.files"))).unwrap();
         assert_eq!(lines.lines().count(), 2, "{lines}");
     }
 }
