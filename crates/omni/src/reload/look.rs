@@ -124,8 +124,8 @@ impl CatalogLook {
         refreshed.is_ok_and(|report| report.replaced)
     }
 
-    /// The snapshot to come, and how it differs from the one in force.
-    fn prepare(&self) -> Result<(Option<PreparedSnapshot>, Differences), String> {
+    /// The snapshot to come, where it is another than the one in force.
+    fn prepare(&self) -> Result<Option<PreparedSnapshot>, String> {
         let rules = self.rules();
         let prepare = || self.catalog.prepare(rules.clone()).map_err(|error| with_causes(&error));
         let mut prepared = prepare()?;
@@ -140,9 +140,7 @@ impl CatalogLook {
                 prepared = prepare()?;
             }
         }
-        let differences =
-            prepared.as_ref().map(|it| Differences::between(it.before(), it.after())).unwrap_or_default();
-        Ok((prepared, differences))
+        Ok(prepared)
     }
 }
 
@@ -169,7 +167,7 @@ impl Look for CatalogLook {
 
     fn publish(&mut self) {
         loop {
-            let (prepared, differences) = match self.prepare() {
+            let prepared = match self.prepare() {
                 Ok(prepared) => prepared,
                 Err(error) => {
                     tracing::error!(%error, "what was served before still is");
@@ -181,8 +179,6 @@ impl Look for CatalogLook {
                 return;
             }
             let (done, is_done) = std::sync::mpsc::sync_channel(1);
-            let conflicts =
-                prepared.as_ref().and_then(PreparedSnapshot::new_conflicts).map(ToString::to_string);
             let changed =
                 prepared.as_ref().map(|it| it.after().changes_since(it.before())).unwrap_or_default();
             // Before they are served: an edit that breaks them may be the next one.
@@ -191,7 +187,7 @@ impl Look for CatalogLook {
                 let skills = prepared.after().skills();
                 skills.iter().filter(is_changed).for_each(|skill| self.versions.keep(skill));
             }
-            let publication = Publication { prepared, changed, live, done };
+            let publication = Publication { prepared: prepared.clone(), changed, live, done };
             if self.front.send(publication).is_err() {
                 return;
             }
@@ -202,7 +198,11 @@ impl Look for CatalogLook {
                 // Nobody is served any more.
                 Err(_) => return,
             }
-            if let Some(conflicts) = conflicts {
+            // After it has taken effect: to compare all there is takes long, and only people want to know.
+            let at = Instant::now();
+            let differences =
+                prepared.as_ref().map(|it| Differences::between(it.before(), it.after())).unwrap_or_default();
+            if let Some(conflicts) = prepared.as_ref().and_then(PreparedSnapshot::new_conflicts) {
                 tracing::error!("{conflicts}");
             }
             if let Some(change) = self.change.take() {
@@ -210,7 +210,7 @@ impl Look for CatalogLook {
             }
             report(&differences, self.catalog.snapshot().tool_count());
             if differences != Differences::default() {
-                self.known(|known| known.last = Some((Instant::now(), differences)));
+                self.known(|known| known.last = Some((at, differences)));
             }
             return;
         }
