@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
-use support::{Folder, Http, text};
+use support::{Folder, Http, signal, text};
 
 const TOOLS: &str = r#"
 @tool
@@ -62,10 +62,6 @@ fn reply_to(uid: u32, server: &Http, request: &str) -> String {
         .unwrap();
     child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
     String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
-}
-
-fn signal(server: &Http, signal: &str) {
-    assert!(Command::new("kill").args([signal, &server.child.id().to_string()]).status().unwrap().success());
 }
 
 #[test]
@@ -157,14 +153,14 @@ fn whoever_sends_and_is_gone_is_never_taken_for_root_or_anybody() {
         }),
     ];
     for (how, leave) in ways {
-        signal(&server, "-STOP");
+        signal(server.child.id(), "-STOP");
         let mut stream = connect();
         stream.write_all(request.as_bytes()).unwrap();
         leave(stream);
-        signal(&server, "-CONT");
+        signal(server.child.id(), "-CONT");
         assert_never_ran(&server, &folder, how);
     }
-    signal(&server, "-STOP");
+    signal(server.child.id(), "-STOP");
     let (host, port) = (server.address.ip().to_string(), server.port.to_string());
     let mut program = Command::new("bash")
         .args(["-c", "exec 3<>/dev/tcp/$0/$1; cat >&3", &host, &port])
@@ -173,7 +169,7 @@ fn whoever_sends_and_is_gone_is_never_taken_for_root_or_anybody() {
         .unwrap();
     program.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
     program.wait().unwrap();
-    signal(&server, "-CONT");
+    signal(server.child.id(), "-CONT");
     assert_never_ran(&server, &folder, "exited");
 }
 
@@ -188,11 +184,11 @@ fn assert_never_ran(server: &Http, folder: &Folder, how: &str) {
 fn a_client_that_stops_sending_before_it_is_looked_at_is_told_that_it_is_refused() {
     let folder = Folder::new(TOOLS);
     let server = folder.http(&[]);
-    signal(&server, "-STOP");
+    signal(server.child.id(), "-STOP");
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(request(&server, &folder.path("marker"), &[]).as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
-    signal(&server, "-CONT");
+    signal(server.child.id(), "-CONT");
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 403") && reply.contains("closed already"), "{reply}");

@@ -9,7 +9,7 @@ use std::fs;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use support::{Folder, Stdio_, text};
+use support::{Folder, Stdio_, signal, text};
 
 const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 
@@ -269,9 +269,9 @@ fn a_server_that_stands_still_is_named_and_holds_up_no_other() {
     let folder = start();
     let (still, other) = (Client::of(&folder), Client::of(&folder));
     while looked(&folder).len() < 2 {}
-    signal("STOP", still.stdio.child.id());
+    signal(still.stdio.child.id(), "-STOP");
     let said = reload(&folder, &["--all"]);
-    signal("CONT", still.stdio.child.id());
+    signal(still.stdio.child.id(), "-CONT");
     let printed = String::from_utf8(said.stdout).unwrap();
     assert_eq!(said.status.code(), Some(1), "{printed}");
     assert!(
@@ -292,14 +292,9 @@ fn sighup_has_a_server_look() {
     looked(&folder);
     for name in ["two", "three"] {
         folder.write("skills/t/scripts/t.py", &tool(name, "2"));
-        signal("HUP", client.stdio.child.id());
+        signal(client.stdio.child.id(), "-HUP");
         assert_eq!(client.told(), [format!("t_{name}")]);
     }
-}
-
-fn signal(name: &str, pid: u32) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
-    assert!(sent.success());
 }
 
 #[test]

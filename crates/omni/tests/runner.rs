@@ -13,10 +13,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{Folder, PATIENCE, Stdio_, kind, text};
+use support::{Folder, Stdio_, kind, text, wait_until};
 
 const RUNNER: &str = r#"
 import hashlib, json, pathlib, sys, time
@@ -188,14 +187,6 @@ fn tool(command: &str) -> Value {
 
 fn names(list: &Value) -> Vec<&str> {
     list["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect()
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 const OPTIONS: [&str; 4] = ["--tools", "runner", "--runner-refresh", "0.1"];

@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{Folder, PATIENCE, wait_file, wait_gone};
+use support::{Folder, PATIENCE, signal, wait_file, wait_gone, wait_until};
 
 const TOOLS: &str = r#"
 import os, time
@@ -145,8 +145,7 @@ impl Runner {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+        signal(self.child.id(), name);
     }
 
     fn wait(&mut self) -> i32 {
@@ -552,12 +551,4 @@ fn a_body_that_never_comes_holds_no_place() {
     let said = runner.run(&json!({"name": "t.echo", "arguments": {"text": "a"}}));
     assert!(said.last().unwrap().get("result").is_some());
     drop(promises);
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
-use crate::support::{PATIENCE, Stdio_, text, wait_gone};
+use crate::support::{PATIENCE, Stdio_, text, wait_gone, wait_until};
 
 /// Tells what it imports, and which process it is.
 fn tells(of: &str) -> String {
@@ -54,7 +54,7 @@ exec "$python" -m zipfile -e "$wheel" "$site""#,
     }
 
     fn wait_asked(&self, version: &str, times: usize) {
-        wait(&format!("version {version} to be installed"), || self.asked(version) >= times);
+        wait_until(&format!("version {version} to be installed"), || self.asked(version) >= times);
     }
 
     fn requires(&self, dependency: &str) {
@@ -64,14 +64,6 @@ exec "$python" -m zipfile -e "$wheel" "$site""#,
 
     fn code(&self, source: &str) {
         self.lab.files("s", source);
-    }
-}
-
-fn wait(what: &str, until: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !until() {
-        assert!(Instant::now() < deadline, "waited for {what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -120,7 +112,7 @@ fn the_environment_before_serves_until_the_new_one_is_ready_and_goes_then() {
     }
     wait_gone(old);
     assert_eq!(gated.lab.made().len(), 2);
-    wait("the old one to be nobody's", || {
+    wait_until("the old one to be nobody's", || {
         gated.lab.said(&["sync", "--prune"]);
         gated.lab.made().len() == 1
     });
@@ -142,9 +134,9 @@ fn a_call_that_runs_in_the_old_environment_ends_there() {
     gated.allow("2.0");
     let mut client = gated.lab.serve();
     client.call("a", "s.tell", json!({}));
-    wait("the call to run", || gated.lab.folder.path("home/runs").exists());
+    wait_until("the call to run", || gated.lab.folder.path("home/runs").exists());
     gated.requires("conflict==2.0");
-    wait("the new environment", || gated.lab.made().len() == 2);
+    wait_until("the new environment", || gated.lab.made().len() == 2);
     gated.lab.folder.write("home/end", "");
     let answered = client.answer("a");
     assert!(text(&answered["result"]).starts_with("1.0 "), "{answered}");
@@ -188,7 +180,7 @@ fn what_cannot_be_made_leaves_the_one_before_and_is_tried_again_with_the_next_ch
 
     gated.requires("conflict==9.9");
     gated.wait_asked("9.9", 1);
-    wait("doctor to say so", || {
+    wait_until("doctor to say so", || {
         let doctor = gated.lab.said(&["doctor"]);
         doctor.contains("it could not be made the last time") && doctor.contains("there is no conflict 9.9")
     });
