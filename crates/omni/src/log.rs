@@ -29,7 +29,7 @@ pub(crate) fn to_stderr(flag: Option<&str>, default: &str) -> Result<(), String>
         (None, Some(wanted)) => filter(wanted, |shown| format!("`OMNI_LOG={shown}` in the environment"))?,
         (None, None) => EnvFilter::new(default),
     };
-    let nobody_has_said = flag.is_none() && variable.is_none();
+    let undecided = Some(default).filter(|_| flag.is_none() && variable.is_none());
     let as_json = match variables::text("OMNI_LOG_FORMAT")?.as_deref() {
         None | Some("text") => false,
         Some("json") => true,
@@ -45,40 +45,44 @@ pub(crate) fn to_stderr(flag: Option<&str>, default: &str) -> Result<(), String>
         let log = log.json().with_writer(|| terminal::JsonLog);
         let log = log.with_env_filter(filter).with_filter_reloading();
         let handle = log.reload_handle();
-        follow(nobody_has_said, move |filter| handle.reload(filter).is_ok());
+        follow(undecided, move |filter| handle.reload(filter).is_ok());
         log.init();
     } else {
         let colours = terminal::stderr_is_terminal() && variables::get("NO_COLOR").is_none();
         let log = log.with_writer(|| terminal::Log).with_ansi(colours).fmt_fields(Fields);
         let log = log.with_env_filter(filter).with_filter_reloading();
         let handle = log.reload_handle();
-        follow(nobody_has_said, move |filter| handle.reload(filter).is_ok());
+        follow(undecided, move |filter| handle.reload(filter).is_ok());
         log.init();
     }
     Ok(())
 }
 
 /// Changes what is logged.
-type Reload = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+struct Reload {
+    /// The level where no settings file says one.
+    default: String,
+    reload: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
+}
 
 /// Set where neither the flag nor the variable has said what is logged.
 static RELOAD: OnceLock<Reload> = OnceLock::new();
 
-fn follow(settings: bool, reload: impl Fn(EnvFilter) -> bool + Send + Sync + 'static) {
-    if settings {
-        let _ = RELOAD.set(Box::new(reload));
+fn follow(default: Option<&str>, reload: impl Fn(EnvFilter) -> bool + Send + Sync + 'static) {
+    if let Some(default) = default {
+        let _ = RELOAD.set(Reload { default: default.to_owned(), reload: Box::new(reload) });
     }
 }
 
-/// Logs as `log_level` in omni.toml says, unless the flag or the variable has said it.
+/// Logs as `log_level` in omni.toml says, `None` where it says nothing, unless the flag or the variable has said it.
 ///
 /// # Errors
 ///
 /// That is no level; the sentence says so.
-pub(crate) fn by_settings(wanted: &str) -> Result<(), String> {
-    let filter = filter(wanted, in_settings)?;
-    if let Some(reload) = RELOAD.get() {
-        reload(filter);
+pub(crate) fn by_settings(wanted: Option<&str>) -> Result<(), String> {
+    let filter = wanted.map(|wanted| filter(wanted, in_settings)).transpose()?;
+    if let Some(Reload { default, reload }) = RELOAD.get() {
+        reload(filter.unwrap_or_else(|| EnvFilter::new(default)));
     }
     Ok(())
 }

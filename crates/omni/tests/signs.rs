@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
-use support::Folder;
+use support::{Folder, wait_until};
 
 const TOOLS: &str = r#"
 import asyncio, logging, sys
@@ -175,6 +175,22 @@ fn the_log_of_output_is_bounded_and_can_be_switched_off() {
         assert_eq!(with(&log, &["output tool="]).is_empty(), arguments.is_empty(), "{log:#?}");
         assert_eq!(with(&log, &["INFO call tool=t.talks"]).len(), 1);
     }
+}
+
+#[test]
+fn a_level_that_is_taken_out_of_the_file_is_the_default_again_while_a_server_runs() {
+    let folder = Folder::new(TOOLS);
+    folder.write("omni.toml", "log_level = \"warn\"\n");
+    let mut client = Client::start(&folder, &[]);
+    let looks = || folder.run(&["reload"]).status.success();
+    wait_until("the server cannot be asked to look", looks);
+    client.call("t.kept", &json!({}));
+    folder.write("omni.toml", "");
+    assert!(looks());
+    client.call("t.talks", &json!({}));
+    let log = client.log();
+    assert_eq!(with(&log, &["INFO call tool=t.kept"]).len(), 0, "{log:#?}");
+    assert_eq!(with(&log, &["INFO call tool=t.talks"]).len(), 1, "{log:#?}");
 }
 
 #[test]

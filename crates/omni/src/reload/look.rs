@@ -219,7 +219,9 @@ impl Look for CatalogLook {
 
 /// Says what of an edit of the settings holds, and what does not yet.
 fn obeyed(change: &SettingsChange) {
-    if let Some(Err(error)) = change.log_level.as_deref().map(log::by_settings) {
+    if change.live_keys.iter().any(|key| key == "log_level")
+        && let Err(error) = log::by_settings(change.log_level.as_deref())
+    {
         tracing::error!("{error}; what was in force stays");
     }
     if !change.live_keys.is_empty() {

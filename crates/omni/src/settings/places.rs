@@ -78,7 +78,7 @@ impl Places {
         .protected();
         let (file, settings_status) = in_force.status(from, &store);
         if let Some(level) = &file.log_level {
-            log::by_settings(level).map_err(anyhow::Error::msg)?;
+            log::by_settings(Some(level)).map_err(anyhow::Error::msg)?;
         }
         settings_status.say_ignored();
         let names = arguments.names.or(file.names).map(Names::style).unwrap_or_default();
