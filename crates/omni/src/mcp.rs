@@ -239,7 +239,7 @@ impl ReloadSetup<'_> {
     fn of(self, server: &Arc<Server>) -> impl Future<Output = ()> + use<> {
         let (server, executors) = (Arc::clone(server), Arc::clone(self.executors));
         let (place, run) = (self.arguments.place.clone(), self.arguments.run.clone());
-        let settings = SettingsRereader::new(place, run, server.live(), false);
+        let settings = SettingsRereader::new(self.places, place, run, server.live(), false);
         let (name, ahead, stopping) = (self.name, self.ahead, self.stopping);
         let served = reload::Served { server, executors, ahead, files: None, settings, name, stopping };
         let (places, hangups) = (Arc::clone(self.places), self.hangups);

@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
         out.flush()?;
         executors.warm_up(server.snapshot()).await?;
         let (reloaded, preparing) = (server.clone(), executors.clone());
-        let settings = SettingsRereader::new(place, run, server.live(), true);
+        let settings = SettingsRereader::new(&places, place, run, server.live(), true);
         let name = format!("omni runner at {address}");
         let keep_refreshed = tokio::spawn(async move {
             refresh(&reloaded, &files).await;

@@ -81,11 +81,7 @@ impl Places {
             log::by_settings(Some(level)).map_err(anyhow::Error::msg)?;
         }
         settings_status.say_ignored();
-        let names = arguments.names.or(file.names).map(Names::style).unwrap_or_default();
-        let rules = match &arguments.profile {
-            Some(profile) => of_profile(file.tool_rules(names)?, profile)?,
-            None => file.tool_rules(names)?,
-        };
+        let (names, rules) = names_and_rules(arguments, &file)?;
         Ok(Places {
             all_folders,
             root,
@@ -270,8 +266,22 @@ fn folders_of_skills(
     Ok((folders, from))
 }
 
+/// How lists name the tools, and what is seen of them and by whom: as the command line says, else `file`.
+pub(super) fn names_and_rules(
+    arguments: &PlaceArguments,
+    file: &SettingsFile,
+) -> Result<(NameStyle, ToolRules)> {
+    let names = arguments.names.or(file.names).map(Names::style).unwrap_or_default();
+    let rules = file.tool_rules(names)?;
+    let rules = match &arguments.profile {
+        Some(profile) => of_profile(rules, profile)?,
+        None => rules,
+    };
+    Ok((names, rules))
+}
+
 /// What is seen with one profile for all.
-pub(super) fn of_profile(rules: ToolRules, profile: &str) -> Result<ToolRules> {
+fn of_profile(rules: ToolRules, profile: &str) -> Result<ToolRules> {
     let names: Vec<String> = rules.profile_names().map(str::to_owned).collect();
     let names = || names.iter().map(String::as_str);
     match rules.only(profile) {

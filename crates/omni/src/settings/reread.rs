@@ -9,11 +9,11 @@ use toml::Table;
 
 use super::checked::check;
 use super::edited_keys::{SortedKeys, changed_keys, overruled_by};
-use super::places::of_profile;
+use super::places::{Places, names_and_rules};
 use super::run::RunSettings;
 use super::settings_file::SettingsFile;
 use super::settings_status::SettingsInForce;
-use crate::args::{Names, PlaceArguments, RunArguments};
+use crate::args::{PlaceArguments, RunArguments};
 use crate::trust::{SETTINGS, TrustStore};
 use crate::user_dirs::UserDirs;
 
@@ -81,31 +81,28 @@ pub(crate) enum Reread {
 }
 
 impl SettingsRereader {
-    /// `live` is what is in force. `None` where the working folder, or the file, is gone already.
+    /// `places` were resolved from `place`, and `live` is what is in force. `None` where the working folder is gone already.
     pub(crate) fn new(
+        places: &Places,
         place: PlaceArguments,
         run: RunArguments,
         live: LiveSettings,
         is_runner: bool,
     ) -> Option<Self> {
         let here = std::env::current_dir().ok()?;
-        let home = UserDirs::find();
-        let found = SettingsInForce::find(&place, &here, &home, &TrustStore::read(&home.state)).ok()?;
-        let (trusted, filter) = (found.is_trusted(), found.file.found_patterns().to_vec());
-        let in_force = found.file.written;
         let LiveSettings { errors, grace, .. } = live;
         Some(SettingsRereader {
             place,
             run,
             here,
-            home,
+            home: UserDirs::find(),
             errors,
             grace,
             is_runner,
-            started: in_force.clone(),
-            in_force,
-            filter,
-            trusted,
+            started: places.file.written.clone(),
+            in_force: places.file.written.clone(),
+            filter: places.file.found_patterns().to_vec(),
+            trusted: places.settings_status.narrowing().is_none(),
             problem: None,
         })
     }
@@ -180,10 +177,6 @@ impl SettingsRereader {
         if self.is_runner {
             return Ok(file.tool_rules(NameStyle::Canonical)?.filters_alone());
         }
-        let names = self.place.names.or(file.names).map(Names::style).unwrap_or_default();
-        match &self.place.profile {
-            Some(profile) => of_profile(file.tool_rules(names)?, profile),
-            None => file.tool_rules(names),
-        }
+        names_and_rules(&self.place, file).map(|(_, rules)| rules)
     }
 }
