@@ -349,9 +349,10 @@ impl Server {
                 }
             }
             Callee::Item(request) => {
+                let errors = self.live().errors;
                 let options = CallOptions { deadline: item_calls::deadline(self, accepted), wants, session };
                 let (outcome, timing) = self.run_item(request.clone(), options, port).await;
-                let result = item_calls::result_or_error(outcome, &request, revision, self.live().errors)?;
+                let result = item_calls::result_or_error(outcome, &request, revision, errors)?;
                 Ok((result, timing))
             }
         }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omni_call::{
-    Answer, AskMethod, AskRefusal, CallRequest, CallResult, Completion, CompletionReference, ExecutorKind,
-    LogLevel, OutcomeKind, PromptMessages, ResourceContents, Target, ToolResult,
+    Answer, AskMethod, AskRefusal, CallRequest, CallResult, Completion, CompletionReference, ErrorDetail,
+    ExecutorKind, LogLevel, OutcomeKind, PromptMessages, ResourceContents, Target, ToolResult,
 };
 use omni_catalog::{CatalogKind, NameStyle, RemoteSource};
 use omni_protocol::ServerCapabilities;
+use omni_server::LiveSettings;
 use omni_testkit::{ScriptedExecutor, SkillFolder, StdioClient, TestServer};
 use serde_json::{Value, json};
 
@@ -185,6 +186,29 @@ async fn resources_and_prompts_are_answered_in_every_revision() {
         let paged = world.request("prompts/list", params(json!({"cursor": "2"}))).await;
         assert_eq!(paged["error"]["code"], -32602);
     }
+}
+
+#[tokio::test]
+async fn a_read_is_answered_by_the_settings_that_it_began_with() {
+    let folder = SkillFolder::new();
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let server = TestServer::builder(&folder, executor).sources(vec![script(BOTH)]).start();
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    client.send(&omni_testkit::request(1, "resources/read", json!({"uri": "x:1"}))).await;
+    let call = calls.next().await;
+    let before = server.server.live();
+    server.server.set_live(LiveSettings { errors: ErrorDetail::Full, ..before });
+    call.end(OutcomeKind::LoadError {
+        kind: "KeyError".into(),
+        message: "a password".into(),
+        location: None,
+        intended: false,
+        traceback: None,
+    });
+    let answer = client.next().await;
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("KeyError") && !message.contains("password"), "{answer}");
 }
 
 #[tokio::test]
