@@ -157,7 +157,14 @@ impl Server {
         let mut outcome = self.outcome(named.tool, named.name, &arguments, call, &mut log).await;
         if matches!(outcome.kind, OutcomeKind::Stale { .. }) {
             let again = Again { id, arguments, wants, session, deadline };
-            outcome = self.run_anew(named, &again, outcome, &mut log).await?;
+            outcome = match self.run_anew(named, &again, outcome, &mut log).await {
+                Ok(outcome) => outcome,
+                Err(unknown_name) => {
+                    // Its line says that there is no such tool: `find` has written it.
+                    log.logged_elsewhere();
+                    return Err(unknown_name);
+                }
+            };
         }
         if self.config.log_failures {
             log_failure(id, &named.tool.spec.tool, &outcome);

@@ -111,6 +111,11 @@ impl<'a> CallLog<'a> {
         timing
     }
 
+    /// The call has ended, and somebody else has written its line.
+    pub(crate) fn logged_elsewhere(mut self) {
+        self.ended = true;
+    }
+
     fn tool(&self) -> Option<&'a str> {
         self.method.is_none().then_some(self.name)
     }

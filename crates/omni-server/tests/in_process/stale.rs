@@ -1,12 +1,16 @@
 //! A skill that changes while a call of it is on its way: no line of the tool has run, so the call is resolved and validated
 //! anew, and its client sees no more of it than that.
 
-use std::sync::Arc;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use omni_call::{Call, OutcomeKind, ToolResult};
 use omni_testkit::{ScriptedExecutor, SkillFolder, TestServer, call_tool};
 use serde_json::{Value, json};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 const STALE: OutcomeKind = OutcomeKind::Stale { otherwise: None };
 
@@ -65,13 +69,66 @@ async fn an_argument_that_the_tool_has_no_more_is_refused_by_the_new_schema() {
     assert_eq!(meant.len(), 1, "it did not run");
 }
 
+/// How calls have ended according to the log, which has a line of each.
+#[derive(Clone, Default)]
+struct CallLines(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for CallLines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = LogLine::default();
+        event.record(&mut line);
+        if line.message == "call" {
+            self.0.lock().unwrap().push(line.kind);
+        }
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[derive(Default)]
+struct LogLine {
+    message: String,
+    kind: String,
+}
+
+impl Visit for LogLine {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "kind" {
+            value.clone_into(&mut self.kind);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_tool_that_is_gone_by_then_is_an_unknown_tool() {
+    let log = CallLines::default();
+    let _log = tracing::subscriber::set_default(log.clone());
     let edit = |folder: &SkillFolder| folder.write("t/scripts/tools.py", "x = 1\n");
     let (answer, meant) = answered(edit, json!({"text": "a"})).await;
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
     assert!(answer["error"]["message"].as_str().unwrap().contains("t_run"), "{answer}");
     assert_eq!(meant.len(), 1, "it did not run");
+    assert_eq!(*log.0.lock().unwrap(), ["unknown_tool"], "nobody has cancelled it");
 }
 
 /// Calls the one tool of a skill with this source, whose first `stale` runs are. Returns the answer and how often it ran.
