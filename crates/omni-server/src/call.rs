@@ -64,14 +64,29 @@ pub(crate) struct NamedTool<'a> {
     pub(crate) tool: &'a Arc<Tool>,
 }
 
-/// What is kept of a call that may have to be run again.
-struct Again {
+/// A call without its tool, which is looked up again where its skill turns out to have changed.
+struct UnresolvedCall {
     id: CallId,
     arguments: Bytes,
     wants: Wants,
     session: Arc<str>,
-    /// As it was before the call ran.
+    /// As it is before the call runs.
     deadline: Deadline,
+}
+
+impl UnresolvedCall {
+    /// The call of this tool.
+    fn of(&self, tool: &Tool) -> Call {
+        Call {
+            id: self.id,
+            spec: tool.spec.clone(),
+            request: CallRequest::Tool { arguments: self.arguments.clone() },
+            deadline: self.deadline,
+            wants: self.wants,
+            session: self.session.clone(),
+            affinity: None,
+        }
+    }
 }
 
 /// How a call was answered.
@@ -142,22 +157,14 @@ impl Server {
         events: &mut dyn CallPort,
     ) -> Result<(Outcome, Timing), UnknownName> {
         let CallOptions { deadline, wants, session } = options;
-        let mut call = Call {
-            id: self.next_call_id(),
-            spec: named.tool.spec.clone(),
-            request: CallRequest::Tool { arguments: arguments.clone() },
-            deadline,
-            wants,
-            session: session.clone(),
-            affinity: None,
-        };
+        let mut unresolved = UnresolvedCall { id: self.next_call_id(), arguments, wants, session, deadline };
+        let mut call = unresolved.of(named.tool);
         let mut log = CallLog::new(&call, &named.tool.spec.tool, events);
-        call.wants = CallLog::wants(wants, self.live().log_output);
-        let (id, wants) = (call.id, call.wants);
-        let mut outcome = self.outcome(named.tool, named.name, &arguments, call, &mut log).await;
+        unresolved.wants = CallLog::wants(wants, self.live().log_output);
+        call.wants = unresolved.wants;
+        let mut outcome = self.outcome(named.tool, named.name, call, &mut log).await;
         if matches!(outcome.kind, OutcomeKind::Stale { .. }) {
-            let again = Again { id, arguments, wants, session, deadline };
-            outcome = match self.run_anew(named, &again, outcome, &mut log).await {
+            outcome = match self.run_anew(named, &unresolved, outcome, &mut log).await {
                 Ok(outcome) => outcome,
                 Err(unknown_name) => {
                     // Its line says that there is no such tool: `find` has written it.
@@ -167,7 +174,7 @@ impl Server {
             };
         }
         if self.config.log_failures {
-            log_failure(id, &named.tool.spec.tool, &outcome);
+            log_failure(unresolved.id, &named.tool.spec.tool, &outcome);
         }
         let timing = log.end(&outcome);
         Ok((outcome, timing))
@@ -179,7 +186,7 @@ impl Server {
     async fn run_anew(
         &self,
         named: NamedTool<'_>,
-        again: &Again,
+        unresolved: &UnresolvedCall,
         mut outcome: Outcome,
         log: &mut CallLog<'_>,
     ) -> Result<Outcome, UnknownName> {
@@ -192,7 +199,7 @@ impl Server {
                     outcome.kind = *kind;
                     break;
                 }
-                let left = again.deadline.remaining(Instant::now());
+                let left = unresolved.deadline.remaining(Instant::now());
                 if began.elapsed() + pause > RESOLVED_ANEW_FOR || left.is_some_and(|left| left <= pause) {
                     break;
                 }
@@ -201,29 +208,15 @@ impl Server {
             pause = Some(pause.map_or(PAUSE_FIRST, |pause| (pause * 2).min(PAUSE_MAX)));
             self.settled().await;
             let tool = self.find(named.profile, named.name)?;
-            tracing::debug!(call = %again.id, tool = tool.name(), "the skill has changed: the call is resolved anew");
-            let call = Call {
-                id: again.id,
-                spec: tool.spec.clone(),
-                request: CallRequest::Tool { arguments: again.arguments.clone() },
-                deadline: again.deadline,
-                wants: again.wants,
-                session: again.session.clone(),
-                affinity: None,
-            };
-            outcome = self.outcome(&tool, named.name, &again.arguments, call, log).await;
+            let id = unresolved.id;
+            tracing::debug!(call = %id, tool = tool.name(), "the skill has changed: the call is resolved anew");
+            outcome = self.outcome(&tool, named.name, unresolved.of(&tool), log).await;
         }
         Ok(outcome)
     }
 
-    async fn outcome(
-        &self,
-        tool: &Arc<Tool>,
-        called: &str,
-        arguments: &Bytes,
-        call: Call,
-        log: &mut CallLog<'_>,
-    ) -> Outcome {
+    async fn outcome(&self, tool: &Arc<Tool>, called: &str, call: Call, log: &mut CallLog<'_>) -> Outcome {
+        let arguments = call.arguments();
         let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
             true => argument_faults(tool, called, arguments),
             false => {
