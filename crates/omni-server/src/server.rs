@@ -106,16 +106,16 @@ impl Server {
         self.refreshed.send_replace(ListKind::ALL.into_iter().collect());
     }
 
-    /// Tells clients of lists that are others now. Lists that wait until their sources have been asked go on waiting.
-    pub fn catalog_changed(&self) {
-        self.changes.set(list_versions(&self.catalog));
-    }
-
     /// The same for tools alone, where sources have still to be asked for resources and prompts.
     pub fn tools_refreshed(&self) {
         self.changes.set(list_versions(&self.catalog));
         self.refreshed
             .send_modify(|refreshed| *refreshed = refreshed.iter().chain([ListKind::Tools]).collect());
+    }
+
+    /// Tells clients of lists that are others now. Lists that wait until their sources have been asked go on waiting.
+    pub fn catalog_changed(&self) {
+        self.changes.set(list_versions(&self.catalog));
     }
 
     /// Has somebody keep the catalogue up to date. The first who is named does.

@@ -230,13 +230,13 @@ async fn run_tool(
     let call = async move {
         // Held as long as the arguments are in memory.
         let _held = held;
-        let terms = CallOptions {
+        let options = CallOptions {
             deadline: Deadline::new(accepted, asked.deadline, asked.idle),
             wants: asked.wants,
             session: asked.session.into(),
         };
         let named = NamedTool { profile: ProfileId::EVERYBODY, name: &asked.name, tool: &tool };
-        let outcome = match server.run(named, asked.arguments, terms, &mut speaker).await {
+        let outcome = match server.run(named, asked.arguments, options, &mut speaker).await {
             Ok((outcome, _)) => outcome,
             // It went while the call waited.
             Err(unknown) => {
@@ -337,24 +337,24 @@ async fn list(shared: &Shared, kind: CatalogKind) -> Bytes {
 
 fn resource_request(body: &[u8]) -> Result<CallRequest, String> {
     #[derive(Deserialize)]
-    struct OpenQuestion {
+    struct ResourceParams {
         uri: Box<str>,
     }
     let text = object_text(body)?;
-    let OpenQuestion { uri } =
+    let ResourceParams { uri } =
         serde_json::from_str(text).map_err(|error| format!("`uri` must be a string: {error}"))?;
     Ok(CallRequest::resource(uri))
 }
 
 fn prompt_request(body: &[u8]) -> Result<CallRequest, String> {
     #[derive(Deserialize)]
-    struct OpenQuestion<'a> {
+    struct PromptParams<'a> {
         name: Box<str>,
         #[serde(borrow)]
         arguments: Option<&'a RawValue>,
     }
     let text = object_text(body)?;
-    let OpenQuestion { name, arguments } =
+    let PromptParams { name, arguments } =
         serde_json::from_str(text).map_err(|error| format!("`name` must be a string: {error}"))?;
     if arguments.is_some_and(|arguments| !arguments.get().starts_with('{')) {
         return Err("`arguments` must be an object".to_owned());
@@ -379,13 +379,13 @@ async fn item(
 ) -> Result<Reply, Reply> {
     let request = request.map_err(|why| bad_request(&why))?;
     let server = &shared.server;
-    let terms = CallOptions {
+    let options = CallOptions {
         deadline: item_calls::deadline(server, accepted),
         wants: Wants::default(),
         session: "".into(),
     };
     let named: String = request.named().unwrap_or_default().chars().take(200).collect();
-    let (outcome, _) = server.run_item(request, terms, &mut NoClient).await;
+    let (outcome, _) = server.run_item(request, options, &mut NoClient).await;
     match outcome.kind {
         OutcomeKind::Finished(result) => Ok(ok(body_of(result))),
         OutcomeKind::NotFound { message } => Err(refusal(StatusCode::NOT_FOUND, "not_found", &message)),
