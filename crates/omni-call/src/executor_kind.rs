@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::Target;
+use crate::alternatives::alternatives;
 
 /// Which executor runs a tool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -185,10 +186,7 @@ impl ExecutorKind {
     /// The names of these in words: `pool`, … or `runner`, each in back-ticks.
     pub fn list(kinds: impl Iterator<Item = ExecutorKind>) -> String {
         let names: Vec<String> = kinds.map(|kind| format!("`{}`", kind.name())).collect();
-        match names.as_slice() {
-            [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-            names => names.concat(),
-        }
+        alternatives(&names)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Data and one trait; no I/O, no clock, no runtime. Whoever needs the time passes it in.
 
 mod affinity;
+mod alternatives;
 mod byte_range;
 mod call;
 mod causes;

@@ -10,6 +10,8 @@ mod table;
 pub use option::{OptionKind, OptionPlace, OptionValue, ToolOption};
 pub use table::{CallOptions, ForkSettings, OPTIONS, OPTIONS_WITHOUT_EFFECT, Policy, TimeLimits};
 
+use crate::alternatives::alternatives;
+
 impl ToolOption {
     /// The option of this name, if it may stand there.
     pub fn find(name: &str, place: OptionPlace) -> Option<&'static ToolOption> {
@@ -39,10 +41,7 @@ impl ToolOption {
             OptionKind::Choice(words) => {
                 let quote = if python { '"' } else { '`' };
                 let words: Vec<String> = words.iter().map(|word| format!("{quote}{word}{quote}")).collect();
-                match words.as_slice() {
-                    [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-                    words => words.concat(),
-                }
+                alternatives(&words)
             }
             OptionKind::Exceptions if python => "an exception class or a tuple of them".to_owned(),
             OptionKind::Exceptions => "a list of names of exceptions".to_owned(),
