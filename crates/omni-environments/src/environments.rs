@@ -177,7 +177,8 @@ impl Environments {
     /// The environment for these requirements, if it is there and somebody here has had it. Makes nothing, and looks no
     /// further than at its interpreter.
     pub fn ready(&self, requirements: &Requirements) -> Option<Arc<Environment>> {
-        self.shared.ready(&self.shared.name(requirements))
+        let name = self.shared.name(requirements);
+        self.shared.lock().ready(&name)
     }
 
     /// Lets the environment of that name be removed, once its last user is gone. Who wants it again gets it again.
@@ -302,10 +303,6 @@ impl EnvironmentsInner {
             "uv".to_owned()
         };
         format!("{}-{python}-{tag}", requirements.key)
-    }
-
-    fn ready(&self, name: &str) -> Option<Arc<Environment>> {
-        self.lock().ready(name)
     }
 
     fn find(self: &Arc<Self>, requirements: &Requirements, skill_dir: &Path) -> Lookup {
