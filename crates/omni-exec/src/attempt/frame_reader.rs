@@ -57,6 +57,13 @@ pub(crate) struct FinalMessage {
     pub(crate) stderr: Option<String>,
 }
 
+impl FinalMessage {
+    /// Of a call that the worker has not run.
+    fn unrun(result: AttemptResult) -> Self {
+        FinalMessage { result, contamination: None, printed: false, stderr: None }
+    }
+}
+
 impl FrameReader {
     /// Says what `message`, which was decoded from `body`, means for its call. `started` says whether the call's own
     /// code has begun, which a question must not come before.
@@ -79,23 +86,13 @@ impl FrameReader {
                 result: AttemptResult::Error(error),
                 stderr: None,
             }),
-            WorkerMessage::Skipped(_) => FrameMeaning::Ends(FinalMessage {
-                result: AttemptResult::Skipped,
-                contamination: None,
-                printed: false,
-                stderr: None,
-            }),
+            WorkerMessage::Skipped(_) => FrameMeaning::Ends(FinalMessage::unrun(AttemptResult::Skipped)),
             WorkerMessage::Stale(stale) => {
                 tracing::debug!(
                     found = stale.digest,
                     "a worker has other files of a skill than its call means"
                 );
-                FrameMeaning::Ends(FinalMessage {
-                    result: AttemptResult::Stale,
-                    contamination: None,
-                    printed: false,
-                    stderr: None,
-                })
+                FrameMeaning::Ends(FinalMessage::unrun(AttemptResult::Stale))
             }
             WorkerMessage::Beat(beat) => FrameMeaning::Alive(self.note(beat.note)),
             WorkerMessage::Progress(progress) => {

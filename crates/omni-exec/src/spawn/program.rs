@@ -89,16 +89,13 @@ pub(super) async fn run(
     let died = matches!(end, ProgramResult::Exited(ExitStatus::Signal(_))) && !processes.closing();
     let kind = match end {
         ProgramResult::Exited(_) if processes.closing() => OutcomeKind::Shutdown,
-        end => {
-            let refused = stderr.as_deref().is_some_and(is_start_refusal);
-            match outcome_kind(end, &call, program, collected.bytes, config) {
-                // It may be on its way: renamed, written anew, made executable. Nothing of it has run.
-                kind @ OutcomeKind::WorkerStart { .. } if refused => {
-                    OutcomeKind::Stale { otherwise: Some(Box::new(kind)) }
-                }
-                kind => kind,
+        end => match outcome_kind(end, &call, program, collected.bytes, config) {
+            // It may be on its way: renamed, written anew, made executable. Nothing of it has run.
+            kind @ OutcomeKind::WorkerStart { .. } if stderr.as_deref().is_some_and(is_start_refusal) => {
+                OutcomeKind::Stale { otherwise: Some(Box::new(kind)) }
             }
-        }
+            kind => kind,
+        },
     };
     let kind = match (kind, temp.filter(|_| !call.spec.keep_temp)) {
         (OutcomeKind::Finished(CallResult::Tool(result)), Some(temp)) => {
