@@ -9,6 +9,7 @@ mod driver;
 mod executor;
 mod lease;
 mod multiplex;
+mod outdated;
 mod preload;
 mod scheduler;
 mod table;

@@ -3,14 +3,14 @@
 mod serve;
 mod shared_worker;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use omni_call::{Call, CallPort, Code, CodeId, Outcome, OutcomeKind, SkillChange, SkillId};
+use omni_call::{Call, CallPort, Outcome, OutcomeKind, SkillChange, SkillId};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::outdated::OutdatedCode;
 use super::preload::{Preload, WorkerStartError};
 use crate::attempt::{AttemptCounter, AttemptFacts, AttemptResult, conclude};
 use crate::executor_processes::ExecutorProcesses;
@@ -50,8 +50,7 @@ struct MultiplexState {
     /// Skills that have changed since the worker in use was started, and of which it has imported files: their calls
     /// wait for the next one.
     changed: Vec<SkillId>,
-    /// Of each skill the version before its last change: no call of it is run any more.
-    outdated: HashMap<SkillId, CodeId>,
+    outdated: OutdatedCode,
     /// A worker is being started to replace the current one.
     replacing: bool,
     /// How many shared workers there are.
@@ -77,7 +76,7 @@ impl Multiplex {
         let mut attempts = AttemptCounter::default();
         let code = call.spec.code();
         loop {
-            if self.core.lock().is_outdated(code) {
+            if self.core.lock().outdated.has(code) {
                 return unstarted(&call, OutcomeKind::Stale { otherwise: None });
             }
             let shared = match self.current_or_start(&call).await {
@@ -145,13 +144,10 @@ impl Multiplex {
         let current = self.core.current();
         let mut state = self.core.lock();
         let mut renews = current.is_none();
-        for Code { skill, version } in changes.iter().map(SkillChange::outdated) {
-            match version {
-                Some(version) => state.outdated.insert(skill, version),
-                None => state.outdated.remove(&skill),
-            };
-            if current.as_ref().is_some_and(|line| line.lock().loaded.contains(&skill)) {
-                state.changed.push(skill);
+        for code in changes.iter().map(SkillChange::outdated) {
+            state.outdated.note(code);
+            if current.as_ref().is_some_and(|line| line.lock().loaded.contains(&code.skill)) {
+                state.changed.push(code.skill);
                 renews = true;
             }
         }
@@ -176,10 +172,6 @@ impl Multiplex {
 }
 
 impl MultiplexState {
-    fn is_outdated(&self, code: Code) -> bool {
-        code.version.is_some_and(|version| self.outdated.get(&code.skill) == Some(&version))
-    }
-
     /// Whether calls of a skill wait for the worker that comes after this one.
     fn holds(&self, skill: SkillId, line: &SharedWorker) -> bool {
         line.generation < self.generation && self.changed.contains(&skill)

@@ -18,7 +18,7 @@ impl<K: StateKey> Scheduler<K> {
         if self.closing {
             return Admission::Refused(RefusalReason::Shutdown);
         }
-        if self.recycle.is_outdated(facts.code) {
+        if self.recycle.outdated.has(facts.code) {
             return Admission::Refused(RefusalReason::Stale);
         }
         if let Some(key) = facts.key.take() {

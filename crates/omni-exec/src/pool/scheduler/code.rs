@@ -123,7 +123,7 @@ impl<K: StateKey> Scheduler<K> {
         let states = self.states.0.iter_mut().map(|(_, state)| &mut state.queue);
         let mut stale = Vec::new();
         for queue in [&mut self.queue, &mut self.held].into_iter().chain(states) {
-            stale.append(&mut self.calls.take_out(queue, |call| self.recycle.is_outdated(call.code)));
+            stale.append(&mut self.calls.take_out(queue, |call| self.recycle.outdated.has(call.code)));
         }
         self.refuse_all(stale, &RefusalReason::Stale);
     }
@@ -148,7 +148,7 @@ impl<K: StateKey> Scheduler<K> {
     /// by now. `state` is the one that the worker keeps.
     pub(super) fn take_back(&mut self, call: CallHandle, state: Option<SlotHandle>) {
         let Some(code) = self.calls.get(call).map(|waiting| waiting.code) else { return };
-        if self.recycle.is_outdated(code) {
+        if self.recycle.outdated.has(code) {
             self.calls.grant(call);
             return self.refuse_all(vec![call], &RefusalReason::Stale);
         }

@@ -14,9 +14,9 @@
 //! - A worker that keeps a state is retired before its successor starts, and only when its own skill has changed, since
 //!   there must never be two workers with one state.
 
-use std::collections::HashMap;
+use omni_call::{Code, SkillId};
 
-use omni_call::{Code, CodeId, SkillId};
+use crate::pool::outdated::OutdatedCode;
 
 /// What the pool remembers of workers that are being replaced.
 #[derive(Debug, Default)]
@@ -31,9 +31,7 @@ pub(super) struct RecycleState {
     pub(super) retirement_due: bool,
     /// Skills that have changed since the oldest generation: their calls wait for a worker of the newest.
     pub(super) changed: Vec<SkillId>,
-    /// Of each skill that has ever changed the version before the last change: no call of it is run any more. Only that one:
-    /// a worker finds an earlier one by itself, and an edit that is taken back brings its version back.
-    outdated: HashMap<SkillId, CodeId>,
+    pub(super) outdated: OutdatedCode,
 }
 
 impl RecycleState {
@@ -49,16 +47,8 @@ impl RecycleState {
             if !self.changed.contains(&code.skill) {
                 self.changed.push(code.skill);
             }
-            match code.version {
-                Some(version) => self.outdated.insert(code.skill, version),
-                None => self.outdated.remove(&code.skill),
-            };
+            self.outdated.note(*code);
         }
-    }
-
-    /// Whether a call that was resolved against this code is not to be run.
-    pub(super) fn is_outdated(&self, code: Code) -> bool {
-        code.version.is_some_and(|version| self.outdated.get(&code.skill) == Some(&version))
     }
 
     /// Whether calls of a skill wait for a worker of the newest generation.
