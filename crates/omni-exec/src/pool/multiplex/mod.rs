@@ -124,16 +124,7 @@ impl Multiplex {
             }
             return Ok(shared);
         }
-        // In a task of its own: other calls may wait for this start, and must not lose it when this call is cancelled.
-        let starting = tokio::spawn(start_current(Arc::clone(&self.core)));
-        let kind = match within(&call.deadline, starting).await {
-            Ok(Ok(Ok(shared))) => return Ok(shared),
-            Ok(Ok(Err(failure))) => return Err(Box::new(start_failed(call, &failure))),
-            // The task panicked, or the runtime is going down.
-            Ok(Err(error)) => OutcomeKind::Lost { message: format!("starting its worker failed: {error}") },
-            Err(kind) => kind,
-        };
-        Err(Box::new(unstarted(call, kind)))
+        await_start(call, start_current(Arc::clone(&self.core))).await
     }
 }
 
@@ -231,15 +222,7 @@ impl MultiplexCore {
     /// Waits until another worker has taken the place of the current one. The error is how the call ends otherwise.
     async fn replacement(self: &Arc<Self>, call: &Call) -> Result<(), Box<Outcome>> {
         let generation = self.lock().generation;
-        // In a task of its own: other calls may wait for this start, and must not lose it when this call is cancelled.
-        let starting = tokio::spawn(replace_current(Arc::clone(self), generation));
-        let kind = match within(&call.deadline, starting).await {
-            Ok(Ok(Ok(()))) => return Ok(()),
-            Ok(Ok(Err(failure))) => return Err(Box::new(start_failed(call, &failure))),
-            Ok(Err(error)) => OutcomeKind::Lost { message: format!("starting its worker failed: {error}") },
-            Err(kind) => kind,
-        };
-        Err(Box::new(unstarted(call, kind)))
+        await_start(call, replace_current(Arc::clone(self), generation)).await
     }
 
     /// The worker has other files of a skill than a call means. Where it has imported them it will never have those
@@ -314,6 +297,22 @@ impl SharedWorkerOwner for MultiplexCore {
     fn gone(&self) {
         self.lock().worker_count -= 1;
     }
+}
+
+/// Waits for a start or a replacement within the call's time. The error is how the call ends otherwise.
+async fn await_start<T: Send + 'static>(
+    call: &Call,
+    starting: impl Future<Output = Result<T, Arc<StartFailure>>> + Send + 'static,
+) -> Result<T, Box<Outcome>> {
+    // In a task of its own: other calls may wait for this start, and must not lose it when this call is cancelled.
+    let kind = match within(&call.deadline, tokio::spawn(starting)).await {
+        Ok(Ok(Ok(ready))) => return Ok(ready),
+        Ok(Ok(Err(failure))) => return Err(Box::new(start_failed(call, &failure))),
+        // The task panicked, or the runtime is going down.
+        Ok(Err(error)) => OutcomeKind::Lost { message: format!("starting its worker failed: {error}") },
+        Err(kind) => kind,
+    };
+    Err(Box::new(unstarted(call, kind)))
 }
 
 /// Replaces the current worker by a new one, when it is worn or of an earlier generation than this. The old one takes
