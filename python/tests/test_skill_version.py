@@ -391,6 +391,29 @@ def test_files_of_the_last_good_version_may_be_gone(worker, skill, files, mode, 
             assert one.text(good) == "hli"
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize(
+    "edit", [os.remove, lambda path: write(path, "def value(:\n")], ids=["gone", "broken"]
+)
+def test_a_tool_that_goes_on_without_a_file_that_is_not_kept_fails_all_the_same(
+    worker, skill, edit, mode, tmp_path
+):
+    env = {"OMNI_CODE_CACHE": str(tmp_path / "code")}
+    source = (
+        "def f():\n    try:\n        from .late import value\n    except ImportError:\n"
+        "        return 'without'\n    return value()\ndef first():\n    return 'first'\n"
+    )
+    demo = skill(files={"a.py": source, "late.py": HELPER.format("good")})
+    first, meant = of_version(demo, "first"), of_version(demo, "f", last_good=True)
+    assert worker(env=env).text(first) == "first"
+    edit(os.path.join(demo.folder, "scripts", "late.py"))
+    one = worker(mode, env=env)
+    error = one.error(meant)
+    assert (error["kind"], error["class"]) == ("load_error", "SkillChangedError")
+    assert "its last good version is not kept" in error["message"]
+    assert "skipped" in one.call(meant)[-1]
+
+
 def test_where_the_code_is_not_kept_the_last_good_version_is_stale(worker, skill, tmp_path):
     cache = tmp_path / "code"
     demo, good = broken(worker, skill, str(cache))

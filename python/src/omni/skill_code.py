@@ -88,7 +88,10 @@ def _open_code(path: Any) -> Any:
         return file
     with file:
         source = file.read()
-    skill_version.check(whole, "", hash_of(source), len(source))
+    found = hash_of(source)
+    if skill_version.check(whole, "", found, len(source)) != found:
+        # Whoever opens it wants the source, and where a version is kept that is the code at best.
+        skill_version.refuse_as_not_kept(whole)
     return io.BytesIO(source)
 
 
@@ -100,13 +103,10 @@ def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
         return _original_get_code(loader, name)
     source = loader.get_data(path)
     found = hash_of(source)
-    meant = skill_version.check(path, name, found, len(source), is_kept=_is_kept)
-    folder = environ.get(_VARIABLE)
+    meant = skill_version.check(path, name, found, len(source))
     if meant != found:
-        code = _kept_code(folder, meant, path) if folder else None
-        if code is None:
-            raise skill_version.no_longer_kept(path)
-        return code
+        return _kept_code(meant, path)
+    folder = environ.get(_VARIABLE)
     kept = _CachedCode(folder, meant) if folder else None
     code = kept and kept.read(path)
     if code is None:
@@ -116,19 +116,21 @@ def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
     return code
 
 
-def _is_kept(digest: str) -> bool:
+def _kept_code(digest: str, path: str) -> CodeType:
+    """Return the code of a source that is not in its place any more, as that of the file at `path`.
+
+    Raises:
+        SkillChangedError: Neither is kept.
+    """
     folder = environ.get(_VARIABLE)
-    return bool(folder) and (isfile(_CachedCode(folder, digest).path) or isfile(_source_path(folder, digest)))
-
-
-def _kept_code(folder: str, digest: str, path: str) -> CodeType | None:
-    """Return the code of a source that is not in its place any more, as that of the file at `path`."""
+    if not folder:
+        skill_version.refuse_as_not_kept(path)
     cached = _CachedCode(folder, digest)
     code = cached.read(path)
     if code is None:
         source = _read(_source_path(folder, digest))
         if source is None or hash_of(source) != digest:
-            return None
+            skill_version.refuse_as_not_kept(path)
         code = compile(source, path, "exec", dont_inherit=True)
         cached.write(code)
     return code
@@ -216,7 +218,7 @@ class KeptFinder:
             return None
         stem = f"{package.__path__[0]}/{name[len(version.package) + 1 :].replace('.', '/')}"
         for path, inside in ((f"{stem}/__init__.py", [stem]), (f"{stem}.py", None)):
-            if path[len(version.folder) + 1 :] in version.hashes and not isfile(path):
+            if version.inner(path) in version.hashes and not isfile(path):
                 loader = _KeptLoader(name, path)
                 return spec_from_file_location(name, path, loader=loader, submodule_search_locations=inside)
         return None
@@ -224,12 +226,11 @@ class KeptFinder:
 
 class _KeptLoader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
-        version, folder = skill_version.kept_owner(fullname), environ.get(_VARIABLE)
-        digest = version and version.hashes.get(self.path[len(version.folder) + 1 :])
-        code = _kept_code(folder, digest, self.path) if folder and digest else None
-        if code is None:
-            raise skill_version.no_longer_kept(self.path)
-        return code
+        version = skill_version.kept_owner(fullname)
+        digest = version and version.hashes.get(version.inner(self.path))
+        if not digest:
+            skill_version.refuse_as_not_kept(self.path)
+        return _kept_code(digest, self.path)
 
 
 def find_kept() -> None:

@@ -20,7 +20,7 @@ from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Callable
+    from typing import Callable, NoReturn
 
     from omni.call_frame import Call
 
@@ -89,7 +89,7 @@ class SkillVersion:
         Raises:
             SkillChangedError: Nothing is: the file is not of this version.
         """
-        inner = self._inner(path)
+        inner = self.inner(path)
         known = self.hashes.get(inner)
         if known is None:
             # Written otherwise, or reached through a link to a folder. One that leads out leads to no file of
@@ -97,14 +97,14 @@ class SkillVersion:
             path = realpath(path)
             if not self.holds(path):
                 return found
-            inner = self._inner(path)
+            inner = self.inner(path)
             known = self.hashes.get(inner)
         if known is None:
             if not skill_digest.counts(inner, size, len(self.hashes)):
                 return found
-            raise SkillChangedError(_objection(inner, "was added"))
+            refuse(_objection(inner, "was added"))
         if known != found and not self.is_kept:
-            raise SkillChangedError(_objection(inner, "changed"))
+            refuse(_objection(inner, "changed"))
         return known
 
     def digest_now(self) -> str:
@@ -117,11 +117,11 @@ class SkillVersion:
         gone = next((path for path in self.hashes if path not in now), None)
         return None if gone is None else _objection(gone, "was removed")
 
-    def _inner(self, path: str) -> str:
-        path = normpath(path)
+    def inner(self, path: str) -> str:
+        """Return a path in the folder, as the files are named by; any other as it is."""
         for place in self._places:
             if path.startswith(place):
-                return path[len(place) :]
+                return normpath(path[len(place) :])
         return path
 
 
@@ -217,39 +217,35 @@ def expect(package: str, folder: str, digest: str) -> None:
         _current[folder] = SkillVersion(folder, package, found, hashes)
 
 
-def check(
-    path: str, module: str, found: str, size: int, *, is_kept: Callable[[str], bool] | None = None
-) -> str:
-    """Refuse a source that is not as it was when its skill was loaded; return the hash of what is to run.
+def check(path: str, module: str, found: str, size: int) -> str:
+    """Return the hash of the source that is to run as the file at a path.
 
-    That is another one than `found` only where the code of that other one is kept.
+    That is another one than `found` only where the skill's version is kept.
 
     Args:
         path: Of the file, absolute.
         module: What it is to become.
         found: The hash of what stands in it.
         size: How many bytes that is.
-        is_kept: Tells whether the code of the source with a hash is there. None: only the source will do.
 
     Raises:
-        SkillChangedError: It is not. A call that runs has failed thereby, whatever becomes of the exception.
+        SkillChangedError: None is: the file is not as it was when its skill was loaded. See `refuse`.
     """
-    if not _current:
-        return found
+    version = _meant(path, module, _running_call()) if _current else None
+    return found if version is None else version.meant(path, found, size)
+
+
+def refuse(message: str) -> NoReturn:
+    """Have a file not be imported. A running call has failed thereby, whatever it makes of the exception."""
+    call = _running_call()
+    if call is not None and call.target.prepared is not None:
+        note_refusal(call, message)
+    raise SkillChangedError(message)
+
+
+def _running_call() -> Call | None:
     context = skill.current()
-    call = None if context is None else context._call
-    version = _meant(path, module, call)
-    if version is None:
-        return found
-    try:
-        meant = version.meant(path, found, size)
-        if meant != found and not (is_kept and is_kept(meant)):
-            raise no_longer_kept(path)
-    except SkillChangedError as error:
-        if call is not None and call.target.prepared is not None:
-            note_refusal(call, str(error))
-        raise
-    return meant
+    return None if context is None else context._call
 
 
 def kept_owner(module: str) -> SkillVersion | None:
@@ -260,11 +256,9 @@ def kept_owner(module: str) -> SkillVersion | None:
     return None
 
 
-def no_longer_kept(path: str) -> SkillChangedError:
-    """Return what is said of a file that is another by now, when its code is not to be had any more."""
-    return SkillChangedError(
-        f"`{path}` was not imported: the file changed, and its last good version is not kept"
-    )
+def refuse_as_not_kept(path: str) -> NoReturn:
+    """Have a file not be imported that is another by now, when what it was is not to be had any more."""
+    refuse(f"`{path}` was not imported: the file changed, and its last good version is not kept")
 
 
 def note_refusal(call: Call, message: str) -> None:
