@@ -20,7 +20,7 @@ from omni.convert import context_parameters, plan_arguments, unwrapped
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill_code import find_kept, ignore_bytecode, keep_version, kept_version
 from omni.skill_digest import as_lines
-from omni.skill_version import StaleError
+from omni.skill_version import ROOT, StaleError, module_part
 from omni.stdlib_types import UnresolvedError
 from omni.wire import write_json
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 #: Held while a package, or a file that the import system has no name for, is executed; and which those are.
 _lock = RLock()
 _executing: set[str] = set()
-_ROOT = "omni_skills"
 _SCRIPTS = "scripts"
 
 
@@ -141,16 +140,11 @@ def load_module(skill: str, folder: str, file: str, version: SkillVersion | None
     package = skill_version.plain_package(skill) if version is None else version.package
     try:
         ignore_bytecode(folder)
-        _ensure_package(_ROOT, None)
+        _ensure_package(ROOT, None)
         _ensure_package(package, root, version)
         return _import(package, root, parts)
     except Exception as error:
         raise _load_error(error, package, folder, file) from error
-
-
-def _module_part(name: str) -> str:
-    # A dot would make two levels of one name.
-    return name.replace(".", "%2E")
 
 
 def _ensure_package(name: str, folder: str | None, version: SkillVersion | None = None) -> None:
@@ -199,7 +193,7 @@ class SkillFinder:
     @staticmethod
     def find_spec(name: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
         """Return how a module of a skill is loaded; None for one that the import system finds by itself."""
-        if not name.startswith(f"{_ROOT}."):
+        if not name.startswith(f"{ROOT}."):
             return None
         from json import loads
 
@@ -244,7 +238,7 @@ def _import(package: str, root: str, path: str) -> ModuleType:
             module = sys.modules[name]
         return module
     # The import system takes a dot for a level: such a file is loaded by its path.
-    name = f"{package}.{_module_part(stem.replace('/', '.'))}"
+    name = f"{package}.{module_part(stem.replace('/', '.'))}"
     if name in sys.modules and name not in _executing:
         return sys.modules[name]
     with _lock:

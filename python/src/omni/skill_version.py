@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from omni.call_frame import Call
 
+#: The package that has one for each skill.
+ROOT = "omni_skills"
+
 _modules = sys.modules
-_ROOT = "omni_skills"
 _lock = RLock()
 #: The version that calls of a skill run here, by the skill's folder.
 _current: dict[str, SkillVersion] = {}
@@ -131,8 +133,13 @@ def _objection(file: str, what: str) -> str:
 
 def plain_package(name: str) -> str:
     """Return the package of a skill's modules, where there is one version of it."""
+    return f"{ROOT}.{module_part(name)}"
+
+
+def module_part(name: str) -> str:
+    """Return a name that the import system takes for one part of a module's."""
     # A dot would make two levels of one name.
-    return f"{_ROOT}.{name.replace('.', '%2E')}"
+    return name.replace(".", "%2E")
 
 
 def settle(
@@ -191,7 +198,7 @@ def _supersede(version: SkillVersion) -> None:
     for name, module in list(_modules.items()):
         file = getattr(module, "__file__", None)
         # By a path that the skill has put on `sys.path`, they are found under names that all versions share.
-        shared = isinstance(file, str) and version.holds(file) and not name.startswith(f"{_ROOT}.")
+        shared = isinstance(file, str) and version.holds(file) and not name.startswith(f"{ROOT}.")
         ended = any(name == one.package or name.startswith(f"{one.package}.") for one in over)
         if ended or shared:
             gone[name] = module
