@@ -75,10 +75,14 @@ def counts(path: str, size: int, others: int) -> bool:
         and size <= _FILE_BYTES_MAX
         and others < _FILES_MAX
         and len(folders) <= _DEPTH_MAX
-        and not any(part.startswith(".") or part in _LEFT_OUT for part in folders)
         and not name.startswith(".")
-        and not (folders and folders[0] in _LEFT_OUT_AT_TOP)
+        and not any(_is_left_out(part, depth) for depth, part in enumerate(folders))
     )
+
+
+def _is_left_out(name: str, depth: int) -> bool:
+    """Tell whether what lies in a folder of this name is nobody's code, or others'; the skill has depth 0."""
+    return name.startswith(".") or name in _LEFT_OUT or (depth == 0 and name in _LEFT_OUT_AT_TOP)
 
 
 def _list_files(folder: str, inner: str, depth: int, paths: list[str]) -> None:
@@ -92,8 +96,7 @@ def _list_files(folder: str, inner: str, depth: int, paths: list[str]) -> None:
         if name.startswith(".") or not _is_text(name):
             continue
         if _is_folder(entry):
-            left_out = name in _LEFT_OUT or (depth == 0 and name in _LEFT_OUT_AT_TOP)
-            if not left_out and depth < _DEPTH_MAX:
+            if depth < _DEPTH_MAX and not _is_left_out(name, depth):
                 _list_files(entry.path, f"{inner}{name}/", depth + 1, paths)
         elif name.endswith(".py") and len(paths) < _FILES_MAX:
             paths.append(inner + name)
