@@ -63,6 +63,11 @@ class Target:
         #: The version that the function is of, where one was meant.
         self.version: SkillVersion | None = None
 
+    def is_same_tool(self, other: Target) -> bool:
+        """Tell whether both name one function, of whatever version."""
+        own = (self.tool, self.folder, self.file, self.function)
+        return own == (other.tool, other.folder, other.file, other.function)
+
 
 class Call:
     """One call. `args` belongs to the call: conversion and injection write into it."""
@@ -154,9 +159,5 @@ class CallReader:
     def _let_go_of_others(self, target: Target) -> None:
         """Forget the same tool of other versions: nobody means them any more, and they hold their code."""
         for description, known in list(self._targets.items()):
-            same = (known.tool, known.folder, known.file, known.function) == (
-                *(target.tool, target.folder),
-                *(target.file, target.function),
-            )
-            if same and known.digest != target.digest:
+            if known.is_same_tool(target) and known.digest != target.digest:
                 del self._targets[description]

@@ -61,7 +61,6 @@ _PLAIN_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}]}}'
 _WRAPPED_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}],"structured":{"result":%s}}}'
 # Six bytes are the most that one character takes in JSON.
 _BYTES_PER_CHARACTER = 6
-_STALE = b'{"stale"'
 _SMALL_CHARACTERS = 4096
 #: The slot of the status page that says that a skill is being imported.
 _IMPORTING = 8
@@ -605,7 +604,7 @@ class ToolRunner:
             self._began_helper = first and self._contamination_check.has_children
             return answer
         self.tainted = True
-        if answer.startswith(_STALE, 4):
+        if wire.is_stale(answer):
             # Its import was under way when the skill changed, and has left something. There is no result that
             # could tell.
             self._ends = True

@@ -201,6 +201,11 @@ def stale(call_id: int, digest: str) -> bytes:
     return seal('{"stale":{"id":%d,"digest":%s}}' % (call_id, quote(digest)))
 
 
+def is_stale(frame: bytes) -> bool:
+    """Tell whether an answer is that a call means another version of its skill."""
+    return frame.startswith(b'{"stale"', 4)
+
+
 def beat(call_id: int, note: str | None = None) -> bytes:
     """Sign of life, with an optional line for the client."""
     if note is None:

@@ -39,10 +39,10 @@ class Settings:
         value = self._entry(key)
         if value is None:
             return False
-        text = str(value).lower() if isinstance(value, str) else ""
-        if text not in ("true", "yes", "on", "false", "no", "off"):
+        flag = _FLAGS.get(value.lower()) if isinstance(value, str) else None
+        if flag is None:
             self._report(f"`{key}` must be `true` or `false`; it is taken as `false`")
-        return text in ("true", "yes", "on")
+        return bool(flag)
 
     def _list(self, key: str) -> list[str]:
         value = self._entry(key)
