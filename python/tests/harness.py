@@ -14,6 +14,20 @@ from time import monotonic
 SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
 PATIENCE_SECONDS = 30
 TOP = "from omni import *\nfrom omni import tool, Context, ToolError, CallCancelled, heartbeat\n"
+#: A module of a skill that gives a value, which is to be filled in.
+HELPER = "def value():\n    return {!r}\n"
+#: Sources of a tool `f` that loads such a module, `helper.py`, when it is called, and by hand.
+LATE_IMPORTS = {
+    "a loader of its own": (
+        "import importlib.util as u, os\ndef f():\n"
+        "    spec = u.spec_from_file_location('h', os.path.join(os.path.dirname(__file__), 'helper.py'))\n"
+        "    module = u.module_from_spec(spec)\n    spec.loader.exec_module(module)\n"
+        "    return module.value()\n"
+    ),
+    "a module that is loaded anew": (
+        "import importlib\nfrom . import helper\ndef f():\n    return importlib.reload(helper).value()\n"
+    ),
+}
 
 
 class Skill:

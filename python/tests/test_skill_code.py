@@ -6,9 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from harness import environment
-
-HELPER = "def value():\n    return {!r}\n"
+from harness import HELPER, LATE_IMPORTS, environment
 
 IMPORTS = {
     "the file itself": "def f():\n    return {0!r}\n",
@@ -27,15 +25,7 @@ IMPORTS = {
         "import os, sys\nup = os.path.dirname\nsys.path.insert(0, up(up(up(__file__))))\n"
         "from beside.helper import value\ndef f():\n    return value()\n"
     ),
-    "a loader of its own": (
-        "import importlib.util as u, os\ndef f():\n"
-        "    spec = u.spec_from_file_location('h', os.path.join(os.path.dirname(__file__), 'helper.py'))\n"
-        "    module = u.module_from_spec(spec)\n    spec.loader.exec_module(module)\n"
-        "    return module.value()\n"
-    ),
-    "a module that is loaded anew": (
-        "import importlib\nfrom . import helper\ndef f():\n    return importlib.reload(helper).value()\n"
-    ),
+    **LATE_IMPORTS,
     "a child of `spawn`": (
         "import multiprocessing as m\nfrom .helper import value\ndef f():\n"
         "    with m.get_context('spawn').Pool(1) as pool:\n        return pool.apply(value)\n"

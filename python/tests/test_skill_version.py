@@ -6,11 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from harness import TOP, environment
+from harness import HELPER, LATE_IMPORTS, TOP, environment
 
 from omni.skill_digest import read_skill
-
-HELPER = "def value():\n    return {!r}\n"
 
 #: Ways to import a file in the middle of a call.
 LATE = {
@@ -27,15 +25,7 @@ LATE = {
     "`importlib.import_module`": (
         "import importlib\ndef f():\n    return importlib.import_module('.helper', __package__).value()\n"
     ),
-    "a loader of its own": (
-        "import importlib.util as u, os\ndef f():\n"
-        "    spec = u.spec_from_file_location('h', os.path.join(os.path.dirname(__file__), 'helper.py'))\n"
-        "    module = u.module_from_spec(spec)\n    spec.loader.exec_module(module)\n"
-        "    return module.value()\n"
-    ),
-    "a module that is loaded anew": (
-        "import importlib\nfrom . import helper\ndef f():\n    return importlib.reload(helper).value()\n"
-    ),
+    **LATE_IMPORTS,
     "`runpy.run_path`": (
         "import os, runpy\ndef f():\n"
         "    return runpy.run_path(os.path.join(os.path.dirname(__file__), 'helper.py'))['value']()\n"
@@ -567,14 +557,11 @@ load(old)
 edit("two")
 new = target("f")
 load(new)
-for meant in (Target({**vars_of, "digest": old.digest}) for vars_of in [
-    {"tool": "demo.f", "skill": "demo", "dir": folder, "file": "scripts/a.py", "function": "f"}
-]):
-    try:
-        load(meant)
-        print("loaded")
-    except skill_version.StaleError as error:
-        print(error.digest == new.digest)
+try:
+    load(target("f", old.digest))
+    print("loaded")
+except skill_version.StaleError as error:
+    print(error.digest == new.digest)
 """,
     )
     assert said[0] == "True"
