@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_that_nobody_accepted_is_a_fault_that_names_what_ties_it() {
+    fn a_cycle_that_nobody_accepted_is_a_fault_that_names_what_ties_it() {
         let fault = fault(&cycle(), &[], &saying("")).unwrap();
         assert!(
             fault.contains("src/a.rs -> src/b.rs: B") && fault.contains("src/b.rs -> src/a.rs: A"),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_circle_needs_its_reason_in_each_file() {
+    fn an_accepted_cycle_needs_its_reason_in_each_file() {
         let reason = "A module cycle on purpose: a type holds types.";
         assert_eq!(fault(&cycle(), &[ROOM], &saying(reason)), None);
         for empty in ["", "A module cycle on purpose:", "A cycle on purpose: a type holds types."] {
@@ -161,19 +161,19 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_that_grew_is_not_the_accepted_one() {
+    fn a_cycle_that_grew_is_not_the_accepted_one() {
         assert!(fault(&cycle(), &[&["src/a.rs", "src/b.rs", "src/c.rs"]], &saying("")).is_some());
         assert!(fault(&cycle(), &[&["src/a.rs"]], &saying("")).is_some());
     }
 
     #[test]
-    fn an_accepted_circle_that_is_no_more_is_a_fault() {
+    fn an_accepted_cycle_that_is_no_more_is_a_fault() {
         assert!(gone(&[ROOM], &[cycle()]).is_empty());
         assert_eq!(gone(&[ROOM], &[]).len(), 1);
     }
 
     #[test]
-    fn the_made_up_circle_is_found() {
+    fn the_made_up_cycle_is_found() {
         assert!(control().unwrap().is_empty());
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::rust_text::RustText;
+use crate::rust_text::{RustText, is_in_name};
 use crate::test_counts::TestCounts;
 use crate::workspace::Workspace;
 
@@ -112,7 +112,7 @@ fn declared(code: &str, declaring: &[&str], name: &str) -> bool {
 }
 
 fn words(code: &str) -> impl Iterator<Item = &str> {
-    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+    code.split(|sign: char| !is_in_name(sign)).filter(|word| !word.is_empty())
 }
 
 /// The places that a page names: files in back-ticks, and an item that follows its file at once. A paragraph that begins

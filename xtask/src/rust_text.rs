@@ -76,6 +76,11 @@ fn token(source: &[u8], at: usize) -> (Token, usize) {
     }
 }
 
+/// Whether a name may have this sign, be it of Rust or of Python.
+pub(crate) fn is_in_name(sign: char) -> bool {
+    sign.is_alphanumeric() || sign == '_'
+}
+
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::rust_text::RustText;
+use crate::rust_text::{RustText, is_in_name};
 use crate::test_counts::TestCounts;
 use crate::workspace::Workspace;
 
@@ -299,20 +299,19 @@ fn faults(rule: &Rule, files: &[SourceFile]) -> Vec<String> {
 
 /// The lines, counted from 1, on which something sought stands.
 fn hits(sought: &Pattern, text: &RustText) -> Vec<usize> {
-    let view = match sought {
-        Pattern::Code(_) | Pattern::OneVariantOf(_) => &text.code,
-        Pattern::InString(_) | Pattern::DateInString => &text.strings,
-    };
-    if let Pattern::OneVariantOf(enums) = sought {
-        return asked_for_one(view, enums);
+    match sought {
+        Pattern::Code(words) => numbers(&text.code, |line| words.iter().any(|word| stands_in(line, word))),
+        Pattern::InString(words) => {
+            numbers(&text.strings, |line| words.iter().any(|word| line.contains(word)))
+        }
+        Pattern::DateInString => numbers(&text.strings, has_date),
+        Pattern::OneVariantOf(enums) => asked_for_one(&text.code, enums),
     }
-    let found = |line: &str| match sought {
-        Pattern::OneVariantOf(_) => false,
-        Pattern::Code(words) => words.iter().any(|word| stands_in(line, word)),
-        Pattern::InString(words) => words.iter().any(|word| line.contains(word)),
-        Pattern::DateInString => has_date(line),
-    };
-    (1..).zip(view.lines()).filter(|(_, line)| found(line)).map(|(number, _)| number).collect()
+}
+
+/// The numbers of the lines that are sought.
+fn numbers(text: &str, is_sought: impl Fn(&str) -> bool) -> Vec<usize> {
+    (1..).zip(text.lines()).filter(|(_, line)| is_sought(line)).map(|(number, _)| number).collect()
 }
 
 /// Whether `word` stands in `line` and is not the end of a longer name (`my_env::`).
@@ -344,10 +343,6 @@ fn asked_for_one(code: &str, enums: &[&str]) -> Vec<usize> {
     lines.sort_unstable();
     lines.dedup();
     lines
-}
-
-fn is_in_name(sign: char) -> bool {
-    sign.is_alphanumeric() || sign == '_'
 }
 
 /// Whether the text ends within the pattern of a `let`, before its `=`.

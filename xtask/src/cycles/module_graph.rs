@@ -95,18 +95,18 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_no_circle() {
+    fn a_chain_is_no_cycle() {
         assert!(cycles(&uses(&["a > b", "b > c", "a > c"])).is_empty());
     }
 
     #[test]
-    fn circles_that_touch_are_one_and_others_stand_apart() {
+    fn cycles_that_touch_are_one_and_others_stand_apart() {
         let found = cycles(&uses(&["a > b", "b > a", "b > c", "c > b", "c > d", "d > e", "e > d", "f > a"]));
         assert_eq!(files(&found), ["a b c", "d e"]);
     }
 
     #[test]
-    fn a_long_way_round_is_a_circle_and_is_told_with_its_names() {
+    fn a_long_way_round_is_a_cycle_and_is_told_with_its_names() {
         let found = cycles(&uses(&["a > b", "b > c", "c > a", "c > d"]));
         let told = "3 files in a cycle\n  a -> b: x\n  b -> c: x\n  c -> a: x";
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), [told]);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::rust_text::RustText;
+use crate::rust_text::{RustText, is_in_name};
 
 /// The names of a path, first to last; the first may be `crate`, `self` or `super`.
 pub(super) type Path = Vec<String>;
@@ -112,12 +112,11 @@ enum Token<'a> {
 }
 
 fn tokens(code: &str) -> Vec<Token<'_>> {
-    let is_word = |sign: char| sign.is_alphanumeric() || sign == '_';
     let mut tokens = Vec::new();
     let mut rest = code.trim_start();
     while let Some(sign) = rest.chars().next() {
-        let length = if is_word(sign) {
-            let length = rest.find(|sign| !is_word(sign)).unwrap_or(rest.len());
+        let length = if is_in_name(sign) {
+            let length = rest.find(|sign| !is_in_name(sign)).unwrap_or(rest.len());
             tokens.push(Token::Word(&rest[..length]));
             length
         } else if rest.starts_with("::") {
@@ -125,7 +124,7 @@ fn tokens(code: &str) -> Vec<Token<'_>> {
             2
         } else if sign == '\'' {
             // A lifetime: the view has no characters.
-            1 + rest[1..].find(|sign| !is_word(sign)).unwrap_or(rest.len() - 1)
+            1 + rest[1..].find(|sign| !is_in_name(sign)).unwrap_or(rest.len() - 1)
         } else {
             tokens.push(Token::Sign(sign));
             sign.len_utf8()
