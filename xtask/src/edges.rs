@@ -41,6 +41,12 @@ const EDGES: &[Edge] = &[
         reason: "reading source is a function of its text",
     },
     Edge {
+        of: "omni-prompts",
+        never: INPUT_AND_OUTPUT,
+        control: "omni",
+        reason: "a template reaches what it is handed, and nothing else",
+    },
+    Edge {
         of: "omni-server",
         never: &["omni-exec"],
         control: "omni",

@@ -5,6 +5,8 @@
 //! characters whose *first* byte is in it, so ranges that lie side by side, cut wherever a client likes, put together
 //! are the whole text, with no character lost, doubled or broken.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -22,6 +24,8 @@ pub struct ByteRange {
 pub enum RangeError {
     #[error("`{name}={value}`: it has to be a whole number of bytes, such as `{name}=65536`")]
     NotANumber { name: &'static str, value: String },
+    #[error("`{name}=` stands twice: keep one of the two")]
+    Twice { name: &'static str },
     #[error("`length=0` asks for nothing: leave it out, or ask for at least 1 byte")]
     Empty,
     #[error("`offset={offset}` is beyond the end: there are {size} bytes")]
@@ -136,6 +140,38 @@ impl ServedRange {
     }
 }
 
+/// A URI that a client asks for, cut into that of the whole and the range behind it. The other parts of a query stay.
+///
+/// # Errors
+///
+/// What stands there for a range is none.
+pub fn split_range(uri: &str) -> Result<(Cow<'_, str>, Option<ByteRange>), RangeError> {
+    let Some((path, query)) = uri.split_once('?') else { return Ok((uri.into(), None)) };
+    let mut variables = Map::new();
+    let mut rest = Vec::new();
+    for part in query.split('&') {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let Some(name) = [ByteRange::OFFSET, ByteRange::LENGTH].into_iter().find(|known| *known == name)
+        else {
+            rest.push(part);
+            continue;
+        };
+        // As a template has it that is given only one of the two.
+        let value = Some(value).filter(|value| !value.is_empty());
+        if let Some(value) = value
+            && variables.insert(name.to_owned(), value.into()).is_some()
+        {
+            return Err(RangeError::Twice { name });
+        }
+    }
+    if rest.len() == query.split('&').count() {
+        return Ok((uri.into(), None));
+    }
+    let range = ByteRange::of_variables(&variables)?;
+    let bare = if rest.is_empty() { path.to_owned() } else { format!("{path}?{}", rest.join("&")) };
+    Ok((bare.into(), range))
+}
+
 /// A resource's URI with a range. `uri` has none yet; it may have another query.
 pub fn range_uri(uri: &str, offset: u64, length: u64) -> String {
     let mark = if uri.contains('?') { '&' } else { '?' };
@@ -235,6 +271,29 @@ mod tests {
         assert_eq!(range.text(b"a\xffbc"), None);
         assert_eq!(range.text(&[0xC0, 0xAF, b'a', b'b']), None, "an overlong form is no UTF-8");
         assert!(range.text("abcd".as_bytes()).is_some());
+    }
+
+    #[test]
+    fn a_uri_is_cut_into_the_whole_and_the_range() {
+        let cut = |uri| split_range(uri).map(|(bare, range)| (bare.into_owned(), range));
+        let range = |offset, length| Some(ByteRange { offset, length });
+        for (uri, bare, found) in [
+            ("omni://a/b", "omni://a/b", None),
+            ("omni://a?", "omni://a?", None),
+            ("omni://a?q=1", "omni://a?q=1", None),
+            ("omni://a?offset=5", "omni://a", range(5, None)),
+            ("omni://a?length=5&offset=2", "omni://a", range(2, Some(5))),
+            ("omni://a?offset=&length=5", "omni://a", range(0, Some(5))),
+            ("omni://a?offset=&length=", "omni://a", None),
+            ("omni://a?q=1&offset=5&r", "omni://a?q=1&r", range(5, None)),
+            ("omni://a?Offset=5", "omni://a?Offset=5", None),
+        ] {
+            assert_eq!(cut(uri), Ok((bare.to_owned(), found)), "{uri}");
+        }
+        assert_eq!(cut("omni://a?offset=1&offset=2"), Err(RangeError::Twice { name: "offset" }));
+        assert!(cut("omni://a?offset=%31").is_err());
+        let uri = range_uri("omni://a?q=1", 7, 9);
+        assert_eq!(cut(&uri), Ok(("omni://a?q=1".to_owned(), range(7, Some(9)))));
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod trust;
 mod visible;
 
 pub use affinity::{Affinity, AffinityKey};
-pub use byte_range::{ByteRange, CONTINUATION_BYTES_MAX, RangeError, ServedRange, range_uri};
+pub use byte_range::{ByteRange, CONTINUATION_BYTES_MAX, RangeError, ServedRange, range_uri, split_range};
 pub use call::{Call, CallId, LogLevel, Wants};
 pub use causes::with_causes;
 pub use deadline::{Deadline, Expired};

@@ -32,6 +32,23 @@ impl MimeType {
         };
         ENDINGS.iter().find(known).map(|(_, mime)| *mime)
     }
+
+    /// Whether what has a type of this name is text; `None` where the name does not say, so that only the contents can
+    /// tell.
+    pub fn says_text(name: &str) -> Option<bool> {
+        let bare = name.split(';').next().unwrap_or(name).trim().to_ascii_lowercase();
+        if let Some((_, mime)) = ENDINGS.iter().find(|(_, mime)| mime.name == bare) {
+            // What is only known to be bytes may be text all the same.
+            return (*mime != MimeType::BINARY).then_some(mime.is_text);
+        }
+        let (kind, subtype) = bare.split_once('/')?;
+        match kind {
+            "text" => Some(true),
+            _ if subtype.ends_with("+json") || subtype.ends_with("+xml") => Some(true),
+            "image" | "audio" | "video" | "font" => Some(false),
+            _ => None,
+        }
+    }
 }
 
 const fn text(name: &'static str) -> MimeType {
@@ -172,6 +189,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(name(path), mime, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_type_s_name_says_whether_it_is_text() {
+        for (name, is_text) in [
+            ("text/x-anything; charset=utf-8", Some(true)),
+            ("Application/JSON", Some(true)),
+            ("application/vnd.api+json", Some(true)),
+            ("image/svg+xml", Some(true)),
+            ("image/x-new", Some(false)),
+            ("application/pdf", Some(false)),
+            ("application/octet-stream", None),
+            ("application/x-unheard-of", None),
+            ("nonsense", None),
+        ] {
+            assert_eq!(MimeType::says_text(name), is_text, "{name}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! How a call runs: in a warm Python worker of a pool, in a process of its own that is forked or started for it, at a
-//! runner that somebody else has started, in an interpreter inside this process, or as a function of this program. And
-//! how other MCP servers are spoken to, with the protocol's client half.
+//! runner that somebody else has started, in an interpreter inside this process, as a function of this program, or by reading a file.
+//! And how other MCP servers are spoken to, with the protocol's client half.
 
 mod config;
 mod embedded;
+mod files;
 mod native;
 
 mod fork;
@@ -39,6 +40,7 @@ pub mod fuzz;
 pub use config::{Embedding, ExecConfig, Interpreter, Protected, RecycleLimits};
 pub use embedded::{Embedded, check_embedding};
 pub use executor_set::{FindEmbedding, InterpreterExecutors};
+pub use files::Files;
 pub use fork::{Fork, ForkBorders};
 pub use native::{Native, NativeTool};
 pub use policy::{

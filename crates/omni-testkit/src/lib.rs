@@ -9,6 +9,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod escapes;
 mod executor;
 mod http;
 mod messages;
@@ -17,6 +18,7 @@ mod skill_folder;
 mod stdio;
 mod wait;
 
+pub use escapes::path_escapes;
 pub use executor::{OpenQuestion, RunningCall, ScriptedExecutor, StartedCalls, crashed};
 pub use http::{EventStream, HttpClient, HttpReply};
 pub use messages::{

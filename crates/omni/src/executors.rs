@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use omni_call::{BoxFuture, Executor, ExecutorKind, ServerExecutor, SkillChange, Trust};
 use omni_catalog::Snapshot;
-use omni_exec::{ChoiceRules, ExecutorChoice, ExecutorProvider, Native, Runner, StartRefusal};
+use omni_exec::{ChoiceRules, ExecutorChoice, ExecutorProvider, Files, Native, Runner, StartRefusal};
 use tokio::sync::OnceCell;
 
 use crate::native::{self, NativeTools};
@@ -23,6 +23,9 @@ use setup::ExecutorSetup;
 pub(crate) use environment_rollover::PrepareAhead;
 pub(crate) use setup::{LAUNCHER, environments, fork_borders};
 
+/// What one read of a skill's file gives at most, in bytes: as much as a result of a tool may have.
+const FILE_BYTES_MAX: usize = 8 << 20;
+
 /// Every way to run a tool, made ready by the first call: a client that only lists never starts Python,
 /// nor even looks for one.
 pub(crate) struct Executors {
@@ -32,6 +35,8 @@ pub(crate) struct Executors {
     runner: Option<Arc<Runner>>,
     /// Nor does it.
     native: Native,
+    /// Reads the files of skills.
+    files: Files,
     /// Tools are run here also where none asks for it.
     warms: bool,
 }
@@ -54,7 +59,8 @@ impl Executors {
     ) -> Result<Arc<Self>> {
         let native = native::executor(&NativeTools::named(&places.file.native_tools)?, places, settings);
         let (setup, ready) = (Arc::new(setup), OnceCell::new());
-        Ok(Arc::new(Executors { setup, ready, runner, native, warms }))
+        let files = Files::new(FILE_BYTES_MAX);
+        Ok(Arc::new(Executors { setup, ready, runner, native, files, warms }))
     }
 
     /// The executors of a process that is itself a runner: a tool that asks for a runner runs like one that names no
@@ -188,7 +194,7 @@ impl ExecutorProvider for Executors {
         match executor {
             ServerExecutor::Runner => self.runner.as_deref().map(|runner| runner as &dyn Executor),
             ServerExecutor::Native => Some(&self.native),
-            ServerExecutor::File => None,
+            ServerExecutor::File => Some(&self.files),
         }
     }
 
@@ -211,6 +217,7 @@ impl ExecutorProvider for Executors {
                 runner.shut_down().await;
             }
             self.native.shut_down().await;
+            self.files.shut_down().await;
             if let Some(ready) = self.ready.get() {
                 tokio::join!(
                     ready.common.shut_down(),
