@@ -185,13 +185,15 @@ async fn the_end_of_one_call_s_init_is_the_end_of_that_call_alone() {
     let Some(lab) = Lab::isolated(ProcessKind::FORK) else { return };
     still_serves(&lab).await;
     let (running, go) = neighbour(&lab).await;
-    let neighbours = inits(&lab);
+    // The fork parent and the neighbour: whatever served the calls before is gone.
+    wait_until("earlier calls' processes to end", || lab.processes().len() == 2).await;
+    let others = lab.processes();
     let mut victim = lab.call("sleeps").args(&json!({"seconds": 600})).context().start();
     victim.first_log().await;
-    let all = inits(&lab);
-    let victims: Vec<i32> = all.iter().copied().filter(|init| !neighbours.contains(init)).collect();
-    let [init] = victims[..] else { panic!("each call has an init: {neighbours:?}, then {all:?}") };
-    support::kill(init);
+    // The next call's init may be on its way as well; it has nobody in its namespace.
+    let init =
+        lab.processes().into_iter().filter(|pid| !others.contains(pid)).find_map(|pid| init_of(&lab, pid));
+    support::kill(init.expect("each call has an init"));
     assert_eq!(victim.end().await.0.kind, OutcomeKind::Signalled { signal: 9 });
     still_serves(&lab).await;
     std::fs::write(go, "").expect("the lab's folder can be written to");
@@ -207,18 +209,17 @@ fn fork_parent(lab: &Lab) -> Option<i32> {
     of_fork.into_iter().find(|pid| !all.contains(&support::parent(*pid)))
 }
 
-/// The inits of the forked calls that run. One that waits for a call has nobody in its namespace yet.
-fn inits(lab: &Lab) -> Vec<i32> {
-    let Some(parent) = fork_parent(lab) else { return Vec::new() };
-    let children =
-        std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+/// The init of the namespace in which a forked call's process runs.
+fn init_of(lab: &Lab, process: i32) -> Option<i32> {
+    let parent = fork_parent(lab)?;
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
     let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let in_use: Vec<_> = lab.processes().into_iter().filter_map(namespace).collect();
-    children
-        .filter(|pid| command_line(*pid).contains("call-init"))
-        .filter(|pid| namespace(*pid).is_some_and(|its| in_use.contains(&its)))
-        .collect()
+    let mut children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    children.find(|pid| {
+        command_line(*pid).contains("call-init")
+            && namespace(*pid).is_some()
+            && namespace(*pid) == namespace(process)
+    })
 }
 
 #[tokio::test]
