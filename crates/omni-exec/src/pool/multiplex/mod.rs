@@ -74,11 +74,8 @@ impl Multiplex {
             return unstarted(&call, OutcomeKind::BUSY);
         };
         let mut attempts = AttemptCounter::default();
-        let code = call.spec.code();
+        let skill = call.spec.code().skill;
         loop {
-            if self.core.lock().outdated.has(code) {
-                return unstarted(&call, OutcomeKind::Stale { otherwise: None });
-            }
             let shared = match self.current_or_start(&call).await {
                 Ok(shared) => shared,
                 Err(outcome) => return *outcome,
@@ -93,7 +90,7 @@ impl Multiplex {
                 continue;
             }
             if matches!(result, AttemptResult::Stale) {
-                self.core.worker_was_stale(&shared_worker, code.skill, &call).await;
+                self.core.worker_was_stale(&shared_worker, skill, &call).await;
             }
             let config = self.core.processes.config();
             let facts = AttemptFacts { config, attempt: attempts.number(), closing };
@@ -103,9 +100,21 @@ impl Multiplex {
 
     /// The current worker, or a new one where there is none.
     async fn current_or_start(&self, call: &Call) -> Result<Arc<SharedWorker>, Box<Outcome>> {
-        let skill = call.spec.code().skill;
-        while let Some(shared) = self.core.current() {
-            if self.core.lock().holds(skill, &shared) {
+        let code = call.spec.code();
+        loop {
+            let current = self.core.current();
+            let held = {
+                // Asked anew after each wait: the skill may have been edited once more meanwhile.
+                let state = self.core.lock();
+                if state.outdated.has(code) {
+                    return Err(Box::new(unstarted(call, OutcomeKind::Stale { otherwise: None })));
+                }
+                current.as_ref().is_some_and(|shared| state.holds(code.skill, shared))
+            };
+            let Some(shared) = current else {
+                return await_start(call, start_current(Arc::clone(&self.core))).await;
+            };
+            if held {
                 self.core.replacement(call).await?;
                 continue;
             }
@@ -124,7 +133,6 @@ impl Multiplex {
             }
             return Ok(shared);
         }
-        await_start(call, start_current(Arc::clone(&self.core))).await
     }
 }
 
