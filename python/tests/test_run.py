@@ -142,6 +142,72 @@ def test_by_hand_there_is_no_client_to_ask(run, tmp_path):
     assert err.startswith("omni: `roots/list` cannot be asked here: the call was made without a client"), err
 
 
+ITEMS = """
+    import datetime
+    from omni import Context, Message, NotFoundError, prompt, resource
+
+    @resource("notes://today", mime_type="text/markdown")
+    def today():
+        return "# Today"
+
+    @resource("notes://{number}{?long}")
+    def note(number: int, ctx: Context, long: bool = False):
+        if number < 1:
+            raise NotFoundError(f"there is no note {number}")
+        return {"number": number, "long": long}
+
+    @resource("files://{path*}")
+    def file(path: str):
+        return path
+
+    @resource(name="logo")
+    def picture():
+        return bytes([255])
+
+    @prompt
+    def review(day: datetime.date, language: str = "rust"):
+        return [f"review {language} of {day}", Message("gladly", role="assistant")]
+"""
+
+
+def test_a_resource_is_read_by_its_name_or_its_uri(run, skill):
+    skill("items", {"a.py": ITEMS})
+    assert run("items", "--resource", "today") == (0, "# Today\n", "")
+    assert run("items", "--resource", "notes://today")[1] == "# Today\n"
+    assert run("items", "--resource=notes://7?long=yes")[1] == '{"number":7,"long":true}\n'
+    assert run("items", "--resource", "note", "--args", '{"number": "8"}')[1] == '{"number":8,"long":false}\n'
+    assert run("items", "--resource", "files://a/b%20c.md")[1] == "a/b c.md\n"
+    code, out, _ = run("items", "--resource", "omni://skill/items/logo", "--json")
+    contents = [{"uri": "omni://skill/items/logo", "mimeType": "application/octet-stream", "blob": "/w=="}]
+    assert (code, json.loads(out)) == (0, {"contents": contents})
+
+
+def test_what_is_no_resource_or_prompt_is_named(run, skill):
+    skill("items", {"a.py": ITEMS})
+    code, _, err = run("items", "--resource", "notes://0")
+    assert (code, "there is no note 0" in err) == (1, True)
+    code, _, err = run("items", "--resource", "notes://many")
+    assert (code, "/number" in err) == (2, True)
+    code, _, err = run("items", "--resource", "mail://1")
+    assert (code, "has no resource `mail://1`; there are" in err) == (2, True)
+    code, _, err = run("items", "--prompt", "revue")
+    assert (code, "did you mean `review`?" in err) == (2, True)
+    code, _, err = run("items", "today")
+    assert (code, "has no command `today`" in err) == (2, True)
+    code, _, err = run("items", "--prompt", "a", "--resource", "b")
+    assert (code, "one too many" in err) == (2, True)
+
+
+def test_a_prompt_is_filled_in(run, skill):
+    skill("items", {"a.py": ITEMS})
+    code, out, _ = run("items", "--prompt", "review", "--args", '{"day": "2025-01-31"}')
+    assert (code, out) == (0, "user: review rust of 2025-01-31\nassistant: gladly\n")
+    code, out, _ = run("items", "--prompt", "review", "--args", '{"day": "2025-01-31"}', "--json")
+    assert [message["role"] for message in json.loads(out)["messages"]] == ["user", "assistant"]
+    code, _, err = run("items", "--prompt", "review")
+    assert (code, "/day: required, but missing" in err) == (2, True)
+
+
 def test_no_result_prints_nothing(run):
     assert run("demo", "nothing") == (0, "", "")
 

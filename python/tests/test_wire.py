@@ -74,8 +74,13 @@ def encode(kind, body):
         return wire.retract(call_id, body["ask"])
     if kind == "result":
         parts = [wire.write_json(body[name]) if name in body else None for name in ("structured", "meta")]
+        extra = {name: body[name] for name in ("description", "total", "has_more") if name in body}
         return wire.result(
-            call_id, wire.write_json(body["content"]), *parts, is_error=body.get("is_error", False)
+            call_id,
+            wire.write_json(body["content"]),
+            *parts,
+            is_error=body.get("is_error", False),
+            more="".join(f",{wire.write_json(name)}:{wire.write_json(extra[name])}" for name in extra),
         )
     named = {name: body[name] for name in ("location", "intended", "traceback")}
     return wire.error(

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::FunctionKind;
+
 /// What is called, by MCP's names, with what the caller gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallRequest {
@@ -97,6 +99,16 @@ impl CallRequest {
             | CallRequest::Resource { arguments, .. }
             | CallRequest::Prompt { arguments: Some(arguments), .. } => arguments,
             CallRequest::Prompt { arguments: None, .. } | CallRequest::Completion(_) => &NONE,
+        }
+    }
+
+    /// As what a function that answers it is offered.
+    pub fn kind(&self) -> FunctionKind {
+        match self {
+            CallRequest::Tool { .. } => FunctionKind::Tool,
+            CallRequest::Resource { .. } => FunctionKind::Resource,
+            CallRequest::Prompt { .. } => FunctionKind::Prompt,
+            CallRequest::Completion(_) => FunctionKind::Completion,
         }
     }
 

@@ -175,6 +175,15 @@ impl CallResult {
         self.tool().is_some_and(|result| result.is_error)
     }
 
+    /// Says of temporary files that the result names that they do not last: in `_meta`, and in a text where it is a tool's.
+    #[must_use]
+    pub fn naming(self, files: &TempFiles) -> Self {
+        match self {
+            CallResult::Tool(result) => result.naming(files).into(),
+            other => other.with_meta("omni/temp", &serde_json::to_string(files).unwrap_or_default()),
+        }
+    }
+
     /// Adds one member to the result's `_meta`; `value` is JSON text.
     #[must_use]
     pub fn with_meta(mut self, name: &str, value: &str) -> Self {

@@ -156,6 +156,7 @@ impl RunSpec {
                 file: &python.file,
                 function: &python.function,
                 kind: python.kind,
+                mime_type: python.mime_type.as_deref(),
                 wrap: python.wrap_result,
                 structured: self.structured,
                 last_good: python.last_good,
@@ -177,6 +178,8 @@ struct WorkerTarget<'a> {
     function: &'a str,
     #[serde(skip_serializing_if = "FunctionKind::is_tool")]
     kind: FunctionKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime_type: Option<&'a str>,
     wrap: bool,
     structured: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -282,6 +285,10 @@ mod tests {
         let prompt = spec(PythonTarget { kind: FunctionKind::Prompt, ..python(&[]) });
         let told: Value = serde_json::from_str(prompt.worker_target()).unwrap();
         assert_eq!(told["kind"], "prompt", "what is no tool says so");
+        let mime_type = Some("text/csv".into());
+        let read = spec(PythonTarget { kind: FunctionKind::Resource, mime_type, ..python(&[]) });
+        let told: Value = serde_json::from_str(read.worker_target()).unwrap();
+        assert_eq!((&told["kind"], &told["mime_type"]), (&json!("resource"), &json!("text/csv")));
     }
 
     #[test]

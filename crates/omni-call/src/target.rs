@@ -43,6 +43,9 @@ pub struct PythonTarget {
     /// What it is offered as, and so what its arguments and its return value mean.
     #[serde(default, skip_serializing_if = "FunctionKind::is_tool")]
     pub kind: FunctionKind,
+    /// Of a resource: the MIME type of contents that name none themselves; what they are says theirs by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
     #[serde(default, rename = "async", skip_serializing_if = "std::ops::Not::not")]
     pub is_async: bool,
     /// The return value is put under `{"result": …}` in structured content, because its schema is not an

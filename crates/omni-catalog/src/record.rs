@@ -308,6 +308,7 @@ fn target(
             file,
             function: tool.function.clone(),
             kind: FunctionKind::Tool,
+            mime_type: None,
             is_async: tool.is_async,
             wrap_result: tool.wrap_result && structured,
             inject: tool.inject.clone(),

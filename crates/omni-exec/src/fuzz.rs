@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use omni_call::{Call, CallId, CallRequest, Deadline, LogLevel, RunSpec, Target, Wants};
+use omni_call::{Call, CallId, CallRequest, Deadline, FunctionKind, LogLevel, RunSpec, Target, Wants};
 
 use crate::attempt::FrameReader;
 use crate::channel::Channel;
@@ -22,6 +22,7 @@ const FRAME_BYTES_MAX: usize = 40_000;
 
 /// Of a call that hears and may do everything.
 const READER: FrameReader = FrameReader {
+    kind: FunctionKind::Tool,
     wants: Wants { progress: true, log: Some(LogLevel::Debug) },
     may_ask: true,
     result_bytes_max: FRAME_BYTES_MAX / 2,

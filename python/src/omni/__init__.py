@@ -7,23 +7,34 @@ before it is ready, and an author may import one name of ten.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from omni.completion_decorator import completion
+    from omni.completion_values import CompletionResult
     from omni.content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
     from omni.decorator import skill_command, tool
     from omni.prompt_decorator import prompt
+    from omni.prompt_messages import AssistantMessage, Message, PromptResult, UserMessage
+    from omni.resource_contents import NotFoundError, ResourceContent, ResourceResult
     from omni.resource_decorator import resource, skill_resource
     from omni.skill import CallCancelled, Context, ToolError, heartbeat, progress, remaining
 
 __version__ = "0.1.0"
 __all__ = [
+    "AssistantMessage",
     "Audio",
     "CallCancelled",
+    "CompletionResult",
     "Context",
     "EmbeddedResource",
     "Image",
+    "Message",
+    "NotFoundError",
+    "PromptResult",
+    "ResourceContent",
     "ResourceLink",
+    "ResourceResult",
     "Text",
     "ToolError",
     "ToolResult",
+    "UserMessage",
     "completion",
     "heartbeat",
     "progress",
@@ -36,16 +47,24 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AssistantMessage": "prompt_messages",
     "Audio": "content",
     "CallCancelled": "skill",
+    "CompletionResult": "completion_values",
     "Context": "skill",
     "EmbeddedResource": "content",
     "Image": "content",
+    "Message": "prompt_messages",
+    "NotFoundError": "resource_contents",
+    "PromptResult": "prompt_messages",
+    "ResourceContent": "resource_contents",
     "ResourceLink": "content",
+    "ResourceResult": "resource_contents",
     "Text": "content",
     "ToolError": "skill",
     "ToolResult": "content",
     "completion": "completion_decorator",
+    "UserMessage": "prompt_messages",
     "heartbeat": "skill",
     "progress": "skill",
     "prompt": "prompt_decorator",

@@ -12,7 +12,7 @@ from omni.call_frame import CallReader
 from omni.call_output import CallOutput
 from omni.contamination import ContaminationCheck
 from omni.content import is_async_iterator, materialised, materialised_async
-from omni.invoke import own_precision
+from omni.invoke import own_precision, values_enough
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.restore_state import StateRestorer
 from omni.skill import CURRENT, CallCancelled, Context
@@ -118,8 +118,9 @@ class AsyncCalls:
             if hasattr(type(value), "__await__"):
                 value = await value
             if is_async_iterator(value):
-                value = await materialised_async(value)
-            frame = tool_runner.mentioned(call, tool_runner.answer(call, materialised(value)))
+                value = await materialised_async(value, values_enough(call.target))
+            value = materialised(value, values_enough(call.target))
+            frame = tool_runner.mentioned(call, tool_runner.answer(call, value))
         except BaseException as error:
             frame = tool_runner.describe(call, context, error)
         if self._output.calls:

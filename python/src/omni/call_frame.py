@@ -29,7 +29,9 @@ class Target:
         "function",
         "inject",
         "keep_temp",
+        "kind",
         "last_good",
+        "mime_type",
         "prepared",
         "skill",
         "structured",
@@ -46,6 +48,10 @@ class Target:
         #: Relative to the folder.
         self.file: str = target["file"]
         self.function: str = target["function"]
+        #: What the function is offered as: `tool`, `resource`, `prompt` or `completion`.
+        self.kind: str = target.get("kind") or "tool"
+        #: Of a resource: the type that it is said to have.
+        self.mime_type: str | None = target.get("mime_type")
         #: The version of the skill's files that is meant; None runs what is there.
         self.digest: str | None = target.get("digest")
         #: That version is not in the folder, where somebody has broken a file; its code may be kept.
@@ -97,6 +103,11 @@ class Call:
     def deadline_ms(self) -> float | None:
         """Milliseconds that the call may take from its arrival on."""
         return self.more.get("deadline_ms")
+
+    @property
+    def uri(self) -> str:
+        """Of a resource: the URI that was asked for."""
+        return self.more.get("uri") or ""
 
     @property
     def context(self) -> dict[str, Any]:

@@ -133,7 +133,7 @@ class _Media(_Block):
 
     def block(self) -> dict[str, Any]:
         """Return the block as MCP spells it."""
-        return self._common({"type": self._kind, "data": _base64(self.data), "mimeType": self.mime_type})
+        return self._common({"type": self._kind, "data": to_base64(self.data), "mimeType": self.mime_type})
 
 
 class Image(_Media):
@@ -257,7 +257,7 @@ class EmbeddedResource(_Block):
         if self.text is not None:
             resource["text"] = self.text
         else:
-            resource["blob"] = _base64(self.data)
+            resource["blob"] = to_base64(self.data)
         return self._common({"type": "resource", "resource": resource})
 
 
@@ -311,10 +311,18 @@ class Rendered:
         return self.content not in ("[]", '[{"type":"text","text":""}]')
 
 
-def materialised(value: object) -> object:
+class Yielded(list):
+    """What an iterator has yielded; it may have had more to yield."""
+
+
+def materialised(value: object, most: int | None = None) -> object:
     """Return a list of what a generator or another iterator yields; any other value as it is.
 
     This runs the tool's own code, so it belongs where that may run. Whatever that code raises is raised.
+
+    Args:
+        value: What a function has returned.
+        most: So many values are enough, and no more are asked for.
 
     Raises:
         OutputLimitError: It yields more than a result may hold. One without end would take all memory.
@@ -323,17 +331,29 @@ def materialised(value: object) -> object:
     if not (hasattr(kind, "__next__") and hasattr(kind, "__iter__")):
         return value
     room = _Room()
-    return [room.take(item) for item in value]  # type: ignore[attr-defined]
+    if most is None:
+        return [room.take(item) for item in value]  # type: ignore[attr-defined]
+    return Yielded(room.take(item) for _, item in zip(range(most), value))  # type: ignore[call-overload]
 
 
-async def materialised_async(values: Any) -> list[object]:
-    """Return a list of what an asynchronous generator yields.
+async def materialised_async(values: Any, most: int | None = None) -> list[object]:
+    """Return a list of what an asynchronous generator yields, as `materialised` does.
 
     Raises:
         OutputLimitError: As for `materialised`.
     """
     room = _Room()
-    return [room.take(item) async for item in values]
+    if most is None:
+        return [room.take(item) async for item in values]
+    taken = Yielded()
+    async for item in values:
+        taken.append(room.take(item))
+        if len(taken) == most:
+            close = getattr(values, "aclose", None)
+            if close is not None:
+                await close()
+            break
+    return taken
 
 
 class _Room:
@@ -381,11 +401,12 @@ def render(value: object, *, structured: bool, wrap: bool) -> Rendered:
     return Rendered(content, '{"result":' + body + "}" if wrap else body)
 
 
+_FOREIGN_RESULTS = frozenset(("ToolResult", "CallToolResult"))
+
+
 def _own_result(value: Any) -> Any:
     """Return a whole result of FastMCP or the official SDK as one of ours, any other value as it is."""
-    if isinstance(value, str) or not foreign_content.is_loaded():
-        return value
-    if foreign_content.name_of(type(value)) not in ("ToolResult", "CallToolResult"):
+    if isinstance(value, str) or foreign_content.name_of_object(value) not in _FOREIGN_RESULTS:
         return value
     member = foreign_content.member
     return ToolResult(
@@ -422,14 +443,17 @@ def _content_of(value: object, path: str = "result") -> tuple[str, str | None]:
 
 
 def _twin(body: str) -> str:
-    """Return the content that says what a structured value says: its JSON, and of a text no quotes.
+    """Return the content that says what a structured value says; nothing is no content."""
+    return "[]" if body == "null" else '[{"type":"text","text":' + twin_text(body) + "}]"
 
-    So a date, a UUID or an enum reads as the text that stands for it, and nothing is no content.
+
+def twin_text(body: str) -> str:
+    """Return the text that says what a value says, both as JSON: the value's JSON, and of a text no quotes.
+
+    So a date, a UUID or an enum reads as the text that stands for it.
     """
-    if body[0] == '"':
-        # As it stands in JSON it is a member's value already.
-        return '[{"type":"text","text":' + body + "}]"
-    return "[]" if body == "null" else text_content(body)
+    # What is text in JSON is a member's value already as it stands.
+    return body if body[0] == '"' else _quote(body)
 
 
 def is_block(kind: type) -> bool:
@@ -463,7 +487,8 @@ def text_content(text: str) -> str:
     return '[{"type":"text","text":' + _quote(text) + "}]"
 
 
-def _base64(data: bytes) -> str:
+def to_base64(data: bytes) -> str:
+    """Return bytes as MCP sends them."""
     from binascii import b2a_base64
 
     return b2a_base64(data, newline=False).decode("ascii")
@@ -570,7 +595,7 @@ def _decoded(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         # Not a `ValueError`: the quick way takes one for a reason to look again.
-        name = _type_name(type(value))
+        name = type_name(type(value))
         raise BadResultError(
             f"a `{name}` that is no UTF-8 (return an `Image`, `Audio` or `EmbeddedResource`)"
         ) from None
@@ -664,7 +689,7 @@ def _as_pydantic_writes(value: object, kind: type) -> object:
             return _modules["pydantic"].TypeAdapter(kind).dump_python(value, mode="json")
         except Exception:
             pass
-    raise BadResultError(f"a `{_type_name(kind)}`")
+    raise BadResultError(f"a `{type_name(kind)}`")
 
 
 def _iso_duration(value: Any) -> str:
@@ -771,7 +796,7 @@ def _key(key: object, path: str) -> str:
     except BadResultError as error:
         raise BadResultError(f"a key of {path} is {error}; JSON's keys are text") from None
     if isinstance(simpler, (list, dict)):
-        raise BadResultError(f"a key of {path} is a `{_type_name(type(key))}`; JSON's keys are text")
+        raise BadResultError(f"a key of {path} is a `{type_name(type(key))}`; JSON's keys are text")
     return _key(simpler, path)
 
 
@@ -816,6 +841,7 @@ def _short(path: str) -> str:
     return path if len(path) <= 60 else path[:57] + "..."
 
 
-def _type_name(kind: type) -> str:
+def type_name(kind: type) -> str:
+    """Return how a class is called in a message."""
     module = getattr(kind, "__module__", "builtins")
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"

@@ -22,6 +22,7 @@ from omni.stdlib_types import (
     shown,
     written,
 )
+from omni.wire import scan_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
 
 
 def plan_arguments(
-    function: Callable[..., Any], injected: Collection[str] = (), *, checked: bool = False
+    function: Callable[..., Any],
+    injected: Collection[str] = (),
+    *,
+    checked: bool = False,
+    texts: bool = False,
 ) -> Callable[[dict], dict] | None:
     """Return a function that converts a call's arguments in place, or None when none need it.
 
@@ -40,10 +45,11 @@ def plan_arguments(
         function: The tool.
         injected: Parameters that do not come from the client.
         checked: Refuse values of a wrong JSON type too, for callers without a schema.
+        texts: The values are texts that stand for others, such as those of a prompt or a template.
     """
-    quick = None if checked else _quick_plan(function, injected)
+    quick = None if checked else _quick_plan(function, injected, texts=texts)
     if quick is None:
-        converters, fillers, names = _full_plan(function, injected, checked=checked)
+        converters, fillers, names = _full_plan(function, injected, checked=checked, texts=texts)
     else:
         converters, fillers, names = quick, {}, {}
     if not converters and not fillers and not names and not checked:
@@ -138,7 +144,7 @@ _QUICK: dict[Any, Converter | None] = {
 _QUICK.update({kind.__name__: convert for kind, convert in list(_QUICK.items()) if kind is not None})
 
 
-def _quick_plan(function: Any, injected: Collection[str]) -> dict[str, Converter] | None:
+def _quick_plan(function: Any, injected: Collection[str], *, texts: bool) -> dict[str, Converter] | None:
     """Plan a function whose annotations are plain classes. None when it takes more than that."""
     if hasattr(function, "__wrapped__") or any(map(_is_field, _defaults(function).values())):
         return None
@@ -153,6 +159,8 @@ def _quick_plan(function: Any, injected: Collection[str]) -> dict[str, Converter
             continue
         if not isinstance(annotation, (str, type)) or annotation not in _QUICK or annotation in scope:
             return None
+        if texts and annotation not in (str, "str"):
+            return None
         convert = _QUICK[annotation]
         if convert is not None:
             plan[name] = convert
@@ -163,10 +171,10 @@ def _quick_plan(function: Any, injected: Collection[str]) -> dict[str, Converter
 
 
 def _full_plan(
-    function: Any, injected: Collection[str], *, checked: bool
+    function: Any, injected: Collection[str], *, checked: bool, texts: bool
 ) -> tuple[dict[str, Converter], dict[str, Callable[[], Any]], dict[str, str]]:
     """Return converters by parameter, makers of defaults, and parameters by the alias clients use."""
-    compiler = _Compiler(checked=checked)
+    compiler = _Compiler(checked=checked or texts)
     converters: dict[str, Converter] = {}
     fillers: dict[str, Callable[[], Any]] = {}
     names: dict[str, str] = {}
@@ -179,7 +187,7 @@ def _full_plan(
         fields[name] = [item for item in getattr(annotation, "__metadata__", ()) if _is_field(item)]
         convert = compiler.within(function, lambda annotation=annotation: compiler.converter(annotation))
         if convert is not None:
-            converters[name] = convert
+            converters[name] = _reading(convert) if texts else convert
     for name, default in _defaults(function).items():
         if _is_field(default):
             fields.setdefault(name, []).append(default)
@@ -759,6 +767,52 @@ def _readings(key: str) -> list[Any]:
     return []
 
 
+def _reading(convert: Converter) -> Converter:
+    """Return what makes a value of a text that stands for it: `5` for a number, `["a"]` for a list."""
+
+    def read(value: Any) -> Any:
+        try:
+            # As text first: what is meant as text may look like a number.
+            return convert(value)
+        except ArgumentError as error:
+            if type(value) is not str:
+                raise
+            refused = error
+        for found in _meanings(value):
+            try:
+                return convert(found)
+            except ArgumentError as error:
+                if type(found) in (list, dict):
+                    # It knows the place inside.
+                    refused = error
+        raise refused
+
+    return read
+
+
+def _meanings(text: str) -> list[Any]:
+    """Return what a text may stand for where a value of another type is wanted, the likeliest first."""
+    found: list[Any] = []
+    try:
+        found.append(scan_json(text))
+    except (ValueError, RecursionError):
+        pass
+    word = text.strip().lower()
+    if word in _FLAGS:
+        found.append(_FLAGS[word])
+    return [*found, *_readings(text.strip())]
+
+
+_FLAGS = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
 _WORDS = {"true": True, "false": False, "null": None, "None": None}
 
 

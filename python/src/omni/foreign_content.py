@@ -41,6 +41,11 @@ def name_of(kind: type) -> str | None:
     return None
 
 
+def name_of_object(value: Any) -> str | None:
+    """Return what the class of an object is called in those packages, if it is of one of them."""
+    return name_of(type(value)) if is_loaded() else None
+
+
 def block_of(value: Any) -> dict[str, Any]:
     """Return a content block as MCP spells it. Raises whatever the object's own methods raise."""
     for conversion in _CONVERSIONS:

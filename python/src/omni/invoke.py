@@ -10,7 +10,7 @@ from os import _exit, getcwd, getpid, register_at_fork
 from sys import _getframe, version_info
 from time import monotonic, sleep
 
-from omni import protected, skill, skill_version, wire
+from omni import foreign_content, protected, skill, skill_version, wire
 from omni.content import (
     BadResultError,
     OutputLimitError,
@@ -259,7 +259,7 @@ class ToolRunner:
         if call.refused is not None:
             # Whatever it has made of the exception: what it gave may be of two versions.
             raise SkillChangedError(call.refused)
-        if type(value) is not str or len(value) > self._small_characters:
+        if type(value) is not str or len(value) > self._small_characters or target.kind != "tool":
             return self._answer_any(call, value)
         text = _quote(value)
         if not target.structured:
@@ -277,6 +277,8 @@ class ToolRunner:
     def _answer_any(self, call: Call, value: object) -> bytes:
         if type(value) is str and len(value) > self._result_bytes_max:
             raise self._too_large("text", len(value))
+        if call.target.kind != "tool":
+            return self._answer_item(call, value)
         parts = render(value, structured=call.target.structured, wrap=call.target.wrap)
         if parts.is_error and not parts.says_something():
             # The model APIs refuse an error whose text is empty.
@@ -285,6 +287,30 @@ class ToolRunner:
             frame = wire.result(call.id, parts.content, parts.structured, parts.meta, is_error=parts.is_error)
         except UnicodeEncodeError:
             raise find_surrogate(value) from None
+        self._check_size(parts, len(frame) - 4)
+        return frame
+
+    def _answer_item(self, call: Call, value: object) -> bytes:
+        """Word what a function has returned that is no tool."""
+        kind, more = call.target.kind, ""
+        if kind == "resource":
+            from omni.resource_contents import render_resource
+
+            parts = render_resource(value, call.uri, call.target.mime_type, self._result_bytes_max)
+        elif kind == "prompt":
+            from omni.prompt_messages import render_prompt
+
+            parts, description = render_prompt(value)
+            more = "" if description is None else ',"description":' + _quote(description)
+        else:
+            from omni.completion_values import render_completion
+
+            parts = render_completion(value)
+            more = parts.more()
+        try:
+            frame = wire.result(call.id, parts.content, None, parts.meta, more=more)
+        except UnicodeEncodeError:
+            raise find_surrogate(wire.scan_json(parts.content)) from None
         self._check_size(parts, len(frame) - 4)
         return frame
 
@@ -312,9 +338,10 @@ class ToolRunner:
         """Wait for what a tool returned to be waited for, and go through what it yields."""
         if hasattr(type(value), "__await__"):
             value = self._wait(call, value)
+        most = values_enough(call.target)
         if is_async_iterator(value):
-            value = self._wait(call, materialised_async(value))
-        return materialised(value)
+            value = self._wait(call, materialised_async(value, most))
+        return materialised(value, most)
 
     def _wait(self, call: Call, value: Any) -> Any:
         """Run an awaitable in this process that has no event loop of its own."""
@@ -398,10 +425,14 @@ class ToolRunner:
             cause = error.__cause__
             location = (cause and innermost_location(cause, folder)) or self._definition(call)
         words = client_message(error, ToolError)
+        if words is None and foreign_content.name_of_object(error) in _FOREIGN_ERRORS:
+            words = message_of(error)
         intended = words is not None
         message = full_message(error) if words is None else words
         if intended and not message.strip():
             message = self._no_reason(call, location)
+        if call.target.kind != "tool" and is_not_found(error):
+            return wire.error(call_id, "not_found", name, message, location=location, intended=True)
         lack = missing_variable_advice(error)
         if lack is not None:
             # A client may read it.
@@ -648,6 +679,31 @@ class ToolRunner:
                 self._restorer.restore()
         except (OSError, ValueError) as error:
             self._channel.fail(f"what a tool has done to this process cannot be undone: {error}")
+
+
+def values_enough(target: Target) -> int | None:
+    """Return how many values of an iterator are taken at most; None takes all."""
+    if target.kind != "completion":
+        return None
+    from omni.completion_values import VALUES_MAX
+
+    # One more tells that there are more.
+    return VALUES_MAX + 1
+
+
+def is_not_found(error: BaseException) -> bool:
+    """Tell whether an exception says that there is nothing of that URI or name."""
+    if foreign_content.name_of_object(error) in ("NotFoundError", "ResourceNotFoundError"):
+        return True
+    # Whoever raised ours has loaded it.
+    home = _modules.get("omni.resource_contents")
+    return home is not None and isinstance(error, home.NotFoundError)
+
+
+#: Of FastMCP and the official SDK: what their servers show to a client whatever they hide.
+_FOREIGN_ERRORS = frozenset(
+    ("ToolError", "ResourceError", "PromptError", "NotFoundError", "ResourceNotFoundError")
+)
 
 
 def own_precision() -> None:

@@ -108,7 +108,13 @@ def _prepared(target: Target, version: SkillVersion | None, *, checked: bool) ->
         target.inject = [(name, "context") for name in context_parameters(function)]
     injected = {name for name, _ in target.inject}
     try:
-        return Prepared(function, plan_arguments(function, injected, checked=checked))
+        if target.kind == "completion":
+            from omni.completion_values import plan_completion
+
+            return Prepared(function, plan_completion(function, injected))
+        # What is read or filled in gets texts, which a URI and a form are made of.
+        texts = target.kind != "tool"
+        return Prepared(function, plan_arguments(function, injected, checked=checked, texts=texts))
     except UnresolvedError as error:
         line = getattr(getattr(unwrapped(function), "__code__", None), "co_firstlineno", 1)
         place = f"{target.file}:{line}"

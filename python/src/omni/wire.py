@@ -269,16 +269,21 @@ def result(
     meta_json: str | None = None,
     *,
     is_error: bool = False,
+    more: str = "",
 ) -> bytes:
-    """Return what a call gave, each part as JSON text. Raises `UnicodeEncodeError` for lone surrogates."""
+    """Return what a call gave, each part as JSON text: content blocks, or what an item of another kind has.
+
+    `more` are further members with a comma before each. Raises `UnicodeEncodeError` for lone surrogates.
+    """
     return seal(
-        '{"result":{"id":%d,"content":%s%s%s%s}}'
+        '{"result":{"id":%d,"content":%s%s%s%s%s}}'
         % (
             call_id,
             content_json,
             "" if structured_json is None else ',"structured":' + structured_json,
             "" if meta_json is None else ',"meta":' + meta_json,
             ',"is_error":true' if is_error else "",
+            more,
         )
     )
 

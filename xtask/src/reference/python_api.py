@@ -22,13 +22,22 @@ SECTIONS = [
         "A parameter annotated with `Context` receives the call; the functions below do the same without one.",
         ["skill.Context", "skill.progress", "skill.heartbeat", "skill.remaining"],
     ),
-    ("Errors", "", ["skill.ToolError", "skill.CallCancelled"]),
+    ("Errors", "", ["skill.ToolError", "skill.CallCancelled", "resource_contents.NotFoundError"]),
     (
         "Results",
         "A tool may return any value in [Types](types.md). Blocks may stand in a list or tuple, beside text too.",
         [
             *("content.ToolResult", "content.Text", "content.Image", "content.Audio"),
             *("content.ResourceLink", "content.EmbeddedResource"),
+        ],
+    ),
+    (
+        "What resources, prompts and completions return",
+        "Plain values are enough for most of them: see [Writing a skill](../guide/writing-a-skill.md#what-to-return).",
+        [
+            *("resource_contents.ResourceContent", "resource_contents.ResourceResult"),
+            *("prompt_messages.Message", "prompt_messages.UserMessage", "prompt_messages.AssistantMessage"),
+            *("prompt_messages.PromptResult", "completion_values.CompletionResult"),
         ],
     ),
     (
@@ -57,7 +66,7 @@ def main():
     package = Path(sys.argv[1])
     public_modules = (
         *("decorator", "resource_decorator", "prompt_decorator", "completion_decorator"),
-        *("skill", "content"),
+        *("skill", "content", "resource_contents", "prompt_messages", "completion_values"),
     )
     names = (*public_modules, "safe_paths", "report")
     modules = {name: Module(package / f"{name}.py") for name in names}

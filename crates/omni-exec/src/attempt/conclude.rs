@@ -49,7 +49,8 @@ pub(crate) async fn conclude(
     }
     let result = match result {
         AttemptResult::Result(result) => {
-            return Outcome { worker, ..outcome(call, result.into(), Phase::Started, attempt) };
+            let kind = OutcomeKind::Finished(result);
+            return Outcome { worker, ..outcome(call, kind, Phase::Started, attempt) };
         }
         result => result,
     };

@@ -10,7 +10,10 @@
 //! | a runner | the one call of the answer | breaks the contract |
 
 use bytes::Bytes;
-use omni_call::{Event, LogLevel, ToolResult, Wants};
+use omni_call::{
+    Call, CallResult, Completion, Event, FunctionKind, LogLevel, PromptMessages, ResourceContents,
+    ToolResult, Wants,
+};
 use serde_json::value::RawValue;
 
 use super::result::AttemptResult;
@@ -21,6 +24,8 @@ use crate::wire::{OutputFrame, ResultFrame, WireError, WorkerMessage};
 /// Reads the frames of one call, by what the call may do and its caller wants to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameReader {
+    /// What the call asks for, and so what its result is.
+    pub(crate) kind: FunctionKind,
     pub(crate) wants: Wants,
     /// It can ask its client something.
     pub(crate) may_ask: bool,
@@ -65,6 +70,16 @@ impl FinalMessage {
 }
 
 impl FrameReader {
+    /// For a call that can ask its client something, or not.
+    pub(crate) fn of(call: &Call, may_ask: bool, result_bytes_max: usize) -> Self {
+        FrameReader { kind: call.request.kind(), wants: call.wants, may_ask, result_bytes_max }
+    }
+
+    /// For a call whose caller has left: nobody hears what it says.
+    pub(crate) fn of_nobody(result_bytes_max: usize) -> Self {
+        FrameReader { kind: FunctionKind::Tool, wants: Wants::default(), may_ask: false, result_bytes_max }
+    }
+
     /// Says what `message`, which was decoded from `body`, means for its call. `started` says whether the call's own
     /// code has begun, which a question must not come before.
     pub(crate) fn read<'a>(
@@ -133,11 +148,27 @@ impl FrameReader {
         if too_large(Some(result.content)) || too_large(result.structured) || too_large(result.meta) {
             return AttemptResult::TooLarge;
         }
-        let kept = ToolResult {
-            content: body.keep(result.content),
-            structured: result.structured.map(|structured| body.keep(structured)),
-            meta: result.meta.map(|meta| body.keep(meta)),
-            is_error: result.is_error,
+        let content = body.keep(result.content);
+        let meta = result.meta.map(|meta| body.keep(meta));
+        let kept = match self.kind {
+            FunctionKind::Tool => CallResult::Tool(ToolResult {
+                content,
+                structured: result.structured.map(|structured| body.keep(structured)),
+                meta,
+                is_error: result.is_error,
+            }),
+            FunctionKind::Resource => CallResult::Resource(ResourceContents { contents: content, meta }),
+            FunctionKind::Prompt => CallResult::Prompt(PromptMessages {
+                description: result.description.as_deref().map(str::to_owned),
+                messages: content,
+                meta,
+            }),
+            FunctionKind::Completion => CallResult::Completion(Completion {
+                values: content,
+                total: result.total,
+                has_more: result.has_more,
+                meta,
+            }),
         };
         AttemptResult::Result(match &result.temp {
             Some(files) => kept.naming(files),

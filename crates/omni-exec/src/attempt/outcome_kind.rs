@@ -11,7 +11,7 @@ use crate::within::expired;
 /// How a call ended whose last attempt had this result.
 pub(super) fn outcome_kind(result: AttemptResult, config: &ExecConfig) -> OutcomeKind {
     match result {
-        AttemptResult::Result(result) => result.into(),
+        AttemptResult::Result(result) => OutcomeKind::Finished(result),
         AttemptResult::Error(error) => {
             error_outcome_kind(error, config.result_bytes_max, config.process.limits.memory_bytes)
         }
@@ -71,6 +71,7 @@ pub(crate) fn error_outcome_kind(
             message: Some(error.message).filter(|message| !message.trim().is_empty()),
         },
         ErrorKind::OutputLimit => OutcomeKind::OutputLimit { limit_bytes: result_bytes_max },
+        ErrorKind::NotFound => OutcomeKind::NotFound { message: error.message },
     }
 }
 

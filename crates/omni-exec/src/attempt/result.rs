@@ -1,6 +1,6 @@
 //! How one attempt at a call ended. What that means for the caller is said by `outcome_kind.rs`.
 
-use omni_call::{Expired, ToolResult};
+use omni_call::{CallResult, Expired};
 use omni_process::ExitStatus;
 
 use crate::wire::{ErrorFrame, WireError};
@@ -8,7 +8,7 @@ use crate::wire::{ErrorFrame, WireError};
 /// How one attempt ended.
 #[derive(Debug)]
 pub(crate) enum AttemptResult {
-    Result(ToolResult),
+    Result(CallResult),
     Error(ErrorFrame),
     /// A part of the result was larger than a result may be.
     TooLarge,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use omni_call::{
     Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, Deadline, Event, EventSink, Expired,
-    LogLevel, OutcomeKind, Phase, PythonTarget, RunSpec, ToolResult, Wants,
+    FunctionKind, LogLevel, OutcomeKind, Phase, PythonTarget, RunSpec, ToolResult, Wants,
 };
 use omni_process::ExitStatus;
 
@@ -68,7 +68,8 @@ impl Stage {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let wants = Wants { progress: true, log: Some(LogLevel::Info) };
-        let reader = FrameReader { wants, may_ask, result_bytes_max: RESULT_BYTES_MAX };
+        let reader =
+            FrameReader { kind: FunctionKind::Tool, wants, may_ask, result_bytes_max: RESULT_BYTES_MAX };
         Stage {
             worker: Some(theirs),
             channel: Channel::new(ours, FRAME_BYTES_MAX).unwrap(),
@@ -123,7 +124,7 @@ fn told(polled: &Poll<Result<FinalMessage, WireError>>) -> String {
         Poll::Ready(Ok(last)) => {
             let mut said = match &last.result {
                 AttemptResult::Result(result) => {
-                    format!("result {}", String::from_utf8_lossy(&result.content))
+                    format!("result {}", String::from_utf8_lossy(&result.tool().unwrap().content))
                 }
                 AttemptResult::Error(error) => format!("error {:?} {}", error.kind, error.message),
                 other => format!("{other:?}"),
@@ -450,7 +451,7 @@ async fn a_result_costs_no_look_at_the_process() {
     let result = ToolResult::of_text("done");
     let contamination = Some("[\"a thread\"]".into());
     let site = Site { contamination, stderr: Some("noise".into()), ..Site::default() };
-    let outcome = conclude_own_process(site, AttemptResult::Result(result.clone()), false).await;
+    let outcome = conclude_own_process(site, AttemptResult::Result(result.clone().into()), false).await;
     assert_eq!(outcome.kind, OutcomeKind::from(result));
     assert_eq!((outcome.phase, outcome.stderr, outcome.died), (Phase::Started, None, false));
     assert_eq!(outcome.worker.as_deref(), Some("[\"a thread\"]"));

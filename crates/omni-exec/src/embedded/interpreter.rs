@@ -263,7 +263,7 @@ impl EmbeddedCall {
     /// Drives the call to its end, reports what it says to `port`, and passes on what it asks.
     pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
         let result_bytes_max = self.interpreter.config.result_bytes_max;
-        let reader = FrameReader { wants: call.wants, may_ask: call.spec.may_ask(), result_bytes_max };
+        let reader = FrameReader::of(call, call.spec.may_ask(), result_bytes_max);
         let (id, thread, control, printed) =
             (self.id, &self.thread, &self.interpreter.control, &mut self.printed);
         port.begun();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, RunSpec, SkillChange, ToolResult};
+use omni_call::{BoxFuture, Call, CallPort, CallResult, Executor, Outcome, RunSpec, SkillChange};
 
 use super::contender;
 use super::driver::Driver;
@@ -127,10 +127,10 @@ impl Pool {
     fn with_state_notice(
         &self,
         call: &Call,
-        result: ToolResult,
+        result: CallResult,
         id: Option<WorkerHandle>,
         name: u64,
-    ) -> ToolResult {
+    ) -> CallResult {
         if !Pool::is_stateful(call) {
             return result;
         }

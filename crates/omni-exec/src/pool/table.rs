@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use omni_call::{AffinityKey, Call, Outcome, OutcomeKind, Wants};
+use omni_call::{AffinityKey, Call, Outcome, OutcomeKind};
 use omni_process::StatusPage;
 
 use super::scheduler::{
     Admission, CallFacts, CallHandle, Effect, PoolBounds, RefusalReason, Scheduler, WorkerHandle,
 };
+use crate::attempt::FrameReader;
 use crate::outcome::{start_failed, unstarted};
 use crate::shared_bounds::{SharedBounds, WorkerPermit};
 use crate::wire::AttemptInfo;
@@ -238,7 +239,8 @@ impl Table {
                 Effect::Begin { worker, call, number } => self.begin(worker, call, number, &mut deferred),
                 Effect::EndAbandoned { worker, number } => {
                     deferred.more.extend(self.take_worker(worker).map(|mut pooled| {
-                        pooled.worker.make_current(number, Wants::default(), false);
+                        let reader = FrameReader::of_nobody(pooled.worker.result_bytes_max());
+                        pooled.worker.make_current(number, reader);
                         DeferredTask::EndCall(pooled)
                     }));
                 }
@@ -287,7 +289,8 @@ impl Table {
         let pooled = self.take_worker(worker);
         let Some(slot) = self.calls.get_mut(call.0.index()) else { return };
         let (Some(mut pooled), CallSlot::Waiting(waiting)) = (pooled, std::mem::take(slot)) else { return };
-        pooled.worker.make_current(number, waiting.call.wants, waiting.info.asks);
+        let reader = FrameReader::of(&waiting.call, waiting.info.asks, pooled.worker.result_bytes_max());
+        pooled.worker.make_current(number, reader);
         pooled.worker.flush();
         *slot = CallSlot::Granted(CallGrant::Begun(waiting.call, pooled));
         deferred.wake(waiting.waker);

@@ -96,7 +96,7 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
         check_id(id, call)?;
     }
     // Whether it may ask, and has begun, a runner says by itself: what it runs is hidden from us.
-    let reader = FrameReader { wants: call.wants, may_ask: true, result_bytes_max };
+    let reader = FrameReader::of(call, true, result_bytes_max);
     Ok(match reader.read(FrameBody::of(&line), message, || true)? {
         FrameMeaning::Started => RunnerLine::Started,
         FrameMeaning::Alive(event) => RunnerLine::Event(event),
@@ -107,7 +107,7 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
             stderr,
             ..
         }) => RunnerLine::End(Box::new(FinalLine {
-            kind: result.into(),
+            kind: OutcomeKind::Finished(result),
             stack: None,
             stderr,
             worker: contamination,

@@ -16,7 +16,7 @@ use crate::executor_processes::{ExecutorProcesses, PythonCommand};
 use crate::outcome::{start_failed, unstarted};
 use crate::own_process::{CallCapacity, CallPermit, conclude_own_process, end_in_background};
 use crate::start_failure::StartFailure;
-use crate::wire::{AttemptInfo, WorkerMode};
+use crate::wire::{AttemptInfo, WorkerMode, function_arguments};
 use crate::worker::{Worker, python_main_args};
 
 /// Longer arguments are sent in the call's frame instead of on the command line, where the kernel allows 128 KiB for
@@ -62,7 +62,7 @@ impl Spawn {
 
 /// The command line of a call.
 fn python_command(call: &Call) -> PythonCommand {
-    let arguments: OsString = match std::str::from_utf8(call.arguments()) {
+    let arguments: OsString = match std::str::from_utf8(&function_arguments(call)) {
         Ok(arguments) if arguments.len() <= ARGV_BYTES_MAX => arguments.into(),
         _ => "-".into(),
     };

@@ -136,6 +136,7 @@ pub(crate) struct RetractFrame {
 #[derive(Debug, Deserialize)]
 pub(crate) struct ResultFrame<'a> {
     pub(crate) id: u64,
+    /// An array: content blocks of a tool, contents of a resource, messages of a prompt, values of a completion.
     #[serde(borrow)]
     pub(crate) content: &'a RawValue,
     #[serde(borrow, default)]
@@ -144,6 +145,14 @@ pub(crate) struct ResultFrame<'a> {
     pub(crate) meta: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) is_error: bool,
+    /// Of a prompt: what it is about, where its function says so.
+    #[serde(borrow, default)]
+    pub(crate) description: Option<Cow<'a, str>>,
+    /// Of a completion: how many values there are in all, and whether there are more than those.
+    #[serde(default)]
+    pub(crate) total: Option<u64>,
+    #[serde(default)]
+    pub(crate) has_more: Option<bool>,
     /// The call has printed something, which has been written to the pipes before this frame.
     #[serde(default)]
     pub(crate) printed: bool,
@@ -196,6 +205,8 @@ pub(crate) enum ErrorKind {
     Cancelled,
     Exited,
     OutputLimit,
+    /// There is nothing of that URI or name, says a function that is no tool's.
+    NotFound,
 }
 
 /// Reads one frame's body.

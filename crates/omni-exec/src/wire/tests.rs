@@ -3,7 +3,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{Answer, Ask, Call};
-use omni_call::{AskRefusal, CallId, CallRequest, Deadline, LogLevel, PythonTarget, RunSpec, Wants};
+use omni_call::{
+    AskRefusal, CallId, CallRequest, CompletionReference, CompletionRequest, Deadline, FunctionKind,
+    LogLevel, PythonTarget, RunSpec, Wants,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -243,6 +246,15 @@ fn as_value(up: &WorkerMessage<'_>) -> Value {
             if result.is_error {
                 members["is_error"] = true.into();
             }
+            if let Some(description) = &result.description {
+                members["description"] = description.as_ref().into();
+            }
+            if let Some(total) = result.total {
+                members["total"] = total.into();
+            }
+            if let Some(has_more) = result.has_more {
+                members["has_more"] = has_more.into();
+            }
             if result.printed {
                 members["printed"] = true.into();
             }
@@ -260,6 +272,7 @@ fn as_value(up: &WorkerMessage<'_>) -> Value {
                 ErrorKind::Exited => "exited",
                 ErrorKind::OutputLimit => "output_limit",
                 ErrorKind::InvalidArguments => "invalid_arguments",
+                ErrorKind::NotFound => "not_found",
             };
             let mut members = json!({
                 "id": error.id, "kind": kind, "class": error.class, "message": error.message,
@@ -329,7 +342,11 @@ fn call_from(frame: &Value, body: &[u8], now: Instant) -> Call {
     let text = |member: &str| target[member].as_str().unwrap();
     let millis = |member: &str| frame[member].as_u64().map(Duration::from_millis);
     let (skill, command) = text("tool").split_once('.').unwrap();
+    let kind: FunctionKind =
+        target.get("kind").map(|kind| serde_json::from_value(kind.clone()).unwrap()).unwrap_or_default();
     let python = PythonTarget {
+        kind,
+        mime_type: target["mime_type"].as_str().map(str::to_owned),
         wrap_result: target["wrap"].as_bool().unwrap(),
         inject: serde_json::from_value(target["inject"].clone()).unwrap(),
         ..PythonTarget::new(text("dir"), text("file"), text("function"))
@@ -340,7 +357,7 @@ fn call_from(frame: &Value, body: &[u8], now: Instant) -> Call {
     Call {
         id: CallId(frame["id"].as_u64().unwrap()),
         spec: Arc::new(spec),
-        request: CallRequest::tool(down.call.args.get().to_owned()),
+        request: request(kind, frame, down.call.args.get()),
         deadline: Deadline::new(now, millis("deadline_ms"), millis("idle_ms")),
         wants: Wants {
             progress: context["progress"].as_bool().unwrap(),
@@ -348,6 +365,27 @@ fn call_from(frame: &Value, body: &[u8], now: Instant) -> Call {
         },
         session: context["session"].as_str().unwrap().into(),
         affinity: None,
+    }
+}
+
+/// What the call of a frame asks for, whose arguments are spelled like this.
+fn request(kind: FunctionKind, frame: &Value, arguments: &str) -> CallRequest {
+    let bytes = Bytes::copy_from_slice(arguments.as_bytes());
+    match kind {
+        FunctionKind::Tool => CallRequest::tool(bytes),
+        FunctionKind::Resource => {
+            CallRequest::Resource { uri: frame["uri"].as_str().unwrap().into(), arguments: bytes }
+        }
+        FunctionKind::Prompt => CallRequest::Prompt { name: "review".into(), arguments: Some(bytes) },
+        FunctionKind::Completion => {
+            let given = &frame["args"];
+            CallRequest::Completion(Box::new(CompletionRequest {
+                reference: CompletionReference::Prompt { name: "review".to_owned() },
+                argument: "language".to_owned(),
+                value: given["value"].as_str().unwrap().to_owned(),
+                context: given.get("context").map(|known| known.to_string().into()),
+            }))
+        }
     }
 }
 

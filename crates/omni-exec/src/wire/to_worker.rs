@@ -1,6 +1,8 @@
 //! The frames that a worker is sent, and the requests that a runner is sent. What belongs to a call is copied as bytes.
 
-use omni_call::{Answer, Call, Target};
+use std::borrow::Cow;
+
+use omni_call::{Answer, Call, CallRequest, Target};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -79,10 +81,28 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo) {
     out.extend_from_slice(br#","target":"#);
     out.extend_from_slice(call.spec.worker_target().as_bytes());
     out.extend_from_slice(br#","args":"#);
-    out.extend_from_slice(call.arguments());
+    out.extend_from_slice(&function_arguments(call));
     push_terms(out, call, sending);
+    if let CallRequest::Resource { uri, .. } = &call.request {
+        out.extend_from_slice(br#","uri":"#);
+        push_string(out, uri);
+    }
     out.extend_from_slice(b"}}");
     finish(out, start);
+}
+
+/// What the function is called with, a JSON object: the arguments or variables as they came; of a completion what was
+/// typed, and what is known besides.
+pub(crate) fn function_arguments(call: &Call) -> Cow<'_, [u8]> {
+    let CallRequest::Completion(completing) = &call.request else { return Cow::Borrowed(call.arguments()) };
+    let mut out = br#"{"value":"#.to_vec();
+    push_string(&mut out, &completing.value);
+    if let Some(known) = &completing.context {
+        out.extend_from_slice(br#","context":"#);
+        out.extend_from_slice(known);
+    }
+    out.push(b'}');
+    Cow::Owned(out)
 }
 
 /// Appends the body of the request that has a runner start `call`. The runner is sent the tool's name: the one that it

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use omni_call::{Call, CallPort, Deadline, Wants};
+use omni_call::{Call, CallPort, Deadline};
 use omni_process::{ExitStatus, OutputListener};
 
 use super::clocks::CallClocks;
@@ -26,7 +26,7 @@ impl Worker {
         // What the worker has printed so far does not belong to this call.
         self.output.settle();
         let number = self.pipeline_call(call, info);
-        self.make_current(number, call.wants, info.asks);
+        self.make_current(number, FrameReader::of(call, info.asks, self.result_bytes_max));
         self.flush();
     }
 
@@ -47,13 +47,11 @@ impl Worker {
         self.channel.flush_now();
     }
 
-    /// Makes a call that was sent the current one. There must be no other. `asks` says whether it can ask its client
-    /// something.
-    pub(crate) fn make_current(&mut self, number: u64, wants: Wants, asks: bool) {
+    /// Makes a call that was sent the current one, whose frames `reader` reads. There must be no other.
+    pub(crate) fn make_current(&mut self, number: u64, reader: FrameReader) {
         self.output.begin_call();
         self.number = number;
         self.begun_at = Instant::now();
-        let reader = FrameReader { wants, may_ask: asks, result_bytes_max: self.result_bytes_max };
         self.call = Some(CurrentCall {
             running: RunningCall::new(number, reader),
             clocks: CallClocks::new(self.begun_at, self.unusable),

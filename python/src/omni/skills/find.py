@@ -1,6 +1,6 @@
-"""Where a tool is in a folder of skills, found without importing anything.
+"""Where a tool, a resource or a prompt is in a folder of skills, found without importing anything.
 
-Only for running a tool by hand. The server knows from its catalogue.
+Only for running one by hand. The server knows from its catalogue.
 """
 
 from __future__ import annotations
@@ -8,7 +8,20 @@ from __future__ import annotations
 import ast
 import os
 
-_DECORATORS = ("tool", "skill_command")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: What marks a function as what, and which option the decorator's one positional argument is.
+_DECORATORS = {
+    "tool": ("tool", "name"),
+    "skill_command": ("tool", "name"),
+    "resource": ("resource", "uri"),
+    "skill_resource": ("resource", "uri"),
+    "prompt": ("prompt", "name"),
+}
+#: What there is none of, in words.
+_WORDS = {"tool": "command", "resource": "resource", "prompt": "prompt"}
 
 
 class NotFoundError(Exception):
@@ -47,25 +60,86 @@ def skill_folders(skills: str) -> dict[str, str]:
 
 
 class Command:
-    """Where a command is: its file, relative to the skill's folder, and its function."""
+    """Where a function is: its file, relative to the skill's folder, its name, and what it is offered as."""
 
-    __slots__ = ("file", "function", "name", "timeout")
+    __slots__ = ("file", "function", "kind", "mime_type", "name", "timeout", "uri")
 
-    def __init__(self, name: str, file: str, function: str, timeout: float | None) -> None:
-        self.name = name
+    def __init__(self, kind: str, file: str, function: str, options: dict[str, Any]) -> None:
+        #: `tool`, `resource` or `prompt`.
+        self.kind = kind
+        self.name: str = options.get("name") or function
         self.file = file
         self.function = function
         #: Seconds that the decorator allows; None when it says nothing.
-        self.timeout = timeout
+        self.timeout: float | None = options.get("timeout")
+        #: Of a resource: its URI or template, if it is given one, and its type.
+        self.uri: str | None = options.get("uri") or options.get("uri_template")
+        self.mime_type: str | None = options.get("mime_type")
 
 
-def find_command(folder: str, name: str) -> Command:
-    """Return the command of this name.
+def find_resource(folder: str, skill: str, called: str) -> tuple[Command, str, dict[str, str]]:
+    """Return the resource of this name or URI, the URI, and the variables of its template.
 
     Raises:
-        NotFoundError: No file of the skill has such a command.
+        NotFoundError: No file of the skill has such a resource.
         SyntaxError: A file that may have it cannot be parsed.
     """
+    if "://" not in called:
+        command = find_command(folder, called, "resource")
+        return command, command.uri or f"omni://skill/{skill}/{command.name}", {}
+    found, broken = _all(folder, "resource")
+    for command in found.values():
+        variables = _match(command.uri or f"omni://skill/{skill}/{command.name}", called)
+        if variables is not None:
+            return command, called, variables
+    if broken is not None:
+        raise broken
+    uris = [command.uri or f"omni://skill/{skill}/{command.name}" for command in found.values()]
+    message = f"skill `{os.path.basename(folder)}` has no resource `{called}`{_instead(called, uris)}"
+    raise NotFoundError(message)
+
+
+def _match(template: str, uri: str) -> dict[str, str] | None:
+    """Return the variables with which a template becomes this URI; None where it does not."""
+    import re
+    from urllib.parse import parse_qsl, unquote
+
+    path, _, query = template.partition("{?")
+    asked, _, given = uri.partition("?") if query else (uri, "", "")
+    pattern = ""
+    for piece in re.split(r"(\{[^}]*\})", path):
+        if piece[:1] == "{":
+            # `{x*}` goes over several segments.
+            name = piece[1:-1].lstrip("+/")
+            pattern += f"(?P<{name.rstrip('*')}>{'.+' if name.endswith('*') else '[^/?#]+'})"
+        else:
+            pattern += re.escape(piece)
+    found = re.fullmatch(pattern, asked)
+    if found is None:
+        return None
+    wanted = query.rstrip("}").split(",")
+    more = {name: value for name, value in parse_qsl(given, keep_blank_values=True) if name in wanted}
+    return {**{name: unquote(value) for name, value in found.groupdict().items()}, **more}
+
+
+def find_command(folder: str, name: str, kind: str = "tool") -> Command:
+    """Return the function of this name that is offered as a `tool`, `resource` or `prompt`.
+
+    Raises:
+        NotFoundError: No file of the skill has such a function.
+        SyntaxError: A file that may have it cannot be parsed.
+    """
+    found, broken = _all(folder, kind)
+    if name in found:
+        return found[name]
+    if broken is not None:
+        raise broken
+    message = f"skill `{os.path.basename(folder)}` has no {_WORDS[kind]} `{name}`{_instead(name, found)}"
+    raise NotFoundError(message)
+
+
+def _all(folder: str, kind: str) -> tuple[dict[str, Command], SyntaxError | None]:
+    """Return the functions of a kind by their names, and what keeps a file from being read."""
     found: dict[str, Command] = {}
     broken = None
     for file in sources(folder):
@@ -77,13 +151,9 @@ def find_command(folder: str, name: str) -> Command:
             broken = broken or error
             continue
         for command in _commands(tree, file):
-            found.setdefault(command.name, command)
-    if name in found:
-        return found[name]
-    if broken is not None:
-        raise broken
-    message = f"skill `{os.path.basename(folder)}` has no command `{name}`{_instead(name, found)}"
-    raise NotFoundError(message)
+            if command.kind == kind:
+                found.setdefault(command.name, command)
+    return found, broken
 
 
 def _declared_name(folder: str) -> str | None:
@@ -113,28 +183,32 @@ def sources(folder: str, *, helpers: bool = False) -> list[str]:
 
 def _commands(tree: ast.Module, file: str) -> list[Command]:
     """Return every decorated function at the top of a module."""
-    markers = set(_DECORATORS)
+    markers = {name: name for name in _DECORATORS}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "omni":
-            markers |= {item.asname for item in node.names if item.asname and item.name in _DECORATORS}
+            markers.update(
+                {item.asname: item.name for item in node.names if item.asname and item.name in _DECORATORS}
+            )
     commands = []
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for decorator in node.decorator_list:
                 call = decorator if isinstance(decorator, ast.Call) else None
                 marker = call.func if call else decorator
-                if getattr(marker, "id", getattr(marker, "attr", None)) in markers:
-                    options = _literals(call, tree)
-                    commands.append(
-                        Command(options.get("name") or node.name, file, node.name, options.get("timeout"))
-                    )
+                name = markers.get(getattr(marker, "id", getattr(marker, "attr", "")))
+                if name is not None:
+                    kind, first = _DECORATORS[name]
+                    commands.append(Command(kind, file, node.name, _literals(call, tree, first)))
     return commands
 
 
-def _literals(call: ast.Call | None, tree: ast.Module) -> dict:
-    """Return the decorator's keywords whose values are literals or constants of the module."""
+def _literals(call: ast.Call | None, tree: ast.Module, first: str) -> dict:
+    """Return the decorator's options whose values are literals or constants of the module."""
     values = {}
-    for keyword in call.keywords if call else ():
+    keywords = list(call.keywords) if call else []
+    if call and call.args:
+        keywords.append(ast.keyword(arg=first, value=call.args[0]))
+    for keyword in keywords:
         value = keyword.value
         if isinstance(value, ast.Name):
             for node in tree.body:

@@ -6,6 +6,7 @@ import json
 import os
 from _signal import ITIMER_REAL, SIGALRM, SIGUSR2, setitimer, signal
 from _thread import allocate_lock
+from binascii import a2b_base64
 
 from omni import wire
 from omni.call_frame import Call, Target
@@ -50,6 +51,29 @@ class Console:
     def _tell(self, line: str) -> None:
         os.write(2, (shown(line).replace("\n", "\n  ") + "\n").encode("utf-8", "replace"))
 
+    def show_item(self, kind: str, result: dict) -> None:
+        """Print the contents of a resource or the messages of a prompt, or all of it as JSON."""
+        if self._as_json:
+            whole = {"contents" if kind == "resource" else "messages": result["content"]}
+            for name, wire_name in (("description", "description"), ("_meta", "meta")):
+                if wire_name in result:
+                    whole[name] = result[wire_name]
+            self._print_json(whole)
+            return
+        terminal = os.isatty(self._out)
+        for item in result["content"]:
+            if kind == "prompt":
+                text = f"{item['role']}: {_as_text(item['content'])}"
+            elif "text" in item:
+                text = item["text"]
+            elif terminal:
+                text = f"[{item.get('mimeType') or 'bytes'}: {item['uri']}]"
+            else:
+                # As it is, for the file or the program that it goes to.
+                self._write(a2b_base64(item["blob"]))
+                continue
+            self._print(shown(text) if terminal else text)
+
     def show(self, result: dict) -> None:
         """Print a result: its text, or all of it as JSON."""
         if self._as_json:
@@ -58,8 +82,7 @@ class Console:
                 if wire_name in result:
                     whole[name] = result[wire_name]
             whole["isError"] = bool(result.get("is_error"))
-            # Without characters that a terminal would not show as they are.
-            self._print(json.dumps(whole).replace("\x7f", "\\u007f"))
+            self._print_json(whole)
             return
         for block in result["content"]:
             text = _as_text(block)
@@ -74,8 +97,15 @@ class Console:
         if self._as_json:
             self.show({"content": [{"type": "text", "text": message}], "is_error": True})
 
+    def _print_json(self, whole: dict) -> None:
+        # Without characters that a terminal would not show as they are.
+        self._print(json.dumps(whole).replace("\x7f", "\\u007f"))
+
     def _print(self, text: str) -> None:
-        data = memoryview((text + "\n").encode("utf-8", "replace"))
+        self._write((text + "\n").encode("utf-8", "replace"))
+
+    def _write(self, bytes_: bytes) -> None:
+        data = memoryview(bytes_)
         while data:
             data = data[os.write(self._out, data) :]
 
@@ -90,8 +120,10 @@ def _as_text(block: dict) -> str:
     return f"[{block['type']} {block['mimeType']}]"
 
 
-def run(console: Console, skill: str, folder: str, command: Command, arguments: dict) -> bytes:
-    """Run one call, show how it ended, and return the frame that answers it.
+def run(
+    console: Console, skill: str, folder: str, command: Command, arguments: dict, *, uri: str = ""
+) -> bytes:
+    """Run one call, show how it ended, and return the frame that answers it. `uri` is a resource's.
 
     When the tool's time is up, the process ends here.
     """
@@ -105,13 +137,21 @@ def run(console: Console, skill: str, folder: str, command: Command, arguments: 
         "dir": folder,
         "file": command.file,
         "function": command.function,
+        "kind": command.kind,
+        "mime_type": command.mime_type,
     }
-    more = {"deadline_ms": limit * 1000 if limit else None, "context": {"progress": True, "log": "debug"}}
+    more = {
+        "deadline_ms": limit * 1000 if limit else None,
+        "context": {"progress": True, "log": "debug"},
+        "uri": uri,
+    }
     answer = tool_runner.run(Call(1, Target(target), arguments, more))
     setitimer(ITIMER_REAL, 0)
     kind, body = wire.decode(answer[4:])
-    if kind == "result":
+    if kind == "result" and command.kind == "tool":
         console.show(body)
+    elif kind == "result":
+        console.show_item(command.kind, body)
     elif body["kind"] == "cancelled":
         _overrun(console, limit)
     else:

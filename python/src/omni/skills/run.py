@@ -1,6 +1,8 @@
 """Role B: one call in a process of its own.
 
     python -m omni.skills.run SKILL COMMAND [--args JSON | --args -] [--json] [--skills DIR]
+    python -m omni.skills.run SKILL --resource NAME_OR_URI …
+    python -m omni.skills.run SKILL --prompt NAME …
 
 By hand it prints the result and exits with 0, 1 (the tool failed), 2 (the call is wrong: no such
 command, bad arguments) or 124 (the tool's time limit struck). Started by the server, it has a control
@@ -12,11 +14,16 @@ import sys
 
 from omni.skills import FAILED, OK, USAGE
 
-_USAGE = "usage: python -m omni.skills.run SKILL COMMAND [--args JSON | --args -] [--json] [--skills DIR]"
+_USAGE = (
+    "usage: python -m omni.skills.run SKILL COMMAND | --resource NAME_OR_URI | --prompt NAME "
+    "[--args JSON | --args -] [--json] [--skills DIR]"
+)
 _HELP = f"""{_USAGE}
 
-Run one tool of a skill and print its result.
+Run one tool of a skill and print its result, read one of its resources, or fill in one of its prompts.
 
+  --resource R   a resource's name, or its URI; a template's variables come from the URI, or from `--args`
+  --prompt P     a prompt's name; `--args` has its arguments
   --args JSON    the arguments, a JSON object; `-` reads it from standard input
   --json         print the whole result as one JSON object
   --skills DIR   the folder that holds the skills (default: $OMNI_SKILLS or ./skills)
@@ -35,6 +42,8 @@ class Options:
     def __init__(self) -> None:
         self.skill = ""
         self.command = ""
+        #: What the command is: `tool`, `resource` or `prompt`.
+        self.kind = "tool"
         self.arguments = "{}"
         self.skills = os.environ.get("OMNI_SKILLS") or "skills"
         self.json = False
@@ -49,12 +58,17 @@ def parse(words: "list[str]") -> Options:
     while words:
         word = words.pop(0)
         option, given, value = word.partition("=")
-        if option in ("--args", "--skills"):
+        if option in ("--args", "--skills", "--resource", "--prompt"):
             if not given:
                 if not words:
                     raise UsageError(f"`{option}` needs a value")
                 value = words.pop(0)
-            setattr(options, "arguments" if option == "--args" else "skills", value)
+            if option in ("--resource", "--prompt"):
+                if options.kind != "tool":
+                    raise UsageError(f"`{option}` is one too many: there is `--{options.kind}` already")
+                options.kind, options.command = option[2:], value
+            else:
+                setattr(options, "arguments" if option == "--args" else "skills", value)
         elif word == "--json":
             options.json = True
         elif word in ("-h", "--help"):
@@ -65,11 +79,14 @@ def parse(words: "list[str]") -> Options:
             names.append(word)
     if options.help:
         return options
-    if len(names) != 2:
-        raise UsageError(
-            "give a skill and a command" if len(names) < 2 else f"`{names[2]}` is one word too many"
-        )
-    options.skill, options.command = names
+    wanted = 2 if options.kind == "tool" else 1
+    if len(names) < wanted:
+        raise UsageError("give a skill and a command" if wanted == 2 else "give a skill")
+    if len(names) > wanted:
+        raise UsageError(f"`{names[wanted]}` is one word too many")
+    options.skill = names[0]
+    if wanted == 2:
+        options.command = names[1]
     return options
 
 
@@ -162,18 +179,22 @@ def exit_code(answer: bytes) -> int:
 
 
 def _run_by_hand(options: Options) -> int:
-    from omni.skills.find import NotFoundError, find_command, find_skill
+    from omni.skills.find import NotFoundError, find_command, find_resource, find_skill
     from omni.skills.manual_run import Console, run
 
     console = Console(as_json=options.json)
     try:
         folder = find_skill(options.skills, options.skill)
-        command = find_command(folder, options.command)
+        uri, variables = "", {}
+        if options.kind == "resource":
+            command, uri, variables = find_resource(folder, options.skill, options.command)
+        else:
+            command = find_command(folder, options.command, options.kind)
         text = options.arguments
         if text == "-":
             with open(0, "rb", closefd=False) as source:
                 text = source.read().decode("utf-8", "replace")
-        arguments = read_arguments(text)
+        arguments = {**read_arguments(text), **variables}
     except (UsageError, NotFoundError) as error:
         console.show_error(str(error))
         return USAGE
@@ -181,7 +202,7 @@ def _run_by_hand(options: Options) -> int:
         place = os.path.relpath(error.filename or options.skills, folder)
         console.show_error(f"`{place}:{error.lineno}`: SyntaxError: {error.msg}")
         return FAILED
-    return exit_code(run(console, options.skill, folder, command, arguments))
+    return exit_code(run(console, options.skill, folder, command, arguments, uri=uri))
 
 
 if __name__ == "__main__":

@@ -335,11 +335,7 @@ impl CallGuard {
             wire::DispatchInfo { id, info: wire::AttemptInfo::of(call, attempt), now },
         );
         state.next_check.get_or_insert(now + STALL_CHECK_EVERY);
-        let reader = FrameReader {
-            wants: call.wants,
-            may_ask: call.spec.may_ask(),
-            result_bytes_max: shared.result_bytes_max,
-        };
+        let reader = FrameReader::of(call, call.spec.may_ask(), shared.result_bytes_max);
         state.calls.insert(id, PendingCall::new(number, reader));
         state.wake_task();
         drop(state);

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
-use omni_call::{LogLevel, Wants};
+use omni_call::{FunctionKind, LogLevel, Wants};
 
 use super::*;
 use crate::attempt::FrameReader;
@@ -22,6 +22,7 @@ async fn read(begun: u64, bodies: &[&str]) -> (SharedWorkerState, Result<(), Wir
     let page = StatusPage::new().unwrap();
     rustix::io::pwrite(page.as_fd(), &begun.to_le_bytes(), 0).unwrap();
     let reader = FrameReader {
+        kind: FunctionKind::Tool,
         wants: Wants { progress: true, log: Some(LogLevel::Info) },
         may_ask: true,
         result_bytes_max: 100,
@@ -44,7 +45,9 @@ async fn read(begun: u64, bodies: &[&str]) -> (SharedWorkerState, Result<(), Wir
 
 fn end(state: &SharedWorkerState, id: u64) -> String {
     state.calls[&id].end.as_ref().map_or_else(String::new, |end| match end {
-        AttemptResult::Result(result) => String::from_utf8_lossy(&result.content).into_owned(),
+        AttemptResult::Result(result) => {
+            String::from_utf8_lossy(&result.tool().unwrap().content).into_owned()
+        }
         end => format!("{end:?}"),
     })
 }
