@@ -126,7 +126,7 @@ def test_every_signature_of_the_corpus_has_the_schema_that_fastmcp_gives_it(stem
     finally:
         tool_marks.marked = None
     # A file that was begun and then run again has marked some functions twice: the last is meant.
-    answers = dict(found(function, whole=whole) for function in marked)
+    answers = dict(found(function, whole=whole) for _kind, function in marked)
     differences = {}
     compared = 0
     for name, theirs in expected.items():

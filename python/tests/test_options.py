@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from omni import skill, tool
+from omni import completion, prompt, resource, skill, skill_resource, tool
 from omni.describe import options, programs, settings
 from omni.options import OPTIONS, SECONDS_MAX
 
@@ -25,7 +25,7 @@ def carried_in(place):
 def samples(name, place):
     """Return a value that the option has, and one that it cannot have."""
     option = OPTIONS[name]
-    python = place == "decorator"
+    python = place not in ("front_matter", "program")
     kind = option["kind"]
     if kind == "flag":
         return (True, 1) if python else ("true", "perhaps")
@@ -47,7 +47,64 @@ def samples(name, place):
         return [{"src": "data:x"}], [{}]
     if kind == "texts":
         return ["a"], "a"
+    if kind == "uri":
+        return "notes://x", 3
+    if kind == "mime_type":
+        return "text/plain", "plain"
+    if kind == "size":
+        return 12, -1
+    if kind == "annotations":
+        return {"priority": 0.5}, "high"
+    if kind == "function":
+        return "review", 3
     return "x", 1.5
+
+
+OTHERS = [(kind, name) for kind in (resource, prompt, completion) for name in standing_in(kind.__name__)]
+
+
+@pytest.mark.parametrize("kind", [resource, prompt, completion])
+def test_each_decorator_takes_the_options_of_the_table_in_its_order(kind):
+    taken = inspect.signature(kind).parameters.values()
+    names = [option.name for option in taken if option.kind is option.KEYWORD_ONLY]
+    assert names == standing_in(kind.__name__)
+
+
+@pytest.mark.parametrize(("kind", "name"), OTHERS)
+def test_an_option_of_each_decorator_is_kept_for_those_who_read_it(kind, name):
+    good = samples(name, kind.__name__)[0]
+
+    @kind(**{name: good})
+    def function(): ...
+
+    assert getattr(function, f"__omni_{kind.__name__}__") == {name: good}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "name"),
+    [(resource, "notes://x", "uri"), (prompt, "ask", "name"), (completion, "x", "argument")],
+)
+def test_one_text_may_stand_without_its_name(kind, text, name):
+    @kind(text)
+    def function(): ...
+
+    assert getattr(function, f"__omni_{kind.__name__}__") == {name: text}
+    with pytest.raises(TypeError, match=f"`@{kind.__name__}` takes an? .* and keywords, not 3"):
+        kind(3)
+
+
+def test_a_second_name_of_an_option_means_the_same():
+    @skill_resource(resource_uri="notes://x", mime_type="text/plain")
+    def function(): ...
+
+    assert function.__omni_resource__ == {"uri": "notes://x", "mime_type": "text/plain"}
+
+
+def test_an_option_that_a_decorator_has_not_is_told():
+    with pytest.warns(UserWarning, match="`prompt` has no option `uri`; it has name, description"):
+
+        @prompt(uri="notes://x")
+        def function(): ...
 
 
 def test_the_decorator_takes_the_options_of_the_table_in_its_order():

@@ -34,19 +34,25 @@ pub(crate) fn stale(workspace: &Workspace) -> Result<Vec<StalePage>> {
 /// before the crates that have to know it compile again.
 pub(crate) fn stale_sources(workspace: &Workspace) -> Result<Vec<StalePage>> {
     let options = options::read(&workspace.root)?;
+    let mut decorators = Vec::new();
+    for made in &options::DECORATORS {
+        decorators.push(StalePage { path: made.file, text: options::decorator(&options, made)? });
+    }
     Ok(differing(
         workspace,
-        vec![
+        [
             StalePage {
                 path: "crates/omni-call/src/options/table.rs",
                 text: formatted(workspace, &options::rust_table(&options)?)?,
             },
-            StalePage { path: "python/src/omni/decorator.py", text: options::decorator(&options)? },
             StalePage { path: "python/src/omni/options.py", text: options::python_table(&options)? },
             StalePage { path: "python/src/omni/executors.py", text: executors::module() },
             StalePage { path: "python/src/omni/constants.py", text: constants::module()? },
             StalePage { path: "docs/reference/options.md", text: options::page(&options)? },
-        ],
+        ]
+        .into_iter()
+        .chain(decorators)
+        .collect(),
     ))
 }
 

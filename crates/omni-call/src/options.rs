@@ -1,4 +1,4 @@
-//! Which options may the author of a tool set, where, and with which values?
+//! Which options may the author of a tool, resource, prompt or completion set, where, and with which values?
 //!
 //! The table of them is made from `conformance/options.json`, and so are the types that carry to an executor what was
 //! set: whoever reads a decorator, a `SKILL.md` or the declaration of a program asks the table, whoever acts on an
@@ -13,9 +13,9 @@ pub use table::{CallOptions, ForkSettings, OPTIONS, OPTIONS_WITHOUT_EFFECT, Poli
 use crate::alternatives::alternatives;
 
 impl ToolOption {
-    /// The option of this name, if it may stand there.
+    /// The option of this name, or second name, if it may stand there.
     pub fn find(name: &str, place: OptionPlace) -> Option<&'static ToolOption> {
-        Self::all(place).find(|option| option.name == name)
+        Self::all(place).find(|option| option.name == name || option.also.contains(&name))
     }
 
     /// The options that may stand there, in the order of the table.
@@ -25,7 +25,7 @@ impl ToolOption {
 
     /// What a value must be, in words for an author: `must be …`.
     pub fn wanted(&self, place: OptionPlace) -> String {
-        let python = place == OptionPlace::Decorator;
+        let python = place.in_python();
         match self.kind {
             OptionKind::Text | OptionKind::Version | OptionKind::Executor if python => "a string".to_owned(),
             OptionKind::Text | OptionKind::Version => "a text".to_owned(),
@@ -50,6 +50,13 @@ impl ToolOption {
             OptionKind::Icons => "a list of dictionaries, each with a `src`".to_owned(),
             OptionKind::Texts if python => "a list of strings".to_owned(),
             OptionKind::Texts => "a list of texts".to_owned(),
+            OptionKind::Uri => "a string that is a URI".to_owned(),
+            OptionKind::MimeType => "a string such as `text/markdown`".to_owned(),
+            OptionKind::Size => "a number of bytes, 0 or more".to_owned(),
+            OptionKind::Annotations => {
+                "a dictionary with `audience`, `priority` and `lastModified`".to_owned()
+            }
+            OptionKind::Function => "a function of this skill, or a string that names it".to_owned(),
         }
     }
 
@@ -72,7 +79,12 @@ impl ToolOption {
             | OptionKind::Object
             | OptionKind::Icons
             | OptionKind::Texts
-            | OptionKind::Version => None,
+            | OptionKind::Version
+            | OptionKind::Uri
+            | OptionKind::MimeType
+            | OptionKind::Size
+            | OptionKind::Annotations
+            | OptionKind::Function => None,
         }
     }
 
@@ -111,7 +123,17 @@ const WEEK: f64 = 604_800.0;
 mod tests {
     use super::*;
 
-    const PLACES: [OptionPlace; 3] = [OptionPlace::Decorator, OptionPlace::FrontMatter, OptionPlace::Program];
+    const PLACES: [OptionPlace; 6] = [
+        OptionPlace::Decorator,
+        OptionPlace::FrontMatter,
+        OptionPlace::Program,
+        OptionPlace::Resource,
+        OptionPlace::Prompt,
+        OptionPlace::Completion,
+    ];
+
+    /// What a client is told, and no executor: it is carried by what lists it.
+    const LISTED: [&str; 2] = ["ttl", "scope"];
 
     /// A word of each kind that a file can have.
     fn sample(option: &ToolOption) -> Option<(String, OptionValue)> {
@@ -131,6 +153,9 @@ mod tests {
             for option in ToolOption::all(place) {
                 let Some((word, value)) = sample(option) else { continue };
                 assert_eq!(option.parse(&word, place), Some(value.clone()), "{}", option.name);
+                if LISTED.contains(&option.name) {
+                    continue;
+                }
                 let mut carried = CallOptions::default();
                 assert!(carried.set(option.name, place, value), "{} is carried by nothing", option.name);
                 assert!(!seen.contains(&carried), "{} sets what another one sets", option.name);
@@ -143,6 +168,9 @@ mod tests {
     fn every_word_of_a_choice_has_its_variant() {
         for option in &OPTIONS {
             let OptionKind::Choice(words) = option.kind else { continue };
+            if LISTED.contains(&option.name) {
+                continue;
+            }
             let mut seen = vec![CallOptions::default()];
             for word in words {
                 let mut carried = CallOptions::default();

@@ -1,6 +1,6 @@
 //! What does a skill's source say about one function that completes an argument?
 
-use omni_call::{ExecutorKind, ForkSettings, InjectedParameter, TimeLimits};
+use omni_call::{ExecutorKind, ForkSettings, InjectedParameter, Policy, TimeLimits};
 use serde::{Deserialize, Serialize};
 
 /// A function that says what a user may have meant to type, as its source describes it.
@@ -22,6 +22,9 @@ pub struct Completion {
     pub inject: Vec<InjectedParameter>,
     #[serde(default)]
     pub limits: TimeLimits,
+    /// What is done around its calls. `skill_concurrency` is not set here.
+    #[serde(default, skip_serializing_if = "Policy::is_empty")]
+    pub policy: Policy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<ExecutorKind>,
     #[serde(default, skip_serializing_if = "ForkSettings::is_empty")]

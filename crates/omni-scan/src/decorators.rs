@@ -1,5 +1,8 @@
-//! Is a function a tool, and do its other decorators keep the signature that is written?
+//! Is a function a tool, resource, prompt or completion, and do its other decorators keep the signature that is written?
 
+use omni_call::FunctionKind;
+
+use crate::function_kind::{made_by, word};
 use crate::lookalike_decorators::{Lookalike, lookalike};
 use crate::package::{FileId, Item, Package, last};
 use crate::syntax::{Expr, ExprKind, Function, Keyword, ParameterKind};
@@ -9,58 +12,66 @@ pub(crate) type OptionSources<'p> = Vec<(FileId, &'p [Expr], &'p [Keyword])>;
 
 /// What a decorator is.
 pub(crate) enum Mark<'p> {
-    /// omni's own `tool` or `skill_command`.
-    Tool(OptionSources<'p>),
+    /// omni's own `tool`, `resource`, `prompt` or `completion`, or a second name of one.
+    Own(FunctionKind, OptionSources<'p>),
     /// Named like one, but not omni's.
     Foreign(Lookalike),
     Other,
 }
 
-/// Says whether a decorator makes its function a tool.
+/// Says what a decorator makes of its function.
 pub(crate) fn mark<'p>(package: &'p Package, file: FileId, decorator: &'p Expr) -> Mark<'p> {
-    if let Some(sources) = tool_sources(package, file, decorator, 8) {
-        return Mark::Tool(sources);
+    if let Some((kind, sources)) = own_sources(package, file, decorator, 8) {
+        return Mark::Own(kind, sources);
     }
     lookalike(package, file, decorator).map_or(Mark::Other, Mark::Foreign)
 }
 
-/// Where the options of a decorator stand that makes tools; `None` for one that makes none.
-pub(crate) fn tool_sources<'p>(
+/// What a decorator of omni's makes, and where its options stand; `None` for another's.
+pub(crate) fn own_sources<'p>(
     package: &'p Package,
     file: FileId,
     expr: &'p Expr,
     steps: u32,
-) -> Option<OptionSources<'p>> {
+) -> Option<(FunctionKind, OptionSources<'p>)> {
     let steps = steps.checked_sub(1)?;
     match &expr.kind {
         ExprKind::Name(_) | ExprKind::Attribute(..) => match package.resolve(file, expr) {
-            Item::External(path) => is_tool(&path).then(Vec::new),
+            Item::External(path) => own_kind(&path).map(|kind| (kind, Vec::new())),
             // `reader = tool(read_only=True)`, then `@reader`.
-            Item::Value(at, value) => tool_sources(package, at, value, steps),
+            Item::Value(at, value) => own_sources(package, at, value, steps),
             _ => None,
         },
         ExprKind::Call(call) => {
             if matches!(package.resolve(file, &call.function), Item::External(path) if path == "functools.partial")
             {
                 let (inner, rest) = call.arguments.split_first()?;
-                let mut sources = tool_sources(package, file, inner, steps)?;
+                let (kind, mut sources) = own_sources(package, file, inner, steps)?;
                 sources.push((file, rest, &call.keywords));
-                return Some(sources);
+                return Some((kind, sources));
             }
-            let mut sources = tool_sources(package, file, &call.function, steps)?;
+            let (kind, mut sources) = own_sources(package, file, &call.function, steps)?;
             sources.push((file, &call.arguments, &call.keywords));
-            Some(sources)
+            Some((kind, sources))
         }
         _ => None,
     }
 }
 
-fn is_tool(path: &str) -> bool {
-    let Some((module, name)) = path.rsplit_once('.') else { return false };
-    matches!(module, "omni" | "omni.skill" | "omni.decorator") && matches!(name, "tool" | "skill_command")
+fn own_kind(path: &str) -> Option<FunctionKind> {
+    let (module, name) = path.rsplit_once('.')?;
+    let kind = made_by(name)?;
+    let own = match kind {
+        FunctionKind::Tool => matches!(module, "omni.skill" | "omni.decorator"),
+        kind => {
+            module.strip_prefix("omni.").and_then(|module| module.strip_suffix("_decorator"))
+                == Some(word(kind))
+        }
+    };
+    (module == "omni" || own).then_some(kind)
 }
 
-/// What a decorator other than `tool` does to the signature.
+/// What a decorator other than omni's does to the signature.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Python sees the function's own signature.
@@ -213,11 +224,11 @@ fn passes_everything(function: &Function) -> bool {
 fn makes_tools(package: &Package, file: FileId, function: &Function, steps: u32) -> bool {
     let Some(steps) = steps.checked_sub(1) else { return false };
     let calls_tool = |result: &Expr| match &result.kind {
-        ExprKind::Call(_) => tool_sources(package, file, result, 4).is_some(),
+        ExprKind::Call(_) => own_sources(package, file, result, 4).is_some(),
         _ => false,
     };
     let decorated = |inner: &Function| {
-        inner.decorators.iter().any(|decorator| tool_sources(package, file, decorator, 4).is_some())
+        inner.decorators.iter().any(|decorator| own_sources(package, file, decorator, 4).is_some())
     };
     function.results.iter().flatten().any(calls_tool)
         || function.inner.iter().any(|inner| decorated(inner) || makes_tools(package, file, inner, steps))

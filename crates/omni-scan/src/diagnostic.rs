@@ -53,6 +53,10 @@ impl<'a> Report<'a> {
         Report { file, lines: Lines::new(text), found: Vec::new() }
     }
 
+    pub(crate) fn file(&self) -> &'a str {
+        self.file
+    }
+
     pub(crate) fn line(&self, at: u32) -> u32 {
         self.lines.position(at).0
     }

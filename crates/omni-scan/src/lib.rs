@@ -12,6 +12,14 @@ mod resource;
 mod tool;
 mod tool_name;
 
+mod arguments;
+mod completion_rules;
+mod function_kind;
+mod given_options;
+mod resource_rules;
+mod uri;
+
+mod items;
 mod scan;
 
 mod compatibility;

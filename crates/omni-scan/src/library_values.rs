@@ -30,6 +30,13 @@ pub(crate) fn made(path: &str, arguments: &[Value], named: &[(String, Value)]) -
             let (date, time) = (date(&parts[..3])?, time(&parts[3..])?);
             return Some(Value::Text(format!("{date}T{time}")));
         }
+        // What options of resources and icons may be written with: the dictionary that it stands for.
+        "mcp.types.Icon" | "mcp.types.Annotations" if arguments.is_empty() => {
+            let given = named.iter().filter(|(_, value)| *value != Value::None);
+            return Some(Value::Dict(
+                given.map(|(name, value)| (Value::Str(name.clone()), value.clone())).collect(),
+            ));
+        }
         _ if !named.is_empty() => return None,
         _ => {}
     }

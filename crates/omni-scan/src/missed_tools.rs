@@ -1,12 +1,15 @@
-//! What did an author mean to be a tool that is none, and why does nobody see it?
+//! What did an author mean to be a tool, resource or prompt that is none, and why does nobody see it?
 
-use crate::decorators::{Mark, mark, tool_sources};
+use omni_call::FunctionKind;
+
+use crate::decorators::{Mark, mark, own_sources};
 use crate::diagnostic::Report;
-use crate::lookalike_decorators::SERVER;
+use crate::function_kind::word;
+use crate::lookalike_decorators::server_help;
 use crate::package::{FileId, Item, Package, last};
 use crate::syntax::{Binding, BindingKind, Call, Expr, ExprKind, Function, Module};
 
-/// Reports calls that were meant to make tools: `tool(add)`, `add = tool(add)`, `mcp.add_tool(add)`.
+/// Reports calls that were meant to make tools, resources or prompts: `tool(add)`, `add = tool(add)`, `mcp.add_tool(add)`.
 pub(crate) fn calls(package: &Package, file: FileId, report: &mut Report<'_>) {
     let module = package.file(file);
     let assigned = module.names.values().flatten().filter_map(|binding| match binding {
@@ -26,22 +29,33 @@ fn made_by_call(package: &Package, file: FileId, expr: &Expr, call: &Call, repor
         return;
     };
     let shown = expr.dotted();
-    if tool_sources(package, file, &call.function, 8).is_some() {
+    if let Some((kind, _)) = own_sources(package, file, &call.function, 8) {
+        let word = word(kind);
         let message = match what {
             Some(name) => format!("`{shown}({name})` is a call, not a decorator, so `{name}` is not listed"),
             None => format!("`{shown}` is given a lambda, so there is nothing to list"),
         };
         let help = match what {
-            Some(_) => "tools are found by reading: write `@tool` on the line above the `def`",
-            None => "write it as a function: `@tool` on the line above its `def`",
+            Some(_) => format!("{word}s are found by reading: write `@{word}` on the line above the `def`"),
+            None => format!("write it as a function: `@{word}` on the line above its `def`"),
         };
-        report.error(expr.at, "called-decorator", message, help);
+        report.error(expr.at, "called-decorator", message, &help);
     } else if let Some(name) = what
-        && matches!(last(&shown), "add_tool" | "register_tool" | "tool" | "from_function")
+        && let Some(kind) = registered(last(&shown))
         && matches!(expr_function(expr), ExprKind::Attribute(..))
     {
         let message = format!("`{shown}({name})` registers nothing with omni, so `{name}` is not listed");
-        report.warning(expr.at, "foreign-decorator", message, SERVER);
+        report.warning(expr.at, "foreign-decorator", message, server_help(kind));
+    }
+}
+
+/// What a method of a server's object registers.
+fn registered(method: &str) -> Option<FunctionKind> {
+    match method {
+        "add_tool" | "register_tool" | "tool" | "from_function" => Some(FunctionKind::Tool),
+        "add_resource" | "add_resource_fn" | "add_template" => Some(FunctionKind::Resource),
+        "add_prompt" => Some(FunctionKind::Prompt),
+        _ => None,
     }
 }
 
@@ -66,15 +80,17 @@ fn function_named<'e>(package: &Package, file: FileId, argument: &'e Expr) -> Op
     }
 }
 
-/// Reports classes that are decorated as tools.
+/// Reports classes that are decorated as if they were functions.
 pub(crate) fn classes(package: &Package, file: FileId, report: &mut Report<'_>) {
     for class in &package.file(file).classes {
         for decorator in &class.decorators {
-            let is_mark = matches!(mark(package, file, decorator), Mark::Tool(_));
-            if is_mark {
+            if let Mark::Own(kind, _) = mark(package, file, decorator) {
                 let message = format!("`{}` is a class, so it is not listed", class.name);
-                let help = "a tool is a function: decorate one that makes the object and calls it";
-                report.error(class.at, "decorated-class", message, help);
+                let help = format!(
+                    "a {} is a function: decorate one that makes the object and calls it",
+                    word(kind)
+                );
+                report.error(class.at, "decorated-class", message, &help);
             }
         }
     }

@@ -1,60 +1,38 @@
-//! Which options does a tool's decorator set?
+//! Which options does a decorator of omni's set?
 
-use omni_call::{
-    CallOptions, ExecutorKind, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionPlace, OptionValue, ToolOption,
-};
+use omni_call::{ExecutorKind, FunctionKind, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionValue, ToolOption};
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Report;
 use crate::evaluator::Evaluator;
-use crate::package::{FileId, Package};
+use crate::function_kind::{place, positional, word};
+use crate::given_options::{Options, Reference, Wanted};
+use crate::package::{FileId, Item, Package};
+use crate::resource_rules;
 use crate::suggest::closest;
 use crate::syntax::{Expr, ExprKind, Keyword};
 use crate::value::Value;
 
-/// The options of one tool, checked.
-#[derive(Default)]
-pub(crate) struct Options {
-    pub(crate) name: Option<String>,
-    /// The name is given but only known to Python.
-    pub(crate) name_unknown: bool,
-    /// Python refuses the options, and with them the whole file.
-    pub(crate) file_fails: bool,
-    pub(crate) description: Option<String>,
-    pub(crate) category: Option<String>,
-    pub(crate) title: Option<String>,
-    pub(crate) annotations: Map<String, Json>,
-    pub(crate) executor: Option<ExecutorKind>,
-    /// What is acted on when a call is made.
-    pub(crate) call: CallOptions,
-    pub(crate) input_schema: Option<Json>,
-    /// The inner `None` is `output_schema=None`: no schema, whatever the annotation says.
-    pub(crate) output_schema: Option<Option<Json>>,
-    pub(crate) meta: Option<Map<String, Json>>,
-    pub(crate) icons: Option<Json>,
-    pub(crate) tags: Vec<String>,
-    pub(crate) version: Option<String>,
-}
-
 /// Reads the decorator's arguments. `keywords` come outermost last, each with the file it stands in;
-/// findings go to `report`, at the position of the tool when the argument stands in another file.
+/// findings go to `report`, at the position of the function when the argument stands in another file.
 pub(crate) fn read(
     package: &Package,
+    kind: FunctionKind,
     sources: &[(FileId, &[Expr], &[Keyword])],
     file: FileId,
     tool_at: u32,
     report: &mut Report<'_>,
 ) -> Options {
-    let mut reader = Reader { package, report, options: Options::default() };
-    for (source, positional, keywords) in sources {
-        let place = |at: u32| if *source == file { at } else { tool_at };
-        if let Some(first) = positional.first() {
-            reader.positional(*source, first, positional.get(1), place);
+    let mut reader = Reader { package, kind, report, options: Options::default() };
+    for (source, arguments, keywords) in sources {
+        let here = |at: u32| if *source == file { at } else { tool_at };
+        if let Some(first) = arguments.first() {
+            reader.positional(*source, first, arguments.get(1), here);
         }
         for keyword in *keywords {
             match &keyword.name {
-                Some(name) => reader.option(name, *source, &keyword.value, place(keyword.at)),
-                None => reader.spread(*source, &keyword.value, place(keyword.at)),
+                Some(name) => reader.option(name, *source, &keyword.value, here(keyword.at)),
+                None => reader.spread(*source, &keyword.value, here(keyword.at)),
             }
         }
     }
@@ -64,25 +42,37 @@ pub(crate) fn read(
 
 struct Reader<'a, 'r> {
     package: &'a Package,
+    kind: FunctionKind,
     report: &'a mut Report<'r>,
     options: Options,
 }
 
 impl Reader<'_, '_> {
-    /// `@tool("name")`. Anything else there makes Python raise, and with it the whole file fail.
-    fn positional(&mut self, file: FileId, first: &Expr, second: Option<&Expr>, place: impl Fn(u32) -> u32) {
+    /// `@tool("name")`, `@resource("notes://today")`. Anything else there makes Python raise, and with it the whole file fail.
+    fn positional(&mut self, file: FileId, first: &Expr, second: Option<&Expr>, here: impl Fn(u32) -> u32) {
         let wrong = match (Evaluator::new(self.package).value(file, first), second) {
             (_, Some(second)) => Some(second),
             (Some(value), None) if value.str().is_none() => Some(first),
             _ => None,
         };
         match wrong {
-            None => self.option("name", file, first, place(first.at)),
+            None => self.option(positional(self.kind), file, first, here(first.at)),
             Some(wrong) => {
-                let message = "a tool's options are given by name".to_owned();
-                let help = "only the name may stand alone, as in `@tool(\"name\", timeout=5)`; as it stands, the file \
-                            can't be loaded";
-                self.report.error(place(wrong.at), "positional-option", message, help);
+                let message = format!("a {}'s options are given by name", word(self.kind));
+                let help = match self.kind {
+                    FunctionKind::Tool => "only the name may stand alone, as in `@tool(\"name\", timeout=5)`",
+                    FunctionKind::Resource => {
+                        "only the URI may stand alone, as in `@resource(\"notes://today\", timeout=5)`"
+                    }
+                    FunctionKind::Prompt => {
+                        "only the name may stand alone, as in `@prompt(\"name\", timeout=5)`"
+                    }
+                    FunctionKind::Completion => {
+                        "only the argument may stand alone, as in `@completion(\"language\", prompt=review)`"
+                    }
+                };
+                let help = format!("{help}; as it stands, the file can't be loaded");
+                self.report.error(here(wrong.at), "positional-option", message, &help);
                 self.options.file_fails = true;
             }
         }
@@ -90,13 +80,22 @@ impl Reader<'_, '_> {
 
     fn option(&mut self, name: &str, file: FileId, expr: &Expr, at: u32) {
         let Some(option) = self.known(name, at) else { return };
+        if option.kind == OptionKind::Function
+            && let Item::Function(at_file, index) = self.package.resolve(file, expr)
+        {
+            let name = self.package.file(at_file).functions[index].name.clone();
+            self.completes(option, Reference::Function(at_file, name), at);
+            return;
+        }
         let value = Evaluator::new(self.package).value(file, expr);
         // Exceptions are named as Python names them, and a class is no literal.
         let classes = || (option.kind == OptionKind::Exceptions).then(|| class_names(expr)).flatten();
         match value.or_else(classes) {
             Some(value) => self.set(option, &value, at),
             None => {
-                self.options.name_unknown |= name == "name";
+                self.options.name_unknown |= option.name == "name";
+                self.options.uri_unknown |= option.name == "uri";
+                self.options.target_unknown |= matches!(option.name, "prompt" | "resource" | "argument");
                 let message = format!("`{name}=` is worked out when the file runs");
                 let help = "options are read without running the file: use a literal, or a constant assigned once in \
                             this skill";
@@ -125,7 +124,8 @@ impl Reader<'_, '_> {
     }
 
     fn known(&mut self, name: &str, at: u32) -> Option<&'static ToolOption> {
-        let found = ToolOption::find(name, OptionPlace::Decorator);
+        let stands = place(self.kind);
+        let found = ToolOption::find(name, stands);
         if found.is_some() {
             return found;
         }
@@ -134,17 +134,30 @@ impl Reader<'_, '_> {
             self.report.warning(at, "option-without-effect", message, "remove it; the tool works without");
             return None;
         }
-        let names: Vec<&str> = ToolOption::all(OptionPlace::Decorator).map(|option| option.name).collect();
+        let names: Vec<&str> = ToolOption::all(stands).map(|option| option.name).collect();
+        let word = word(self.kind);
         let help = match (name, closest(name, &names)) {
-            ("annotations", _) => {
+            ("annotations", _) if self.kind == FunctionKind::Tool => {
                 "annotations are options of their own: `read_only`, `destructive`, `idempotent`, `open_world`"
                     .to_owned()
             }
-            ("enabled", _) => "a tool that should not be listed needs no decorator".to_owned(),
+            ("enabled", _) => format!("a {word} that should not be listed needs no decorator"),
+            ("uri_template" | "uriTemplate" | "url", _) if self.kind == FunctionKind::Resource => {
+                "write `uri=`: a template is one that has variables".to_owned()
+            }
+            ("mime" | "media_type" | "content_type", _) if self.kind == FunctionKind::Resource => {
+                "did you mean `mime_type`?".to_owned()
+            }
+            ("arguments", _) if self.kind == FunctionKind::Prompt => {
+                "the parameters of the function are the arguments".to_owned()
+            }
+            ("cache_ttl", _) if self.kind == FunctionKind::Resource => {
+                "`ttl=` says how long clients may keep what they have read".to_owned()
+            }
             (_, Some(near)) => format!("did you mean `{near}`?"),
             _ => format!("the options are {}", listed(&names)),
         };
-        let message = format!("`tool` has no option `{name}`, so it is not applied");
+        let message = format!("`{word}` has no option `{name}`, so it is not applied");
         self.report.error(at, "unknown-option", message, &help);
         None
     }
@@ -159,17 +172,48 @@ impl Reader<'_, '_> {
         }
         let wrong = match option.kind {
             OptionKind::Executor => self.executor(value, at),
-            _ => self.listed_option(option, value).unwrap_or_else(|| self.call_option(option, value)),
+            OptionKind::Annotations => self.annotations(value, at),
+            OptionKind::Function => match value.str() {
+                Some(name) => {
+                    self.completes(option, Reference::Name(name.to_owned()), at);
+                    Ok(())
+                }
+                None => Err(Wanted::AsSaid),
+            },
+            _ => resource_rules::set(&mut self.options, option, value, at)
+                .or_else(|| self.listed_option(option, value, at))
+                .unwrap_or_else(|| self.call_option(option, value)),
         };
-        if let Err(Wanted(wanted)) = wrong {
-            let wanted = wanted.map_or_else(|| option.wanted(OptionPlace::Decorator), str::to_owned);
+        if let Err(wanted) = wrong {
+            let wanted = match wanted {
+                Wanted::AsSaid => option.wanted(place(self.kind)),
+                Wanted::Instead(wanted) => wanted,
+            };
             let message = format!("`{}=` must be {wanted}", option.name);
             self.report.error(at, "invalid-option", message, "the option is not applied");
+            self.options.uri_unknown |= option.name == "uri";
+            self.options.target_unknown |= matches!(option.name, "prompt" | "resource" | "argument");
         }
     }
 
+    fn completes(&mut self, option: &ToolOption, reference: Reference, at: u32) {
+        let kind = if option.name == "prompt" { FunctionKind::Prompt } else { FunctionKind::Resource };
+        self.options.completes.retain(|(known, ..)| *known != kind);
+        self.options.completes.push((kind, reference, at));
+    }
+
+    fn annotations(&mut self, value: &Value, at: u32) -> Result<(), Wanted> {
+        let report = &mut self.report;
+        let read = resource_rules::annotations(value, |message, help| {
+            report.error(at, "invalid-option", message, &help);
+        });
+        self.options.annotations = read.ok_or(Wanted::AsSaid)?;
+        Ok(())
+    }
+
     /// Sets what clients are shown of a tool, or what it is found by. `None` when the option is none of these.
-    fn listed_option(&mut self, option: &ToolOption, value: &Value) -> Option<Result<(), Wanted>> {
+    fn listed_option(&mut self, option: &ToolOption, value: &Value, at: u32) -> Option<Result<(), Wanted>> {
+        let is_tool = self.kind == FunctionKind::Tool;
         let options = &mut self.options;
         Some(match (option.name, option.kind) {
             ("name", _) => text(value).map(|text| options.name = Some(text).filter(|text| !text.is_empty())),
@@ -178,7 +222,9 @@ impl Reader<'_, '_> {
             // An empty title is none.
             ("title", _) if value.str() == Some("") => Ok(()),
             ("title", _) => text(value).map(|text| {
-                options.annotations.insert("title".to_owned(), Json::String(text.clone()));
+                if is_tool {
+                    options.annotations.insert("title".to_owned(), Json::String(text.clone()));
+                }
                 options.title = Some(text);
             }),
             ("input_schema", _) => schema(value).map(|schema| options.input_schema = Some(schema)),
@@ -186,6 +232,7 @@ impl Reader<'_, '_> {
             ("meta", _) => meta(value).map(|meta| options.meta = Some(meta)),
             ("icons", _) => icons(value).map(|icons| options.icons = Some(icons)),
             ("tags", _) => tags(value).map(|tags| options.tags = tags),
+            ("argument", _) => text(value).map(|text| options.argument = Some((text, at))),
             ("version", _) => version(value).map(|version| options.version = Some(version)),
             (_, OptionKind::Hint(hint)) => flag(value).map(|flag| {
                 options.annotations.insert(hint.to_owned(), Json::Bool(flag));
@@ -197,18 +244,16 @@ impl Reader<'_, '_> {
     /// Sets what is acted on when a call is made.
     fn call_option(&mut self, option: &ToolOption, value: &Value) -> Result<(), Wanted> {
         let read = match (option.kind, value) {
-            (OptionKind::Seconds, Value::Int(seconds)) => {
-                option.seconds(*seconds as f64, OptionPlace::Decorator)
-            }
-            (OptionKind::Seconds, Value::Float(seconds)) => option.seconds(*seconds, OptionPlace::Decorator),
+            (OptionKind::Seconds, Value::Int(seconds)) => option.seconds(*seconds as f64, place(self.kind)),
+            (OptionKind::Seconds, Value::Float(seconds)) => option.seconds(*seconds, place(self.kind)),
             (OptionKind::Count { .. }, Value::Int(number)) => option.count(*number),
             (OptionKind::Choice(_), value) => value.str().and_then(|word| option.choice(word)),
             (OptionKind::Exceptions, value) => exceptions(value).map(OptionValue::Texts),
             (OptionKind::Flag, value) => flag(value).ok().map(OptionValue::Flag),
             _ => None,
         };
-        let set = read.is_some_and(|value| self.options.call.set(option.name, OptionPlace::Decorator, value));
-        set.then_some(()).ok_or(Wanted(None))
+        let set = read.is_some_and(|value| self.options.call.set(option.name, place(self.kind), value));
+        set.then_some(()).ok_or(Wanted::AsSaid)
     }
 
     /// `ahead=` and `calls=` mean something to one executor only; without `executor=` it may be the skill's.
@@ -225,7 +270,7 @@ impl Reader<'_, '_> {
     }
 
     fn executor(&mut self, value: &Value, at: u32) -> Result<(), Wanted> {
-        let name = value.str().ok_or(Wanted(None))?;
+        let name = value.str().ok_or(Wanted::AsSaid)?;
         match name.parse() {
             Ok(kind) => self.options.executor = Some(kind),
             Err(error) => {
@@ -237,17 +282,14 @@ impl Reader<'_, '_> {
     }
 }
 
-/// A value is none that its option takes. Has what would be one, where that is not all that the option says.
-struct Wanted(Option<&'static str>);
-
 fn text(value: &Value) -> Result<String, Wanted> {
-    value.str().map(str::to_owned).ok_or(Wanted(None))
+    value.str().map(str::to_owned).ok_or(Wanted::AsSaid)
 }
 
 fn flag(value: &Value) -> Result<bool, Wanted> {
     match value {
         Value::Bool(flag) => Ok(*flag),
-        _ => Err(Wanted(None)),
+        _ => Err(Wanted::AsSaid),
     }
 }
 
@@ -266,16 +308,16 @@ fn schema(value: &Value) -> Result<Json, Wanted> {
         (Value::Dict(_), Some(schema)) => match schema.get("type").and_then(Json::as_str) {
             // MCP allows nothing but an object on either side of a call.
             None | Some("object") => Ok(with_type(schema)),
-            _ => Err(Wanted(Some("the schema of an object (`\"type\": \"object\"`)"))),
+            _ => Err(Wanted::Instead("the schema of an object (`\"type\": \"object\"`)".to_owned())),
         },
-        _ => Err(Wanted(None)),
+        _ => Err(Wanted::AsSaid),
     }
 }
 
 fn meta(value: &Value) -> Result<Map<String, Json>, Wanted> {
     match (value, value.json()) {
         (Value::Dict(_), Some(Json::Object(meta))) => Ok(meta),
-        _ => Err(Wanted(None)),
+        _ => Err(Wanted::AsSaid),
     }
 }
 
@@ -284,13 +326,13 @@ fn icons(value: &Value) -> Result<Json, Wanted> {
         Some(Json::Array(icons)) if icons.iter().all(|icon| icon.get("src").is_some_and(Json::is_string)) => {
             Ok(Json::Array(icons))
         }
-        _ => Err(Wanted(None)),
+        _ => Err(Wanted::AsSaid),
     }
 }
 
 fn tags(value: &Value) -> Result<Vec<String>, Wanted> {
     let (Value::List(items) | Value::Tuple(items) | Value::Set(items)) = value else {
-        return Err(Wanted(None));
+        return Err(Wanted::AsSaid);
     };
     let mut tags: Vec<String> = Vec::new();
     for item in items {

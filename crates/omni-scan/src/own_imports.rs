@@ -84,7 +84,10 @@ pub(crate) fn unknown_names(package: &Package, file: FileId, report: &mut Report
             if name == "*" || OMNI_NAMES.contains(&&**name) || OMNI_MODULES.contains(&&**name) {
                 continue;
             }
-            let near = closest(&name.to_ascii_lowercase(), &["tool", "skill_command"]);
+            let near = closest(
+                &name.to_ascii_lowercase(),
+                &["tool", "skill_command", "resource", "skill_resource", "prompt", "completion"],
+            );
             let help = match near.or_else(|| closest(name, OMNI_NAMES)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its names are {}.", listed(OMNI_NAMES)),

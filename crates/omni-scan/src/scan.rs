@@ -1,16 +1,20 @@
-//! From the files of a skill to its tools.
+//! From the files of a skill to its tools, resources, prompts and completions.
 
 use std::collections::HashMap;
 
+use omni_call::FunctionKind;
 use serde_json::Value as Json;
 
 use crate::completion::Completion;
+use crate::completion_rules::Pending;
 use crate::decorators::{Effect, Mark, OptionSources, effect, mark};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::docstring;
+use crate::function_kind::word;
+use crate::given_options::Options;
 use crate::lookalike_decorators::Lookalike;
 use crate::missed_tools;
-use crate::options::{self, Options};
+use crate::options;
 use crate::own_imports;
 use crate::package::{FileId, Package};
 use crate::prompt::Prompt;
@@ -67,8 +71,16 @@ pub fn scan(sources: &[Source<'_>]) -> Scan {
         files.push((source.path.to_owned(), module));
     }
     let package = Package::new(files, sources.iter().map(|source| source.text.len()).sum());
-    let mut scanner =
-        Scanner { package: &package, reports, tools: Vec::new(), commands: HashMap::new(), fails: false };
+    let mut scanner = Scanner {
+        package: &package,
+        reports,
+        tools: Vec::new(),
+        resources: Vec::new(),
+        prompts: Vec::new(),
+        pending: Vec::new(),
+        names: HashMap::new(),
+        fails: false,
+    };
     for (file, source) in package.ids().zip(sources) {
         own_imports::missing(&package, file, &mut scanner.reports[file]);
         let fails = own_imports::unknown_names(&package, file, &mut scanner.reports[file]);
@@ -79,16 +91,21 @@ pub fn scan(sources: &[Source<'_>]) -> Scan {
         scanner.undecorated(file, source);
         scanner.absolute_imports(file, source);
     }
-    let diagnostics = scanner.reports.into_iter().flat_map(Report::into_findings).collect();
-    Scan { tools: scanner.tools, diagnostics, ..Scan::default() }
+    let completions = scanner.resolve_completions();
+    let Scanner { reports, tools, resources, prompts, .. } = scanner;
+    let diagnostics = reports.into_iter().flat_map(Report::into_findings).collect();
+    Scan { tools, resources, prompts, completions, diagnostics }
 }
 
-struct Scanner<'p, 'a> {
-    package: &'p Package,
-    reports: Vec<Report<'a>>,
+pub(crate) struct Scanner<'p, 'a> {
+    pub(crate) package: &'p Package,
+    pub(crate) reports: Vec<Report<'a>>,
     tools: Vec<Tool>,
-    /// Where the function of each command is.
-    commands: HashMap<String, (FileId, u32)>,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) prompts: Vec<Prompt>,
+    pub(crate) pending: Vec<Pending>,
+    /// Where the function of each name is; the kinds have names of their own.
+    names: HashMap<(FunctionKind, String), (FileId, u32)>,
     /// The file in hand cannot be loaded by Python, so it is looked at for findings only.
     fails: bool,
 }
@@ -96,7 +113,7 @@ struct Scanner<'p, 'a> {
 impl<'p> Scanner<'p, '_> {
     fn file(&mut self, file: FileId, path: &str) {
         let module = self.package.file(file);
-        let before = self.tools.len();
+        let before = (self.tools.len(), self.resources.len(), self.prompts.len(), self.pending.len());
         // What each name stands for once the file has run.
         let last: HashMap<&str, &Function> = module
             .functions
@@ -119,9 +136,11 @@ impl<'p> Scanner<'p, '_> {
         missed_tools::classes(self.package, file, &mut self.reports[file]);
         missed_tools::calls(self.package, file, &mut self.reports[file]);
         if self.fails {
-            for tool in self.tools.drain(before..) {
-                self.commands.remove(&tool.command);
-            }
+            self.tools.truncate(before.0);
+            self.resources.truncate(before.1);
+            self.prompts.truncate(before.2);
+            self.pending.truncate(before.3);
+            self.names.retain(|_, (known, _)| *known != file);
         }
     }
 
@@ -143,7 +162,7 @@ impl<'p> Scanner<'p, '_> {
         }
         let public = missed_tools::public_functions(module);
         let Some(first) = public.first() else { return };
-        if self.tools.iter().any(|tool| tool.file == path) || self.package.is_imported(file) {
+        if self.offers(path) || self.package.is_imported(file) {
             return;
         }
         let others = match public.len() - 1 {
@@ -156,29 +175,45 @@ impl<'p> Scanner<'p, '_> {
         let help = "write `from omni import tool` and put `@tool` above each function that clients may call; name the \
                     file `_*.py` if it only helps others";
         // A program is run, not imported, and beside tools a file of functions is often only not yet in use.
-        if module.is_program || !self.tools.is_empty() {
+        if module.is_program || self.offers_anything() {
             self.reports[file].note(first.at, "undecorated", message, help);
         } else {
             self.reports[file].warning(first.at, "undecorated", message, help);
         }
     }
 
+    /// Whether something of the file is listed.
+    fn offers(&self, path: &str) -> bool {
+        self.tools.iter().any(|tool| tool.file == path)
+            || self.resources.iter().any(|resource| resource.file == path)
+            || self.prompts.iter().any(|prompt| prompt.file == path)
+            || self.pending.iter().any(|pending| pending.completion.file == path)
+    }
+
+    fn offers_anything(&self) -> bool {
+        !self.tools.is_empty() || !self.resources.is_empty() || !self.prompts.is_empty()
+    }
+
     /// Points at absolute imports of own files, where omni loads the file: started as a program it finds them.
     fn absolute_imports(&mut self, file: FileId, source: &Source<'_>) {
-        let has_tool = |tool: &Tool| tool.file == source.path;
-        let is_loaded = !self.package.file(file).is_program || self.tools.iter().any(has_tool);
-        let is_meant = !self.tools.is_empty() || !self.reports[file].is_clean();
+        let is_loaded = !self.package.file(file).is_program || self.offers(source.path);
+        let is_meant = self.offers_anything() || !self.reports[file].is_clean();
         if is_loaded && is_meant {
             own_imports::absolute(self.package, file, source.text, &mut self.reports[file]);
         }
     }
 
     fn function(&mut self, file: FileId, path: &str, function: &'p Function, later: Option<u32>) {
-        let Some(sources) = self.tool_mark(file, function) else { return };
+        let marks = self.marks(file, function);
+        let Some((kind, _)) = marks.first() else { return };
+        let kind = *kind;
+        let word = word(kind);
         if is_helper(path) {
             let message = format!("`{}` is in a helper file, so it is not listed", function.name);
-            let help = "files named `_*.py` or `__init__.py` are helpers: move the tool, or rename the file";
-            self.reports[file].warning(function.at, "tool-in-helper", message, help);
+            let help = format!(
+                "files named `_*.py` or `__init__.py` are helpers: move the {word}, or rename the file"
+            );
+            self.reports[file].warning(function.at, "tool-in-helper", message, &help);
             return;
         }
         if function.never {
@@ -196,24 +231,38 @@ impl<'p> Scanner<'p, '_> {
             self.reports[file].error(function.at, "replaced-tool", message, "give one of them another name");
             return;
         }
-        let options = options::read(self.package, &sources, file, function.at, &mut self.reports[file]);
-        self.fails |= options.file_fails;
-        if self.callable(file, function)
-            && self.decorators(file, function)
-            && let Some(tool) = self.tool(file, path, function, options)
-        {
-            self.add(file, function.at, tool);
+        let mut read = Vec::with_capacity(marks.len());
+        for (kind, sources) in &marks {
+            let options =
+                options::read(self.package, *kind, sources, file, function.at, &mut self.reports[file]);
+            self.fails |= options.file_fails;
+            read.push((*kind, options));
+        }
+        if !self.callable(kind, file, function) || !self.decorators(kind, file, function) {
+            return;
+        }
+        for (kind, options) in read {
+            match kind {
+                FunctionKind::Tool => {
+                    if let Some(tool) = self.tool(file, path, function, options) {
+                        self.add(file, function.at, tool);
+                    }
+                }
+                FunctionKind::Resource => self.add_resource(file, path, function, options),
+                FunctionKind::Prompt => self.add_prompt(file, path, function, options),
+                FunctionKind::Completion => self.add_completion(file, path, function, options),
+            }
         }
     }
 
-    /// The options of a tool; `None` when the function is none.
-    fn tool_mark(&mut self, file: FileId, function: &'p Function) -> Option<OptionSources<'p>> {
-        let mut found: Option<OptionSources<'p>> = None;
+    /// What a function is marked as, with the sources of its options; empty when it is nothing.
+    fn marks(&mut self, file: FileId, function: &'p Function) -> Vec<(FunctionKind, OptionSources<'p>)> {
+        let mut found: Vec<(FunctionKind, OptionSources<'p>)> = Vec::new();
         for decorator in &function.decorators {
             match mark(self.package, file, decorator) {
-                Mark::Tool(sources) => {
-                    if found.is_some() {
-                        let message = format!("`{}` is marked as a tool twice", function.name);
+                Mark::Own(kind, sources) => {
+                    if found.iter().any(|(known, _)| *known == kind) {
+                        let message = format!("`{}` is marked as a {} twice", function.name, word(kind));
                         self.reports[file].error(
                             decorator.at,
                             "marked-twice",
@@ -222,7 +271,7 @@ impl<'p> Scanner<'p, '_> {
                         );
                         continue;
                     }
-                    found = Some(sources);
+                    found.push((kind, sources));
                 }
                 Mark::Foreign(Lookalike { code, why, help, unknown }) => {
                     let message = format!("{why}, so `{}` is not listed", function.name);
@@ -246,13 +295,13 @@ impl<'p> Scanner<'p, '_> {
         found
     }
 
-    /// A tool where nobody can call it.
+    /// A marked function where nobody can call it.
     fn hidden(&mut self, file: FileId, function: &'p Function, place: &str) {
         for decorator in &function.decorators {
-            if let Mark::Tool(_) = mark(self.package, file, decorator) {
+            if let Mark::Own(kind, _) = mark(self.package, file, decorator) {
                 let message = format!("`{}` is {place}, so it is not listed", function.name);
-                let help = "a tool is a function at the top level of its file";
-                self.reports[file].error(function.at, "nested-tool", message, help);
+                let help = format!("a {} is a function at the top level of its file", word(kind));
+                self.reports[file].error(function.at, "nested-tool", message, &help);
             }
         }
         for inner in &function.inner {
@@ -261,7 +310,8 @@ impl<'p> Scanner<'p, '_> {
     }
 
     /// Whether a client's arguments can reach the function by name.
-    fn callable(&mut self, file: FileId, function: &Function) -> bool {
+    fn callable(&mut self, kind: FunctionKind, file: FileId, function: &Function) -> bool {
+        let word = word(kind);
         let report = &mut self.reports[file];
         let name = &function.name;
         let mut callable = true;
@@ -270,7 +320,7 @@ impl<'p> Scanner<'p, '_> {
                 ParameterKind::VarArgs => (
                     "variadic-parameter",
                     format!(
-                        "`*{}` of `{name}` can't be described, so the tool is not listed",
+                        "`*{}` of `{name}` can't be described, so the {word} is not listed",
                         parameter.name
                     ),
                     "take a `list` parameter instead",
@@ -278,7 +328,7 @@ impl<'p> Scanner<'p, '_> {
                 ParameterKind::VarKeywords => (
                     "variadic-parameter",
                     format!(
-                        "`**{}` of `{name}` can't be described, so the tool is not listed",
+                        "`**{}` of `{name}` can't be described, so the {word} is not listed",
                         parameter.name
                     ),
                     "name the parameters, or take a `dict` parameter instead",
@@ -286,14 +336,14 @@ impl<'p> Scanner<'p, '_> {
                 ParameterKind::PositionalOnly => (
                     "positional-only-parameter",
                     format!(
-                        "`{}` of `{name}` can't be given by name, as arguments are, so the tool is not listed",
+                        "`{}` of `{name}` can't be given by name, as arguments are, so the {word} is not listed",
                         parameter.name
                     ),
                     "remove the `/`",
                 ),
                 _ if index == 0 && parameter.name == "self" && parameter.annotation.is_none() => (
                     "self-parameter",
-                    format!("`{name}` takes `self` but is not a method, so the tool is not listed"),
+                    format!("`{name}` takes `self` but is not a method, so the {word} is not listed"),
                     "remove `self`",
                 ),
                 _ => continue,
@@ -305,7 +355,7 @@ impl<'p> Scanner<'p, '_> {
     }
 
     /// Whether the function that Python ends up with takes the parameters that are written.
-    fn decorators(&mut self, file: FileId, function: &'p Function) -> bool {
+    fn decorators(&mut self, kind: FunctionKind, file: FileId, function: &'p Function) -> bool {
         let mut kept = true;
         for decorator in &function.decorators {
             if !matches!(mark(self.package, file, decorator), Mark::Other) {
@@ -321,7 +371,10 @@ impl<'p> Scanner<'p, '_> {
                 }
                 Effect::Assumed(why) => {
                     let message = format!("{why}: it is taken to keep the parameters of `{}`", function.name);
-                    let help = "if it changes them, give `input_schema=`";
+                    let help = match kind {
+                        FunctionKind::Tool => "if it changes them, give `input_schema=`",
+                        _ => "if it changes them, put `@functools.wraps(function)` on its wrapper",
+                    };
                     report.note(decorator.at, "unknown-decorator", message, help);
                 }
                 Effect::Replaced(why) => {
@@ -341,7 +394,7 @@ impl<'p> Scanner<'p, '_> {
             return None;
         }
         let command = options.name.unwrap_or_else(|| function.name.clone());
-        if !self.named(file, function, &command) {
+        if !self.named(FunctionKind::Tool, file, function, &command) {
             return None;
         }
         let parsed = function.docstring.as_deref().map(docstring::parse).unwrap_or_default();
@@ -354,7 +407,13 @@ impl<'p> Scanner<'p, '_> {
         );
         let Signature { input, output, wrap, inject, problems } =
             signature(self.package, file, function, &parsed);
-        self.problems(function, problems, options.input_schema.is_some(), options.output_schema.is_some());
+        self.problems(
+            FunctionKind::Tool,
+            function,
+            problems,
+            options.input_schema.is_some(),
+            options.output_schema.is_some(),
+        );
         let (output_schema, wrap_result) = match options.output_schema {
             Some(Some(schema)) => {
                 let wrap = schema.get("x-fastmcp-wrap-result") == Some(&Json::Bool(true));
@@ -425,19 +484,28 @@ impl<'p> Scanner<'p, '_> {
         }
     }
 
-    fn named(&mut self, file: FileId, function: &Function, command: &str) -> bool {
+    /// Whether a name is one; tells of it when it is not.
+    pub(crate) fn named(
+        &mut self,
+        kind: FunctionKind,
+        file: FileId,
+        function: &Function,
+        command: &str,
+    ) -> bool {
         if is_tool_name(command) {
             return true;
         }
         let shown: String = command.chars().take(NAME_SHOWN_MAX).collect();
-        let message = format!("`{shown}` can't be a tool's name, so it is not listed");
+        let message = format!("`{shown}` can't be a {}'s name, so it is not listed", word(kind));
         let help = "a name has 1 to 128 letters, digits, `_`, `.` or `-`, no blank and no other sign: give one with `name=`";
         self.reports[file].error(function.at, "invalid-name", message, help);
         false
     }
 
-    fn problems(
+    /// Tells which types of a function only Python knows.
+    pub(crate) fn problems(
         &mut self,
+        kind: FunctionKind,
         function: &Function,
         problems: Vec<Located>,
         input_given: bool,
@@ -451,7 +519,12 @@ impl<'p> Scanner<'p, '_> {
                 Some((parameter, _)) => {
                     let message =
                         format!("{}, so `{parameter}` of `{name}` is not fully checked", problem.message);
-                    let help = "use a type that can be read from source, or give the tool `input_schema=`";
+                    let help = match kind {
+                        FunctionKind::Tool => {
+                            "use a type that can be read from source, or give the tool `input_schema=`"
+                        }
+                        _ => "use a type that can be read from source",
+                    };
                     report.warning(problem.at, "unknown-type", message, help);
                 }
                 None if output_given => {}
@@ -465,18 +538,36 @@ impl<'p> Scanner<'p, '_> {
     }
 
     fn add(&mut self, file: FileId, at: u32, tool: Tool) {
-        match self.commands.get(&tool.command).copied() {
-            None => {
-                self.commands.insert(tool.command.clone(), (file, at));
-                self.tools.push(tool);
-            }
-            Some((other, other_at)) => {
-                let place = self.reports[other].place(other_at);
-                let message = format!("`{}` is already the name of the tool at {place}", tool.command);
-                let help = "this one is not listed: give one of them another name with `name=`";
-                self.reports[file].error(at, "duplicate-tool", message, help);
-            }
+        if self.is_new(FunctionKind::Tool, file, at, &tool.command, "the name of the tool") {
+            self.tools.push(tool);
         }
+    }
+
+    /// Takes a name; tells of it and returns `false` when it is taken.
+    pub(crate) fn is_new(
+        &mut self,
+        kind: FunctionKind,
+        file: FileId,
+        at: u32,
+        name: &str,
+        what: &str,
+    ) -> bool {
+        let key = (kind, name.to_owned());
+        let Some((other, other_at)) = self.names.get(&key).copied() else {
+            self.names.insert(key, (file, at));
+            return true;
+        };
+        let place = self.reports[other].place(other_at);
+        let message = format!("`{name}` is already {what} at {place}");
+        let help = "this one is not listed: give one of them another name with `name=`";
+        let code = match kind {
+            FunctionKind::Tool => "duplicate-tool",
+            FunctionKind::Resource => "duplicate-resource",
+            FunctionKind::Prompt => "duplicate-prompt",
+            FunctionKind::Completion => "duplicate-completion",
+        };
+        self.reports[file].error(at, code, message, help);
+        false
     }
 }
 

@@ -28,6 +28,22 @@ pub(crate) struct Located {
     pub(crate) problem: Problem,
 }
 
+/// What a function takes.
+pub(crate) struct Inputs {
+    /// JSON Schema of an object whose properties are the parameters, in their order.
+    pub(crate) schema: Json,
+    pub(crate) inject: Vec<InjectedParameter>,
+    pub(crate) problems: Vec<Located>,
+}
+
+/// Reads what a function takes.
+pub(crate) fn inputs(package: &Package, file: FileId, function: &Function, docstring: &Docstring) -> Inputs {
+    let mut inject = Vec::new();
+    let mut problems = Vec::new();
+    let schema = input(package, file, function, docstring, &mut inject, &mut problems);
+    Inputs { schema, inject, problems }
+}
+
 /// Reads a function's signature.
 pub(crate) fn signature(
     package: &Package,
@@ -35,9 +51,7 @@ pub(crate) fn signature(
     function: &Function,
     docstring: &Docstring,
 ) -> Signature {
-    let mut inject = Vec::new();
-    let mut problems = Vec::new();
-    let input = input(package, file, function, docstring, &mut inject, &mut problems);
+    let Inputs { schema: input, inject, mut problems } = inputs(package, file, function, docstring);
     let (output, wrap) = output(package, file, function, &mut problems);
     Signature { input, output, wrap, inject, problems }
 }

@@ -1,4 +1,4 @@
-"""The decorator `tool`. Generated from `conformance/options.json` by `cargo xtask docs`; do not edit."""
+"""The decorator `tool`. Made of `conformance/options.json` by `cargo xtask docs`; do not edit."""
 
 from __future__ import annotations
 

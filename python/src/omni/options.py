@@ -1,4 +1,4 @@
-"""The options of tools. Generated from `conformance/options.json` by `cargo xtask docs`; do not edit."""
+"""The options of decorators. Generated from `conformance/options.json` by `cargo xtask docs`; do not edit."""
 
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
@@ -6,11 +6,11 @@ from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-
 OPTIONS = {
     "name": {
         "kind": "text",
-        "at": ("decorator", "program"),
+        "at": ("decorator", "program", "resource", "prompt"),
     },
     "description": {
         "kind": "text",
-        "at": ("decorator", "program"),
+        "at": ("decorator", "program", "resource", "prompt"),
     },
     "category": {
         "kind": "text",
@@ -18,7 +18,7 @@ OPTIONS = {
     },
     "title": {
         "kind": "text",
-        "at": ("decorator", "program"),
+        "at": ("decorator", "program", "resource", "prompt"),
     },
     "read_only": {
         "kind": "flag",
@@ -42,26 +42,26 @@ OPTIONS = {
     },
     "timeout": {
         "kind": "seconds",
-        "at": ("decorator", "front_matter", "program"),
+        "at": ("decorator", "front_matter", "program", "resource", "prompt", "completion"),
         "carried": "limits",
         "member": "timeout_ms",
         "without": "the server's limit holds",
     },
     "idle_timeout": {
         "kind": "seconds",
-        "at": ("decorator", "front_matter", "program"),
+        "at": ("decorator", "front_matter", "program", "resource", "prompt", "completion"),
         "carried": "limits",
         "member": "idle_timeout_ms",
         "without": "the server's limit holds",
     },
     "executor": {
         "kind": "executor",
-        "at": ("decorator", "front_matter"),
+        "at": ("decorator", "front_matter", "resource", "prompt", "completion"),
         "without": "its tools run with the server's default executor",
     },
     "ahead": {
         "kind": "count",
-        "at": ("decorator", "front_matter"),
+        "at": ("decorator", "front_matter", "resource", "prompt", "completion"),
         "min": 0,
         "max": 64,
         "of": "processes",
@@ -71,7 +71,7 @@ OPTIONS = {
     },
     "calls": {
         "kind": "count",
-        "at": ("decorator", "front_matter"),
+        "at": ("decorator", "front_matter", "resource", "prompt", "completion"),
         "min": 1,
         "max": 100000,
         "of": "calls",
@@ -81,7 +81,7 @@ OPTIONS = {
     },
     "affinity": {
         "kind": "choice",
-        "at": ("decorator", "front_matter"),
+        "at": ("decorator", "front_matter", "resource", "prompt", "completion"),
         "choices": ("none", "session", "single"),
         "carried": "policy",
         "member": "affinity",
@@ -89,7 +89,7 @@ OPTIONS = {
     },
     "concurrency": {
         "kind": "count",
-        "at": ("decorator", "front_matter", "program"),
+        "at": ("decorator", "front_matter", "program", "resource", "prompt", "completion"),
         "min": 1,
         "max": 4096,
         "of": "calls",
@@ -100,14 +100,14 @@ OPTIONS = {
     },
     "retry_on": {
         "kind": "exceptions",
-        "at": ("decorator", "front_matter"),
+        "at": ("decorator", "front_matter", "resource", "prompt", "completion"),
         "carried": "policy",
         "member": "retry_on",
         "without": "no exception is followed by another attempt",
     },
     "max_attempts": {
         "kind": "count",
-        "at": ("decorator", "front_matter"),
+        "at": ("decorator", "front_matter", "resource", "prompt", "completion"),
         "min": 1,
         "max": 10,
         "of": "",
@@ -131,20 +131,58 @@ OPTIONS = {
     },
     "meta": {
         "kind": "object",
-        "at": ("decorator",),
+        "at": ("decorator", "resource", "prompt"),
     },
     "icons": {
         "kind": "icons",
-        "at": ("decorator",),
+        "at": ("decorator", "resource", "prompt"),
     },
     "tags": {
         "kind": "texts",
-        "at": ("decorator", "front_matter", "program"),
+        "at": ("decorator", "front_matter", "program", "resource", "prompt"),
         "without": "its tools have no tags but their own",
     },
     "version": {
         "kind": "version",
-        "at": ("decorator",),
+        "at": ("decorator", "resource", "prompt"),
+    },
+    "uri": {
+        "kind": "uri",
+        "at": ("resource",),
+        "also": ("resource_uri",),
+    },
+    "mime_type": {
+        "kind": "mime_type",
+        "at": ("resource",),
+    },
+    "size": {
+        "kind": "size",
+        "at": ("resource",),
+    },
+    "annotations": {
+        "kind": "annotations",
+        "at": ("resource",),
+    },
+    "ttl": {
+        "kind": "seconds",
+        "at": ("resource",),
+    },
+    "scope": {
+        "kind": "choice",
+        "at": ("resource",),
+        "choices": ("public", "private"),
+    },
+    "prompt": {
+        "kind": "function",
+        "at": ("completion",),
+    },
+    "resource": {
+        "kind": "function",
+        "at": ("completion",),
+    },
+    "argument": {
+        "kind": "text",
+        "at": ("completion",),
     },
 }
 
@@ -169,6 +207,9 @@ SECONDS_MAX = {
     "decorator": 604800,
     "front_matter": 31536000,
     "program": 604800,
+    "resource": 604800,
+    "prompt": 604800,
+    "completion": 604800,
 }
 
 #: Members of a tool's `policy`, in the order in which it is written.

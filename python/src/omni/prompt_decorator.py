@@ -1,4 +1,4 @@
-"""The decorator `prompt`."""
+"""The decorator `prompt`. Made of `conformance/options.json` by `cargo xtask docs`; do not edit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,109 @@ from omni.tool_marks import mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterable
+    from typing import Any, Callable, Literal, TypeVar, overload
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+    @overload
+    def prompt(function: F, /) -> F: ...
+    @overload
+    def prompt(
+        called: str | None = None,
+        /,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        title: str | None = None,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+        executor: Literal["pool", "fork", "spawn", "embedded", "runner"] | None = None,
+        ahead: int | None = None,
+        calls: int | None = None,
+        affinity: Literal["none", "session", "single"] | None = None,
+        concurrency: int | None = None,
+        retry_on: type[BaseException] | str | Iterable[type[BaseException] | str] | None = None,
+        max_attempts: int | None = None,
+        meta: dict[str, Any] | None = None,
+        icons: list[dict[str, Any]] | None = None,
+        tags: Iterable[str] | None = None,
+        version: str | None = None,
+    ) -> Callable[[F], F]: ...
 
 
-def prompt(function: Any = None, /, **options: Any) -> Any:
+def prompt(  # noqa: D417 - one keyword per property of a prompt
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    title: str | None = None,
+    timeout: float | None = None,
+    idle_timeout: float | None = None,
+    executor: str | None = None,
+    ahead: int | None = None,
+    calls: int | None = None,
+    affinity: str | None = None,
+    concurrency: int | None = None,
+    retry_on: Any = None,
+    max_attempts: int | None = None,
+    meta: dict[str, Any] | None = None,
+    icons: list[dict[str, Any]] | None = None,
+    tags: Iterable[str] | None = None,
+    version: str | None = None,
+    **unknown: Any,
+) -> Any:
     """Make a function a prompt: `@prompt`, `@prompt("name")` or `@prompt(title="Review")`.
 
+    A user picks it and gives the arguments, the function returns the messages: a text, or a list of
+    texts and messages. The choices of a `Literal` or an `Enum` are offered to the user as they type. The
+    function stays what it was. The server reads the decorator from the source without running it, so
+    every value is a literal or a constant of the module. An option that does not exist, or has a value
+    that it cannot have, is not applied and costs no more than that: a warning tells it here, and
+    `omni doctor` shows its place.
+
+    Args:
+        name: The prompt is listed as `<skill>.<name>`; the function's name by default.
+        description: What a user reads of it; the docstring by default, without its `Args:` and what follows.
+        title: A name for people.
+        timeout: Seconds the whole call may take, from the moment it is accepted; 0 for no limit. The skill's
+            or the server's limit by default (`omni describe` shows which).
+        idle_timeout: Seconds the function may be silent, 0 for no limit. By default as for `timeout`.
+        executor: Where the function runs, as for a tool: in a warm worker (`pool`), in a process of its own
+            (`fork`, `spawn`), in the server itself (`embedded`), or at the runner (`runner`).
+        ahead: With `fork`: processes that wait for a call, already forked, 0 to 64.
+        calls: With `fork`: calls that one process serves, 1 unless given.
+        affinity: Which calls of the skill share memory: `none`, those of one `session`, or all (`single`).
+        concurrency: Calls of this function that run at once at most; more wait. No limit by default.
+        retry_on: Exception classes after which the call is run again, subclasses included. A class or its
+            name, or several in a tuple; none by default.
+        max_attempts: Runs of one call at most; 3 with `retry_on`.
+        meta: Goes into the prompt's `_meta`.
+        icons: Icons as MCP describes them.
+        tags: Words for people and routers.
+        version: The prompt's version.
+
     Raises:
-        TypeError: It is given something else than a function or a text.
+        TypeError: It is given something else than a function or a name.
     """
+    options = {
+        "name": name,
+        "description": description,
+        "title": title,
+        "timeout": timeout,
+        "idle_timeout": idle_timeout,
+        "executor": executor,
+        "ahead": ahead,
+        "calls": calls,
+        "affinity": affinity,
+        "concurrency": concurrency,
+        "retry_on": retry_on,
+        "max_attempts": max_attempts,
+        "meta": meta,
+        "icons": icons,
+        "tags": tags,
+        "version": version,
+    }
     given = {key: value for key, value in options.items() if value is not None}
-    return mark(function, given, {}, "prompt")
+    return mark(function, given, unknown, "prompt")

@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: While somebody keeps a list here, every function that becomes a tool is added to it: see `omni.describe`.
-marked: list[Any] | None = None
+#: While somebody keeps a list here, each kind and function that is marked is added: see `omni.describe`.
+marked: list[tuple[str, Any]] | None = None
 
 
 #: What the one positional argument of each decorator says.
@@ -38,12 +38,12 @@ def mark(function: Any, given: dict[str, Any], unknown: dict[str, Any], kind: st
         given.setdefault(_CALLED[kind], function)
         function = None
     if unknown or "executor" in given:
-        given.update(_doubtful(unknown, given.get("executor")))
+        given.update(_doubtful(kind, given, unknown))
 
     def carry(function: Any) -> Any:
         setattr(function, f"__omni_{kind}__", given)
-        if marked is not None and kind == "tool":
-            marked.append(function)
+        if marked is not None:
+            marked.append((kind, function))
         return function
 
     if function is None:
@@ -54,14 +54,19 @@ def mark(function: Any, given: dict[str, Any], unknown: dict[str, Any], kind: st
     return carry(function)
 
 
-def _doubtful(unknown: dict[str, Any], executor: str | None) -> dict[str, Any]:
-    """Warn of what is not applied, and return what there is to report about it."""
+def _doubtful(kind: str, given: dict[str, Any], unknown: dict[str, Any]) -> dict[str, Any]:
+    """Warn of what is not applied, and return what there is to report about it, and second names' values."""
     from omni.executors import check
     from omni.options import OPTIONS, WITHOUT_EFFECT
 
+    place = "decorator" if kind == "tool" else kind
+    own = {name: option for name, option in OPTIONS.items() if place in option["at"]}
+    second = {also: name for name, option in own.items() for also in option.get("also", ())}
+    meant = {second[name]: unknown.pop(name) for name in list(unknown) if name in second}
     strange = {name: value for name, value in unknown.items() if name not in WITHOUT_EFFECT}
-    names = ", ".join(name for name, option in OPTIONS.items() if "decorator" in option["at"])
-    messages = [f"`tool` has no option `{name}`; it has {names}" for name in strange]
+    names = ", ".join(own)
+    messages = [f"`{kind}` has no option `{name}`; it has {names}" for name in strange]
+    executor = given.get("executor")
     try:
         if executor is not None:
             check(executor)
@@ -73,4 +78,4 @@ def _doubtful(unknown: dict[str, Any], executor: str | None) -> dict[str, Any]:
         for message in messages:
             # Three functions stand between here and the author's line: this one, `mark` and `tool`.
             warn(message, stacklevel=4)
-    return strange
+    return {**meant, **strange}

@@ -22,7 +22,7 @@ struct Finding(&'static str, &'static str, &'static str, &'static str, &'static 
 pub(super) fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     for (title, findings) in [
-        ("A function that is no tool", MEANT),
+        ("A function that is no tool, resource or prompt", MEANT),
         ("Decorators, options and types", TOOLS),
         ("What a file needs to run", RUNS),
         ("Files and folders", FILES),
@@ -133,16 +133,23 @@ const MEANT: &[Finding] = &[
     Finding(
         "duplicate-prompt",
         "error",
-        "two sources list a prompt of one name, and the later one's is not served",
+        "two prompts of a skill, or of two sources, have one name, and the later one is not served",
         "two sources with the prompt `greet`",
         "serve one of the two, or rename it there",
     ),
     Finding(
         "duplicate-resource",
         "error",
-        "two sources list a resource of one URI, and the later one's is not served",
-        "two sources with the resource `file:///a`",
+        "two resources have one URI, or two of a skill one name, and the later one is not served",
+        "two sources with the resource `file:///a`, `notes://{a}` beside `notes://{b}`",
         "serve one of the two, or rename it there",
+    ),
+    Finding(
+        "duplicate-completion",
+        "error",
+        "two functions complete one argument",
+        "two `@completion(\"language\", prompt=review)`",
+        "remove one",
     ),
     Finding(
         "duplicate-skill",
@@ -210,6 +217,41 @@ const MEANT: &[Finding] = &[
 ];
 
 const TOOLS: &[Finding] = &[
+    Finding(
+        "invalid-uri",
+        "error",
+        "the URI of a resource is none, or a template that is not read here",
+        "`@resource(\"notes\")`, `{+path}`, a blank",
+        "what the help proposes: `notes://today`, `{path*}`, `%20`",
+    ),
+    Finding(
+        "uri-variable",
+        "error",
+        "a variable of a template is no parameter of the function, or a parameter without a default is no variable",
+        "`notes://{nmae}` above `def note(name)`",
+        "name both alike, or give the parameter a default",
+    ),
+    Finding(
+        "doubtful-uri",
+        "note",
+        "clients may fetch such URIs themselves",
+        "`@resource(\"https://example.org/a\")`",
+        "a scheme of your own",
+    ),
+    Finding(
+        "completion-target",
+        "error",
+        "a completion does not say whose argument it completes, or that is not there",
+        "`@completion(\"langauge\", prompt=review)`",
+        "the name that the help proposes",
+    ),
+    Finding(
+        "completion-parameter",
+        "error",
+        "the function of a completion wants something that nobody gives",
+        "`def languages(text)`",
+        "`def languages(value)`, and `context` when it wants",
+    ),
     Finding(
         "unknown-option",
         "error",

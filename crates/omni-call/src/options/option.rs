@@ -1,9 +1,11 @@
 //! What is said of one option: its kind, its places, a value of it.
 
-/// One option.
+/// One option of a tool, a resource, a prompt or a completion.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ToolOption {
     pub name: &'static str,
+    /// Second names, which mean the same.
+    pub also: &'static [&'static str],
     pub kind: OptionKind,
     /// Where it may stand.
     pub places: &'static [OptionPlace],
@@ -37,6 +39,15 @@ pub enum OptionKind {
     Icons,
     Texts,
     Version,
+    /// A URI, or a template of URIs.
+    Uri,
+    MimeType,
+    /// A number of bytes.
+    Size,
+    /// What MCP calls the annotations of a resource.
+    Annotations,
+    /// A function of the skill, or a text that is the name of what it makes.
+    Function,
 }
 
 /// Where options stand.
@@ -48,6 +59,19 @@ pub enum OptionPlace {
     FrontMatter,
     /// A tool that is a program, as it is declared in `SKILL.md` or `pyproject.toml`.
     Program,
+    /// `@resource(…)`.
+    Resource,
+    /// `@prompt(…)`.
+    Prompt,
+    /// `@completion(…)`.
+    Completion,
+}
+
+impl OptionPlace {
+    /// Whether the option stands in Python, where a value is written as Python writes it.
+    pub const fn in_python(self) -> bool {
+        !matches!(self, OptionPlace::FrontMatter | OptionPlace::Program)
+    }
 }
 
 /// A value that has been read and is within its bounds.

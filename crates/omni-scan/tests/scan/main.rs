@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a missing tool is a failed test, and the panic says which")]
 
 mod compatibility;
+mod completions;
 mod decorators;
 mod hostile;
 mod imports;
 mod options;
+mod prompts;
+mod resources;
 mod types;
 
 use omni_scan::{Scan, Source, Tool, scan};

@@ -3,6 +3,8 @@
 use omni_call::{ExecutorKind, ForkSettings};
 use serde_json::json;
 
+use omni_call::{OptionKind, OptionPlace, ToolOption};
+
 use super::{commands, findings, scan_text, tool};
 
 #[test]
@@ -240,22 +242,9 @@ fn options_of_earlier_decorators_cost_a_warning_and_nothing_else() {
 
 #[test]
 fn every_option_of_the_table_is_read_and_a_wrong_value_costs_that_option_alone() {
-    use omni_call::{OptionKind, OptionPlace, ToolOption};
     let plain = tool("from omni import tool\n@tool(tags=[], input_schema={})\ndef go(): ...\n");
     for option in ToolOption::all(OptionPlace::Decorator) {
-        let (good, bad) = match option.kind {
-            OptionKind::Flag | OptionKind::Hint(_) => ("True".to_owned(), "1".to_owned()),
-            OptionKind::Seconds => ("1.5".to_owned(), "604801".to_owned()),
-            OptionKind::Count { max, .. } => (max.to_string(), (i64::from(max) + 1).to_string()),
-            OptionKind::Choice(words) => (format!("{:?}", words[0]), "\"sticky\"".to_owned()),
-            OptionKind::Exceptions => ("OSError".to_owned(), "3".to_owned()),
-            OptionKind::Executor => ("\"spawn\"".to_owned(), "\"thread\"".to_owned()),
-            OptionKind::Schema => ("{\"title\": \"T\"}".to_owned(), "\"x\"".to_owned()),
-            OptionKind::Object => ("{\"a\": 1}".to_owned(), "\"x\"".to_owned()),
-            OptionKind::Icons => ("[{\"src\": \"data:x\"}]".to_owned(), "[{}]".to_owned()),
-            OptionKind::Texts => ("[\"a\"]".to_owned(), "\"a\"".to_owned()),
-            OptionKind::Text | OptionKind::Version => ("\"x\"".to_owned(), "1.5".to_owned()),
-        };
+        let (good, bad) = samples(option.kind);
         let read = |value: &str| {
             scan_text(&format!("from omni import tool\n@tool({}={value})\ndef go(): ...\n", option.name))
         };
@@ -265,6 +254,84 @@ fn every_option_of_the_table_is_read_and_a_wrong_value_costs_that_option_alone()
         assert_ne!(found.tools[0], plain, "{}={good} is read and goes nowhere", option.name);
         let found = read(&bad);
         let codes: Vec<&str> = found.diagnostics.iter().filter(other).map(|finding| finding.code).collect();
+        assert_eq!(codes, ["invalid-option"], "{}={bad}", option.name);
+    }
+}
+
+/// A value that an option of the kind takes, and one that it does not take.
+fn samples(kind: OptionKind) -> (String, String) {
+    match kind {
+        OptionKind::Flag | OptionKind::Hint(_) => ("True".to_owned(), "1".to_owned()),
+        OptionKind::Seconds => ("1.5".to_owned(), "604801".to_owned()),
+        OptionKind::Count { max, .. } => (max.to_string(), (i64::from(max) + 1).to_string()),
+        OptionKind::Choice(words) => (format!("{:?}", words[0]), "\"sticky\"".to_owned()),
+        OptionKind::Exceptions => ("OSError".to_owned(), "3".to_owned()),
+        OptionKind::Executor => ("\"spawn\"".to_owned(), "\"thread\"".to_owned()),
+        OptionKind::Schema => ("{\"title\": \"T\"}".to_owned(), "\"x\"".to_owned()),
+        OptionKind::Object => ("{\"a\": 1}".to_owned(), "\"x\"".to_owned()),
+        OptionKind::Icons => ("[{\"src\": \"data:x\"}]".to_owned(), "[{}]".to_owned()),
+        OptionKind::Texts => ("[\"a\"]".to_owned(), "\"a\"".to_owned()),
+        OptionKind::Text | OptionKind::Version => ("\"x\"".to_owned(), "1.5".to_owned()),
+        OptionKind::Uri => ("\"notes://x\"".to_owned(), "3".to_owned()),
+        OptionKind::MimeType => ("\"text/plain\"".to_owned(), "\"plain\"".to_owned()),
+        OptionKind::Size => ("12".to_owned(), "-1".to_owned()),
+        OptionKind::Annotations => ("{\"priority\": 0.5}".to_owned(), "\"high\"".to_owned()),
+        OptionKind::Function => ("\"review\"".to_owned(), "3".to_owned()),
+    }
+}
+
+#[test]
+fn every_option_of_a_resource_or_prompt_is_read_and_a_wrong_value_costs_that_option_alone() {
+    for (word, place) in [("resource", OptionPlace::Resource), ("prompt", OptionPlace::Prompt)] {
+        let read = |options: &str| {
+            scan_text(&format!("from omni import {word}\n@{word}({options})\ndef go(): ...\n"))
+        };
+        let listed = |options: &str| {
+            let found = read(options);
+            let shown = format!("{:?} {:?}", found.resources, found.prompts);
+            (shown, found.diagnostics)
+        };
+        let (plain, _) = listed("");
+        for option in ToolOption::all(place) {
+            let (good, bad) = samples(option.kind);
+            let (shown, diagnostics) = listed(&format!("{}={good}", option.name));
+            assert_eq!(diagnostics, [], "{word} {}={good}", option.name);
+            assert_ne!(shown, plain, "{word} {}={good} is read and goes nowhere", option.name);
+            let (shown, diagnostics) = listed(&format!("{}={bad}", option.name));
+            let codes: Vec<&str> = diagnostics.iter().map(|finding| finding.code).collect();
+            assert_eq!(codes, ["invalid-option"], "{word} {}={bad}", option.name);
+            // Without its URI a resource would be found where nobody looks for it.
+            assert_eq!(shown == plain, option.kind != OptionKind::Uri, "{word} {}={bad}", option.name);
+        }
+    }
+}
+
+#[test]
+fn every_option_of_a_completion_is_read_and_a_wrong_value_is_told() {
+    let read = |options: &str| {
+        scan_text(&format!(
+            "from omni import completion, prompt\n@prompt\ndef review(x): ...\n@prompt\ndef other(x): ...\n\
+             @completion({options})\ndef go(value): ...\n"
+        ))
+    };
+    let plain = read("prompt=\"other\"").completions;
+    assert_eq!(plain.len(), 1);
+    for option in ToolOption::all(OptionPlace::Completion) {
+        let (mut good, bad) = samples(option.kind);
+        if option.name == "resource" {
+            // Tested where there is a template.
+            continue;
+        }
+        let target = if option.name == "prompt" { "" } else { "prompt=\"other\", " };
+        if option.name == "prompt" {
+            good = "review".to_owned();
+        }
+        let found = read(&format!("{target}{}={good}", option.name));
+        assert_eq!(found.diagnostics, [], "{}={good}", option.name);
+        let same = found.completions == plain;
+        assert_eq!(same, option.name == "argument", "{}={good} is read and goes nowhere", option.name);
+        let found = read(&format!("{target}{}={bad}", option.name));
+        let codes: Vec<&str> = found.diagnostics.iter().map(|finding| finding.code).collect();
         assert_eq!(codes, ["invalid-option"], "{}={bad}", option.name);
     }
 }

@@ -57,7 +57,7 @@ class _Finder:
         # What decorates nothing defines no tool, and may be a program that must not run.
         if not any(isinstance(node, _FUNCTIONS) and node.decorator_list for node in ast.walk(tree)):
             return []
-        tool_marks.marked = marked = []
+        tool_marks.marked = marks = []
         try:
             module = load_module(self.skill, self.folder, self.file)
         except LoadError as error:
@@ -73,6 +73,7 @@ class _Finder:
             return []
         finally:
             tool_marks.marked = None
+        marked = [function for kind, function in marks if kind == "tool"]
         found = []
         for name, value in list(vars(module).items()):
             tool = self._tool(module, name, value, marked)

@@ -1,5 +1,6 @@
 //! What does `conformance/options.json` say, and is it what its readers can use?
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -29,6 +30,9 @@ pub(super) struct SecondsMax {
     pub(super) decorator: u64,
     pub(super) front_matter: u64,
     pub(super) program: u64,
+    pub(super) resource: u64,
+    pub(super) prompt: u64,
+    pub(super) completion: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,9 +95,24 @@ pub(super) struct Entry {
     pub(super) without: String,
     pub(super) meaning: String,
     pub(super) doc: String,
+    /// What the author of something else than a tool reads, by place.
+    #[serde(default)]
+    pub(super) docs: BTreeMap<String, String>,
+    /// Second names.
+    #[serde(default)]
+    pub(super) also: Vec<String>,
 }
 
+/// Where an option may stand.
+pub(super) const PLACES: [&str; 6] =
+    ["decorator", "front_matter", "program", "resource", "prompt", "completion"];
+
 impl Entry {
+    /// What the author of a thing whose options stand at `place` reads.
+    pub(super) fn doc(&self, place: &str) -> &str {
+        self.docs.get(place).unwrap_or(&self.doc)
+    }
+
     pub(super) fn stands_in(&self, place: &str) -> bool {
         self.at.iter().any(|at| at == place)
     }
@@ -118,10 +137,10 @@ fn check(entry: &Entry, options: &Options, root: &Path) -> Result<()> {
     let known = options.fields.get("kind").and_then(Value::as_str).unwrap_or_default();
     ensure!(known.contains(&format!("`{}`", entry.kind)), "there is no kind `{}`", entry.kind);
     for at in &entry.at {
-        ensure!(
-            matches!(at.as_str(), "decorator" | "front_matter" | "program"),
-            "an option cannot stand at `{at}`"
-        );
+        ensure!(PLACES.contains(&at.as_str()), "an option cannot stand at `{at}`");
+    }
+    for place in entry.docs.keys() {
+        ensure!(entry.stands_in(place), "`docs` is for `{place}`, where it cannot stand");
     }
     ensure!(
         (entry.kind == "count") == (entry.min.is_some() && entry.max.is_some()),
@@ -133,7 +152,9 @@ fn check(entry: &Entry, options: &Options, root: &Path) -> Result<()> {
             options.carriers.all().iter().any(|(name, _)| *name == carrier),
             "`{carrier}` carries nothing"
         );
-    } else if matches!(entry.kind.as_str(), "seconds" | "count" | "choice" | "exceptions") {
+    } else if matches!(entry.kind.as_str(), "count" | "exceptions")
+        || matches!(entry.kind.as_str(), "seconds" | "choice") && !entry.at.iter().all(|at| at == "resource")
+    {
         bail!("a value of the kind `{}` has to be `carried` by something", entry.kind);
     }
     // An option that nothing acts on would be accepted and do nothing.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::data::{Entry, Options};
 
 const INTRODUCTION: &str = "\
-# Options of a tool
+# Options of tools, resources, prompts and completions
 
 Generated from `conformance/options.json` by `cargo xtask docs`; do not edit.
 
@@ -15,6 +15,8 @@ An option may stand in the decorator (`@tool(timeout=5)`), some also in the fron
 skill (`timeout: 5`, at the top or under `metadata`), and some in the declaration of a [program](../guide/writing-a-skill.md#any-program-as-a-tool).
 What a tool says wins over what its skill says, and that over the server's setting in `omni.toml` ([Settings](settings.md)).
 A value that an option cannot have is not applied; `omni doctor` shows its place.
+
+## `@tool`
 
 | option | values | where | without it | server's setting | |
 |---|---|---|---|---|---|
@@ -24,7 +26,10 @@ A value that an option cannot have is not applied; `omni doctor` shows its place
 pub(in super::super) fn page(options: &Options) -> Result<String> {
     let mut page = INTRODUCTION.to_owned();
     for entry in &options.options {
-        let places: Vec<&str> = entry.at.iter().map(|at| place(at)).collect();
+        let places: Vec<&str> = entry.at.iter().filter_map(|at| place(at)).collect();
+        if places.is_empty() {
+            continue;
+        }
         let setting = entry.setting.as_ref().map(|setting| format!("`{setting}`")).unwrap_or_default();
         writeln!(
             page,
@@ -37,7 +42,23 @@ pub(in super::super) fn page(options: &Options) -> Result<String> {
         )?;
     }
     page += "\nA time is at most a week in a decorator or a declaration and a year in the front matter; more is a mistake in \
-             the unit.\n\n## Without effect\n\nOptions of `omni.foundation`'s `skill_command` that nothing here acts on; each costs a \
+             the unit.\n";
+    for (place, words) in OTHERS {
+        page += words;
+        for entry in options.options.iter().filter(|entry| entry.stands_in(place)) {
+            let also: Vec<String> = entry.also.iter().map(|name| format!(" or `{name}`")).collect();
+            writeln!(
+                page,
+                "| `{}`{} | {} | {} | {} |",
+                entry.name,
+                also.concat(),
+                values(entry),
+                entry.default,
+                entry.doc(place)
+            )?;
+        }
+    }
+    page += "\n## Without effect\n\nOptions of `omni.foundation`'s `skill_command` that nothing here acts on; each costs a \
              warning of `omni doctor`, and nothing else: ";
     let names: Vec<String> = options.without_effect.iter().map(|name| format!("`{name}`")).collect();
     page += &names.join(", ");
@@ -45,13 +66,34 @@ pub(in super::super) fn page(options: &Options) -> Result<String> {
     Ok(page)
 }
 
-fn place(at: &str) -> &'static str {
+fn place(at: &str) -> Option<&'static str> {
     match at {
-        "decorator" => "`@tool`",
-        "front_matter" => "`SKILL.md`",
-        _ => "program",
+        "decorator" => Some("`@tool`"),
+        "front_matter" => Some("`SKILL.md`"),
+        "program" => Some("program"),
+        _ => None,
     }
 }
+
+/// The tables of what is no tool: the place, and what stands above its rows.
+const OTHERS: [(&str, &str); 3] = [
+    (
+        "resource",
+        "\n## `@resource`\n\nAlso written `@skill_resource`. The one positional argument is the URI: `@resource(\"notes://{name}\")`. What \
+         `SKILL.md` says for the tools of a skill holds for its resources, prompts and completions too.\n\n| option | values | without it \
+         | |\n|---|---|---|---|\n",
+    ),
+    (
+        "prompt",
+        "\n## `@prompt`\n\nThe one positional argument is the name: `@prompt(\"review\")`.\n\n| option | values | without it | \
+         |\n|---|---|---|---|\n",
+    ),
+    (
+        "completion",
+        "\n## `@completion`\n\nThe one positional argument is the argument: `@completion(\"language\", prompt=review)`.\n\n| option \
+         | values | without it | |\n|---|---|---|---|\n",
+    ),
+];
 
 fn values(entry: &Entry) -> String {
     match entry.kind.as_str() {
@@ -69,6 +111,11 @@ fn values(entry: &Entry) -> String {
         "icons" => "a list of icons, each with a `src`".to_owned(),
         "texts" => "texts".to_owned(),
         "version" => "a text or a number".to_owned(),
+        "uri" => "a URI or a template".to_owned(),
+        "mime_type" => "a type and subtype".to_owned(),
+        "size" => "bytes".to_owned(),
+        "annotations" => "`audience`, `priority`, `lastModified`".to_owned(),
+        "function" => "a function or a name".to_owned(),
         _ => "a text".to_owned(),
     }
 }

@@ -22,8 +22,9 @@ pub(in super::super) fn table(options: &Options) -> Result<String> {
         let places: Vec<&str> = entry.at.iter().map(|at| place(at)).collect();
         writeln!(
             text,
-            "    ToolOption {{\n        name: {:?},\n        kind: {},\n        places: &[{}],\n        without: {:?},\n    }},",
+            "    ToolOption {{\n        name: {:?},\n        also: &{:?},\n        kind: {},\n        places: &[{}],\n        without: {:?},\n    }},",
             entry.name,
+            entry.also,
             kind(entry)?,
             places.join(", "),
             entry.without
@@ -50,8 +51,14 @@ pub(in super::super) fn table(options: &Options) -> Result<String> {
     text += "\nimpl OptionPlace {\n    /// The longest time there, in seconds: more is a mistake in the unit, and far from where arithmetic on deadlines \
              overflows.\n    pub const fn seconds_max(self) -> f64 {\n        match self {\n";
     let most = &options.seconds_max;
-    let mut places =
-        vec![("Decorator", most.decorator), ("FrontMatter", most.front_matter), ("Program", most.program)];
+    let mut places = vec![
+        ("Decorator", most.decorator),
+        ("FrontMatter", most.front_matter),
+        ("Program", most.program),
+        ("Resource", most.resource),
+        ("Prompt", most.prompt),
+        ("Completion", most.completion),
+    ];
     while let Some((_, seconds)) = places.first().copied() {
         let (same, others) = places.into_iter().partition::<Vec<_>, _>(|(_, other)| *other == seconds);
         let same: Vec<String> = same.iter().map(|(place, _)| format!("OptionPlace::{place}")).collect();
@@ -79,6 +86,9 @@ fn place(at: &str) -> &'static str {
     match at {
         "decorator" => "OptionPlace::Decorator",
         "front_matter" => "OptionPlace::FrontMatter",
+        "resource" => "OptionPlace::Resource",
+        "prompt" => "OptionPlace::Prompt",
+        "completion" => "OptionPlace::Completion",
         _ => "OptionPlace::Program",
     }
 }
@@ -105,6 +115,11 @@ fn kind(entry: &Entry) -> Result<String> {
         "icons" => "OptionKind::Icons".to_owned(),
         "texts" => "OptionKind::Texts".to_owned(),
         "version" => "OptionKind::Version".to_owned(),
+        "uri" => "OptionKind::Uri".to_owned(),
+        "mime_type" => "OptionKind::MimeType".to_owned(),
+        "size" => "OptionKind::Size".to_owned(),
+        "annotations" => "OptionKind::Annotations".to_owned(),
+        "function" => "OptionKind::Function".to_owned(),
         other => bail!("no kind `{other}`"),
     })
 }
