@@ -21,11 +21,16 @@ import uuid
 
 import pytest
 
+from omni.completion_values import render_completion
 from omni.content import BadResultError, OutputLimitError, render
+from omni.prompt_messages import render_prompt
+from omni.resource_contents import render_resource
 
 try:
     import mcp_types
     import pydantic
+    from fastmcp.prompts.base import Message, Prompt, PromptResult
+    from fastmcp.resources.base import ResourceContent, ResourceResult, convert_raw_to_resource_result
     from fastmcp.tools.base import Tool, ToolResult
     from fastmcp.utilities.types import Audio, File, Image
 except ImportError as error:
@@ -312,6 +317,83 @@ def test_structured_content_and_its_text_are_those_of_fastmcp(annotation, value)
     theirs = fastmcp(value, return_type=annotation, output_schema=schema)
     own = ours(value, structured=True, wrap=not is_object)
     assert (own["content"], own["structured"]) == (theirs["content"], theirs["structured"])
+
+
+# -- what resources and prompts return ---------------------------------------------------------------------
+
+PROMPTS = {
+    "text": "a",
+    "a list of text": ["a", "b"],
+    "messages": [Message("a"), Message("b", role="assistant")],
+    "a message of a value": [Message({"at": dt.date(2025, 1, 31)})],
+    "a message of a list": [Message([1, "a"])],
+    "a message with a picture": [Message(PICTURE)],
+    "text and messages": ["a", Message("b", role="assistant")],
+    "a whole result": PromptResult([Message("a")], description="about", meta={"k": 1}),
+    "a whole result of text": PromptResult("a"),
+}
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_messages_are_those_that_fastmcp_sends(name):
+    made = Prompt(name="p").convert_result(PROMPTS[name]).to_mcp_prompt_result()
+    theirs = made.model_dump(mode="json", by_alias=True, exclude_none=True)
+    rendered, description = render_prompt(PROMPTS[name])
+    assert json.loads(rendered.content) == theirs["messages"]
+    assert description == theirs.get("description")
+    assert (None if rendered.meta is None else json.loads(rendered.meta)) == theirs.get("_meta")
+
+
+CONTENTS = {
+    "text": "a",
+    "bytes": b"\xff",
+    "an object": {"a": [1, None]},
+    "a list of values": [1, "a"],
+    "an empty list": [],
+    "a number": 3,
+    "one content": [ResourceContent("a", mime_type="text/csv", meta={"k": 1})],
+    "several contents": [ResourceContent("a"), ResourceContent(b"b"), ResourceContent({"c": 1})],
+    "a whole result": ResourceResult([ResourceContent("a")], meta={"n": 1}),
+    "a whole result of text": ResourceResult("a"),
+}
+
+
+@pytest.mark.parametrize("mime_type", [None, "text/markdown"])
+@pytest.mark.parametrize("name", CONTENTS)
+def test_contents_are_those_that_fastmcp_sends(name, mime_type):
+    made = convert_raw_to_resource_result(CONTENTS[name], mime_type=mime_type, meta=None)
+    theirs = made.to_mcp_result("x:1").model_dump(mode="json", by_alias=True, exclude_none=True)
+    rendered = render_resource(CONTENTS[name], "x:1", mime_type, 1000)
+    own = json.loads(rendered.content)
+    for item in (*own, *theirs["contents"]):
+        if item.get("text", "")[:1] in ("{", "["):
+            # FastMCP writes a blank behind each comma here, though nowhere else.
+            item["text"] = json.loads(item["text"])
+    if mime_type is None or not isinstance(CONTENTS[name], (list, ResourceResult)):
+        assert own == theirs["contents"]
+    else:
+        # Its own contents have a type already when they are made.
+        assert [item["uri"] for item in own] == [item["uri"] for item in theirs["contents"]]
+    assert (None if rendered.meta is None else json.loads(rendered.meta)) == theirs.get("_meta")
+
+
+def test_contents_and_messages_of_the_sdk_are_taken_as_they_are():
+    content = mcp_types.TextResourceContents(uri="x:2", text="a", mime_type="text/csv")
+    whole = mcp_types.ReadResourceResult(contents=[content])
+    for value in ([content], whole):
+        rendered = render_resource(value, "x:1", None, 1000)
+        assert json.loads(rendered.content) == [{"uri": "x:2", "mimeType": "text/csv", "text": "a"}]
+    message = mcp_types.PromptMessage(role="assistant", content=TEXT)
+    whole = mcp_types.GetPromptResult(messages=[message], description="about")
+    for value, about in ([message], None), (whole, "about"):
+        rendered, description = render_prompt(value)
+        assert json.loads(rendered.content) == [
+            {"role": "assistant", "content": {"type": "text", "text": "a"}}
+        ]
+        assert description == about
+    completion = mcp_types.Completion(values=["a"], total=3, has_more=True)
+    rendered = render_completion(completion)
+    assert (rendered.content, rendered.total, rendered.has_more) == ('["a"]', 3, True)
 
 
 def test_enough_values_are_compared():
