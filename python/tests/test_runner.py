@@ -197,6 +197,80 @@ def test_a_skill_is_run_under_the_name_of_its_folder_whatever_its_file_says(runn
     assert "result" in one.run("demo.echo", {"text": "a"})[-1]
 
 
+ITEMS = (
+    TOP
+    + """
+from typing import Literal
+from omni import Message, NotFoundError, completion, prompt, resource
+
+@resource("notes://today", mime_type="text/markdown")
+def today():
+    'What is to be done.'
+    return "# Today"
+
+@resource("notes://{number}")
+def note(number: int):
+    if number < 1:
+        raise NotFoundError(f"there is no note {number}")
+    if number > 9:
+        raise ToolError("too many")
+    return {"number": number}
+
+@prompt
+def review(language: str, tone: Literal["kind", "strict"] = "kind"):
+    'Review.\\n\\nArgs:\\n    language: Of the program.'
+    return [f"review {language}", Message(tone, role="assistant")]
+
+@completion("language", prompt="review")
+def languages(value: str, known: dict):
+    return [name for name in ("dart", "de", "rust") if name.startswith(value)] + sorted(known)
+"""
+)
+
+
+def test_resources_and_prompts_are_listed_read_filled_in_and_completed(runner, tmp_path):
+    (tmp_path / "skills/demo/scripts/items.py").write_text(ITEMS)
+    one = runner()
+    assert one.ask("GET", "/health")[2]["completions"] is True
+    listed = one.ask("GET", "/resources")[2]
+    (only,) = listed["resources"]
+    named = [only[name] for name in ("uri", "name", "mimeType", "description")]
+    assert named == ["notes://today", "today", "text/markdown", "What is to be done."]
+    assert [template["uriTemplate"] for template in listed["resourceTemplates"]] == ["notes://{number}"]
+    (only,) = one.ask("GET", "/prompts")[2]["prompts"]
+    assert (only["name"], only["description"]) == ("demo.review", "Review.")
+    assert only["arguments"] == [
+        {"name": "language", "description": "Of the program.", "required": True},
+        {"name": "tone", "required": False},
+    ]
+    read = one.ask("POST", "/resources/read", {"uri": "notes://today"})
+    contents = [{"uri": "notes://today", "mimeType": "text/markdown", "text": "# Today"}]
+    assert (read[0], read[2]) == (200, {"contents": contents})
+    read = one.ask("POST", "/resources/read", {"uri": "notes://7"})[2]
+    assert read["contents"][0]["text"] == '{"number":7}'
+    for uri, status, said in (
+        ("notes://0", 404, "there is no note 0"),
+        ("notes://many", 400, "/number"),
+        ("notes://10", 500, "too many"),
+        ("mail://1", 404, "no resource `mail://1`"),
+    ):
+        answer = one.ask("POST", "/resources/read", {"uri": uri})
+        assert (answer[0], said in answer[2]["error"]["message"]) == (status, True), answer
+    filled = one.ask("POST", "/prompts/get", {"name": "demo.review", "arguments": {"language": "de"}})
+    assert filled[2]["description"] == "Review."
+    assert [message["role"] for message in filled[2]["messages"]] == ["user", "assistant"]
+    assert one.ask("POST", "/prompts/get", {"name": "demo.review"})[0] == 400, "one is missing"
+    asked = {"ref": {"type": "ref/prompt", "name": "demo.review"}}
+    for argument, context, values in (
+        ({"name": "language", "value": "d"}, {"tone": "kind"}, ["dart", "de", "tone"]),
+        ({"name": "tone", "value": "s"}, {}, ["strict"]),
+    ):
+        asked = {**asked, "argument": argument, "context": {"arguments": context}}
+        assert one.ask("POST", "/complete", asked)[2]["completion"]["values"] == values
+    asked["argument"] = {"name": "no", "value": ""}
+    assert one.ask("POST", "/complete", asked)[0] == 400
+
+
 def test_it_has_no_resources_and_no_prompts(runner):
     one = runner()
     assert one.ask("GET", "/resources")[2] == {"resources": [], "resourceTemplates": []}

@@ -64,4 +64,7 @@ def test_what_is_to_be_completed_is_read_or_refused(case):
             read_completing(case["text"].encode())
         assert (caught.value.status, caught.value.code) == (case["status"], "bad_request")
         return
-    assert read_completing(case["text"].encode()) == (case["reads"]["kind"], case["reads"]["name"])
+    kind, name, argument, value, known = read_completing(case["text"].encode())
+    expected = json.loads(case["reads"]["known"] or "{}")
+    own = {"kind": kind, "name": name, "argument": argument, "value": value, "known": known}
+    assert own == {**case["reads"], "known": expected}

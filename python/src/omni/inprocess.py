@@ -75,11 +75,13 @@ class InProcessTools:
         Raises:
             OSError: One of the folders cannot be read.
         """
-        from omni.describe import describe_skills
+        from omni.describe import describe_items, describe_skills
 
         self._folder = os.path.realpath(skills)
         #: As MCP lists them, each with a member `omni` more, by name.
         self.listed = {tool["name"]: tool for tool in describe_skills(self._folder)}
+        #: Resources, prompts and completions: see `omni.inprocess_items`.
+        self.items = describe_items(self._folder)
         os.chdir(root)
         self._hello = {"root": os.getcwd(), "settings": settings}
         self._streams = Streams()
@@ -117,13 +119,45 @@ class InProcessTools:
             except _FailedError as failed:
                 return "error", {"id": call_id, **failed.members}
             return "result", {"id": call_id, **result}
+        call = Call(call_id, self._target(tool), arguments, more or {})
+        return self._run(call, say, running, asks=asks)
+
+    def run_item(
+        self,
+        item: dict[str, Any],
+        arguments: dict[str, Any],
+        *,
+        say: Callable[[str, dict], None],
+        running: InProcessCall,
+        more: dict[str, Any],
+    ) -> tuple[str, dict[str, Any]]:
+        """Run a function that is no tool as `run` does.
+
+        Args:
+            item: One of `items`.
+            arguments: Texts that become the types of the annotations.
+            say: As of `run`.
+            running: As of `run`.
+            more: As of `run`; `uri` is a resource's.
+        """
+        from omni.describe import item_target
+
+        key = f"{item['kind']} {item['skill']} {item['file']} {item['function']}"
+        target = self._targets.get(key)
+        if target is None:
+            target = self._targets[key] = Target(item_target(self._folder, item))
+        return self._run(Call(0, target, arguments, more), say, running, asks=False)
+
+    def _run(
+        self, call: Call, say: Callable[[str, dict], None], running: InProcessCall, *, asks: bool
+    ) -> tuple[str, dict[str, Any]]:
         tool_runner, listener = self._idle.pop() if self._idle else self._new_tool_runner()
         listener.say = say
         listener.answers = "told" if asks else None
         running._tool_runner = tool_runner
         self._busy.append(tool_runner)
         try:
-            answer = tool_runner.run(Call(call_id, self._target(tool), arguments, more or {}))
+            answer = tool_runner.run(call)
         finally:
             self._busy.remove(tool_runner)
             running._tool_runner = None

@@ -12,13 +12,13 @@ import os
 import sys
 from threading import Lock
 
-from omni.describe.catalogue import Catalogue, Problem, call_target
+from omni.describe.catalogue import Catalogue, Problem, call_target, item_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Catalogue", "Problem", "call_target", "describe_skills"]
+__all__ = ["Catalogue", "Problem", "call_target", "describe_items", "describe_skills", "item_target"]
 
 _known: dict[str, Catalogue] = {}
 _lock = Lock()
@@ -47,3 +47,13 @@ def describe_skills(skills_dir: str, problems: list[Problem] | None = None) -> l
         for problem in found:
             sys.stderr.write(f"omni: {problem}\n")
     return tools
+
+
+def describe_items(skills_dir: str) -> list[dict[str, Any]]:
+    """Return the resources, prompts and completions of a folder that has been described.
+
+    Each has a `kind`, its `skill`, where its function is, and what its decorator and docstring say.
+    """
+    with _lock:
+        catalogue = _known.get(os.path.realpath(skills_dir))
+    return [] if catalogue is None else catalogue.items()

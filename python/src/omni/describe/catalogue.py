@@ -47,6 +47,8 @@ class _Skill:
     def __init__(self, stamps: list[tuple]) -> None:
         self.stamps = stamps
         self.tools: list[dict] = []
+        #: Resources, prompts and completions, as `omni.describe.items` has them, each with its `skill`.
+        self.items: list[dict] = []
         self.problems: list[Problem] = []
 
 
@@ -90,6 +92,10 @@ class Catalogue:
     def known(self) -> list[dict]:
         """Return the tools that are known by now, while `read` may still be at work in another thread."""
         return self._merged([])[0]
+
+    def items(self) -> list[dict]:
+        """Return the resources, prompts and completions that are known by now."""
+        return [item for _, skill in sorted(self._known.items()) for item in skill.items]
 
     def _merged(self, problems: list[Problem]) -> tuple[list[dict], list[Problem]]:
         tools: dict[str, dict] = {}
@@ -158,6 +164,17 @@ def call_target(skills_dir: str, tool: dict) -> dict[str, Any]:
     return {"tool": tool["name"], **members, "dir": f"{skills_dir}/{omni['skill']}"}
 
 
+def item_target(skills_dir: str, item: dict) -> dict[str, Any]:
+    """Return what a `call` frame of the worker wire says about something that is no tool."""
+    members = {name: item[name] for name in ("skill", "file", "function", "inject", "kind")}
+    return {
+        "tool": f"{item['skill']}.{item['name']}",
+        **members,
+        "mime_type": item.get("mime_type"),
+        "dir": f"{skills_dir}/{item['skill']}",
+    }
+
+
 # -- from what is known to what is listed ---------------------------------------------------------------
 
 
@@ -189,7 +206,9 @@ def _compose(skills_dir: str, folder: str, files: list[str], found: tuple[list, 
         Problem(f"{folder}/{file}", line, severity, text) for file, line, severity, text in problems
     ]
     taken: set[str] = set()
-    everything = [*functions, *(_as_function(program) for program in declared.values())]
+    skill.items = [{**item, "skill": folder, "flat": said.flat} for item in functions if "kind" in item]
+    tools = [tool for tool in functions if "kind" not in tool]
+    everything = [*tools, *(_as_function(program) for program in declared.values())]
     for tool in everything:
         place = f"{folder}/{tool['file']}"
         if tool["command"] in taken:

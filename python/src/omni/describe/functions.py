@@ -1,4 +1,4 @@
-"""The tools that a skill's files define, found by importing them. Runs where an import may do no harm."""
+"""What a skill's files define, found by importing them. Runs where an import may do no harm."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from omni import tool_marks
 from omni.convert import unwrapped
 from omni.describe import docstring, options
+from omni.describe.items import items_of
 from omni.describe.signature import describe
 from omni.load import LoadError, load_module
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def functions_of(skill: str, folder: str, files: list[str]) -> tuple[list[dict], list[Problem]]:
-    """Return what the files' tools are, and problems: file, line, severity, message."""
+    """Return what the files' tools are, and problems: file, line, severity, message.
+
+    What is no tool has a member `kind` that says what it is.
+    """
     tools: list[dict] = []
     problems: list[Problem] = []
     for file in files:
@@ -81,7 +85,7 @@ class _Finder:
                 found.append(tool)
         for function in marked:
             self._unlisted(module, function)
-        return found
+        return found + items_of(module, self.file)
 
     def _tool(self, module: ModuleType, name: str, value: Any, marked: list) -> dict | None:
         """Return the tool that a name of the module stands for, and take it off `marked`."""

@@ -20,8 +20,17 @@ from threading import Thread
 from omni import __version__, wire
 from omni.constants import BODY_BYTES_MAX, CONTRACT
 from omni.inprocess import InProcessCall, InProcessTools
+from omni.inprocess_items import InProcessItems, RefusedItemError
 from omni.runner import peer
-from omni.runner.request import RefusedError, RunRequest, read_answer, read_completing, read_object
+from omni.runner.request import (
+    RefusedError,
+    RunRequest,
+    read_answer,
+    read_completing,
+    read_object,
+    read_text,
+    read_texts,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +53,8 @@ _ROUTES = {
     "/prompts/get": "POST",
     "/complete": "POST",
 }
-_EMPTY = {"/resources": ("resources", "resourceTemplates"), "/prompts": ("prompts",)}
-
-
+#: What an `error` frame of something that is no tool is here.
+_STATUSES = {"not_found": (404, "not_found"), "invalid_arguments": (400, "bad_request")}
 _ANSWER = re.compile(r"/calls/([^/]+)/answer")
 _OWN_HOST = re.compile(r"(localhost|127\.0\.0\.1)(:[0-9]{0,5})?", re.IGNORECASE | re.ASCII)
 
@@ -61,6 +69,7 @@ class Runner(ThreadingMixIn, HTTPServer):
         self.address_family = family
         super().__init__(address, Handler)
         self.tools = tools
+        self.items = InProcessItems(tools)
         self.listing = wire.write_json({"tools": list(tools.listed.values())}).encode("utf-8", "replace")
         self.etag = f'"{hashlib.sha256(self.listing).hexdigest()[:32]}"'
         self.running: set[InProcessCall] = set()
@@ -174,20 +183,32 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/health":
             status = "draining" if server.draining else "ok"
             health = {"status": status, "ready": status == "ok", "initializing": False, "contract": CONTRACT}
+            if server.items.completes:
+                health["completions"] = True
             self._send_json(200, {**health, "runner": f"omni.runner {__version__}", "pid": os.getpid()})
-        elif self.path in _EMPTY:
-            self._send_json(200, {member: [] for member in _EMPTY[self.path]})
-        elif self.path == "/complete":
-            kind, name = read_completing(body)
-            raise RefusedError(
-                404, "not_found", f"there is no {kind} `{name[:200]}`: this runner completes nothing"
-            )
+        elif self.path == "/resources":
+            self._send_json(200, server.items.resources())
+        elif self.path == "/prompts":
+            self._send_json(200, server.items.prompts())
         else:
-            member, kind = ("uri", "resource") if self.path == "/resources/read" else ("name", "prompt")
-            name = read_object(body).get(member)
-            if type(name) is not str:
-                raise RefusedError(400, "bad_request", f"`{member}` must be a string")
-            raise RefusedError(404, "not_found", f"there is no {kind} `{name[:200]}`: this runner has none")
+            self._answer_item(body)
+
+    def _answer_item(self, body: bytes) -> None:
+        """Answer with what a resource holds, a filled-in prompt, or the values of an argument."""
+        items = self.server.items
+        try:
+            if self.path == "/complete":
+                asked = read_completing(body)
+                answer = {"completion": items.complete(*asked)}
+            elif self.path == "/resources/read":
+                answer = items.read(read_text(read_object(body), "uri"))
+            else:
+                members = read_object(body)
+                answer = items.get(read_text(members, "name"), read_texts(members, "arguments"))
+        except RefusedItemError as refused:
+            status, code = _STATUSES.get(refused.kind, (500, "internal"))
+            raise RefusedError(status, code, str(refused)) from None
+        self._send_json(200, answer)
 
     def _run_tool(self, asked: RunRequest) -> None:
         server = self.server

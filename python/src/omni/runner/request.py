@@ -83,10 +83,11 @@ def read_answer(body: bytes) -> dict[str, Any]:
     return answer
 
 
-def read_completing(body: bytes) -> tuple[str, str]:
-    """Read the body of `POST /complete`: a kind, and the name or URI of what an argument is completed of.
+def read_completing(body: bytes) -> tuple[str, str, str, str, dict[str, str]]:
+    """Read the body of `POST /complete`.
 
-    Raises `RefusedError`.
+    Returns a kind, the name or URI of what an argument is completed of, the argument, what stands there so
+    far, and the other arguments that are known. Raises `RefusedError`.
     """
     members = read_object(body)
     reference = _of_type(members, "ref", dict, None, "an object")
@@ -97,13 +98,22 @@ def read_completing(body: bytes) -> tuple[str, str]:
         raise _wrong("type", "`ref/prompt` or `ref/resource`")
     name = _of_type(reference, member, str, None, "a string")
     argument = _of_type(members, "argument", dict, None, "an object")
-    for own in ("name", "value"):
-        _of_type(argument, own, str, None, "a string")
+    completed, value = (_of_type(argument, own, str, None, "a string") for own in ("name", "value"))
     context = _of_type(members, "context", dict, {}, "an object")
-    known = _of_type(context, "arguments", dict, {}, "an object")
-    if not all(type(value) is str for value in known.values()):
-        raise _wrong("arguments", "an object of strings")
-    return kind, name
+    return kind, name, completed, value, read_texts(context, "arguments")
+
+
+def read_text(members: dict, name: str) -> str:
+    """Return a member that must be there and be a string. Raises `RefusedError`."""
+    return _of_type(members, name, str, None, "a string")
+
+
+def read_texts(members: dict, name: str) -> dict[str, str]:
+    """Return a member that is an object of strings, or is not there. Raises `RefusedError`."""
+    texts = _of_type(members, name, dict, {}, "an object")
+    if not all(type(value) is str for value in texts.values()):
+        raise _wrong(name, "an object of strings")
+    return texts
 
 
 def read_object(body: bytes) -> dict[str, Any]:

@@ -84,42 +84,21 @@ def find_resource(folder: str, skill: str, called: str) -> tuple[Command, str, d
         NotFoundError: No file of the skill has such a resource.
         SyntaxError: A file that may have it cannot be parsed.
     """
+    from omni import uri_templates
+
     if "://" not in called:
         command = find_command(folder, called, "resource")
-        return command, command.uri or f"omni://skill/{skill}/{command.name}", {}
+        return command, command.uri or uri_templates.default_uri(skill, command.name), {}
     found, broken = _all(folder, "resource")
     for command in found.values():
-        variables = _match(command.uri or f"omni://skill/{skill}/{command.name}", called)
+        variables = uri_templates.match(command.uri or uri_templates.default_uri(skill, command.name), called)
         if variables is not None:
             return command, called, variables
     if broken is not None:
         raise broken
-    uris = [command.uri or f"omni://skill/{skill}/{command.name}" for command in found.values()]
+    uris = [command.uri or uri_templates.default_uri(skill, command.name) for command in found.values()]
     message = f"skill `{os.path.basename(folder)}` has no resource `{called}`{_instead(called, uris)}"
     raise NotFoundError(message)
-
-
-def _match(template: str, uri: str) -> dict[str, str] | None:
-    """Return the variables with which a template becomes this URI; None where it does not."""
-    import re
-    from urllib.parse import parse_qsl, unquote
-
-    path, _, query = template.partition("{?")
-    asked, _, given = uri.partition("?") if query else (uri, "", "")
-    pattern = ""
-    for piece in re.split(r"(\{[^}]*\})", path):
-        if piece[:1] == "{":
-            # `{x*}` goes over several segments.
-            name = piece[1:-1].lstrip("+/")
-            pattern += f"(?P<{name.rstrip('*')}>{'.+' if name.endswith('*') else '[^/?#]+'})"
-        else:
-            pattern += re.escape(piece)
-    found = re.fullmatch(pattern, asked)
-    if found is None:
-        return None
-    wanted = query.rstrip("}").split(",")
-    more = {name: value for name, value in parse_qsl(given, keep_blank_values=True) if name in wanted}
-    return {**{name: unquote(value) for name, value in found.groupdict().items()}, **more}
 
 
 def find_command(folder: str, name: str, kind: str = "tool") -> Command:
