@@ -170,6 +170,17 @@ impl CallResult {
         }
     }
 
+    /// How many bytes its parts have, as JSON.
+    pub fn size(&self) -> usize {
+        let (main, structured, meta) = match self {
+            CallResult::Tool(result) => (&result.content, &result.structured, &result.meta),
+            CallResult::Resource(resource) => (&resource.contents, &None, &resource.meta),
+            CallResult::Prompt(prompt) => (&prompt.messages, &None, &prompt.meta),
+            CallResult::Completion(completion) => (&completion.values, &None, &completion.meta),
+        };
+        [structured, meta].into_iter().flatten().map(Bytes::len).sum::<usize>() + main.len()
+    }
+
     /// Whether it is a tool's word that it failed.
     pub fn is_error(&self) -> bool {
         self.tool().is_some_and(|result| result.is_error)

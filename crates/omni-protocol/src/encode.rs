@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::RpcError;
+use crate::content::AdaptedResult;
 use crate::message::Id;
 use crate::request::{ItemKind, ListKind, ListKinds, ServerCapabilities, SubscriptionFilter};
-use crate::revision::{ResultEnvelope, Revision, StructuredContent};
+use crate::revision::{ResultEnvelope, Revision};
 
 /// Content above this many bytes is sent from where it lies instead of being copied into the reply.
 const COPY_BYTES_MAX: usize = 16 * 1024;
@@ -200,7 +201,7 @@ impl Encoder {
     }
 
     /// The answer to `resources/read`. `contents` is a JSON array.
-    pub fn read_resource_result(
+    fn read_resource_result(
         &self,
         id: &Id,
         revision: Revision,
@@ -218,7 +219,7 @@ impl Encoder {
     }
 
     /// The answer to `prompts/get`. `messages` is a JSON array.
-    pub fn get_prompt_result(
+    fn get_prompt_result(
         &self,
         id: &Id,
         revision: Revision,
@@ -263,8 +264,10 @@ impl Encoder {
         close(notification(method, subscription))
     }
 
-    /// The answer to a call of whatever kind.
-    pub fn call_result(&self, id: &Id, revision: Revision, result: &CallResult) -> Frame {
+    /// The answer to a call of whatever kind, for the revision that it was adapted to.
+    pub fn call_result(&self, id: &Id, adapted: &AdaptedResult) -> Frame {
+        let AdaptedResult { revision, result } = adapted;
+        let revision = *revision;
         match result {
             CallResult::Tool(result) => self.tool_result(id, revision, result),
             CallResult::Resource(ResourceContents { contents, meta }) => {
@@ -282,7 +285,7 @@ impl Encoder {
     }
 
     /// The answer to `completion/complete`.
-    pub fn complete_result(&self, id: &Id, revision: Revision, completion: &Completion) -> Frame {
+    fn complete_result(&self, id: &Id, revision: Revision, completion: &Completion) -> Frame {
         let mut out = self.open(id, revision, 64 + completion.values.len(), completion.meta.as_deref());
         comma(&mut out);
         out.put_slice(br#""completion":"#);
@@ -290,14 +293,9 @@ impl Encoder {
         close(out)
     }
 
-    /// The answer to `tools/call`. Members that the revision does not know are left out.
-    pub fn tool_result(&self, id: &Id, revision: Revision, result: &ToolResult) -> Frame {
-        let structured =
-            result.structured.as_ref().filter(|structured| match revision.structured_content() {
-                StructuredContent::Absent => false,
-                StructuredContent::Object => structured.first() == Some(&b'{'),
-                StructuredContent::AnyJson => true,
-            });
+    /// The answer to `tools/call`.
+    fn tool_result(&self, id: &Id, revision: Revision, result: &ToolResult) -> Frame {
+        let structured = result.structured.as_ref();
         let copied = [Some(&result.content), structured].into_iter().flatten().map(Bytes::len);
         let copied = copied.filter(|length| *length <= COPY_BYTES_MAX).sum();
         let mut head = self.open(id, revision, copied, result.meta.as_deref());
@@ -576,6 +574,10 @@ mod tests {
         serde_json::from_slice(&frame.into_bytes()).expect("a frame is JSON")
     }
 
+    fn called(revision: Revision, result: CallResult) -> Frame {
+        encoder().call_result(&id(), &revision.adapt(result))
+    }
+
     fn result(structured: Option<&'static str>, meta: Option<&'static str>) -> ToolResult {
         ToolResult {
             content: Bytes::from_static(b"[]"),
@@ -587,8 +589,7 @@ mod tests {
 
     #[test]
     fn a_modern_result_names_its_type_and_the_server_and_keeps_the_tools_meta() {
-        let frame =
-            encoder().tool_result(&id(), Revision::V2026_07_28, &result(Some("[1]"), Some(r#"{"k":1}"#)));
+        let frame = called(Revision::V2026_07_28, result(Some("[1]"), Some(r#"{"k":1}"#)).into());
         assert_eq!(
             parsed(frame)["result"],
             json!({
@@ -604,8 +605,9 @@ mod tests {
     fn older_revisions_never_see_members_that_came_later() {
         let result = result(Some("[1]"), None);
         for revision in [Revision::V2024_11_05, Revision::V2025_06_18] {
-            let frame = encoder().tool_result(&id(), revision, &result);
-            assert_eq!(parsed(frame)["result"], json!({"content": []}), "{revision:?}");
+            let frame = called(revision, result.clone().into());
+            let said = json!([{"type": "text", "text": "[1]"}]);
+            assert_eq!(parsed(frame)["result"], json!({"content": said}), "{revision:?}");
         }
         let first =
             parsed(encoder().initialize_result(&id(), Revision::V2024_11_05, ServerCapabilities::default()));
@@ -620,7 +622,7 @@ mod tests {
         let text = format!(r#"[{{"type":"text","text":"{}"}}]"#, "x".repeat(COPY_BYTES_MAX));
         let content = Bytes::from(text);
         let result = ToolResult { content: content.clone(), structured: None, meta: None, is_error: true };
-        let frame = encoder().tool_result(&id(), Revision::V2025_11_25, &result);
+        let frame = called(Revision::V2025_11_25, result.into());
         assert_eq!(frame.body.as_ptr(), content.as_ptr());
         assert_eq!(parsed(frame)["result"]["isError"], true);
     }
@@ -636,7 +638,7 @@ mod tests {
                 meta: None,
                 is_error: false,
             };
-            let frame = encoder().tool_result(&id(), Revision::V2025_11_25, &result);
+            let frame = called(Revision::V2025_11_25, result.into());
             assert_eq!(frame.body.as_ptr(), structured.as_ptr());
             let parsed = parsed(frame);
             assert_eq!(parsed["result"]["content"].to_string(), content);
@@ -707,18 +709,17 @@ mod tests {
     #[test]
     fn read_resources_and_prompts_carry_what_the_revision_knows() {
         let contents = Bytes::from_static(br#"[{"uri":"x:1","text":"t"}]"#);
-        let legacy = encoder().read_resource_result(&id(), Revision::V2025_11_25, contents.clone(), None);
+        let resource = CallResult::Resource(ResourceContents { contents, meta: None });
+        let legacy = called(Revision::V2025_11_25, resource.clone());
         assert_eq!(parsed(legacy)["result"], json!({"contents": [{"uri": "x:1", "text": "t"}]}));
-        let modern = parsed(encoder().read_resource_result(&id(), Revision::V2026_07_28, contents, None));
+        let modern = parsed(called(Revision::V2026_07_28, resource));
         assert_eq!(modern["result"]["cacheScope"], "private");
-        let messages = Bytes::from_static(b"[]");
-        let prompt = encoder().get_prompt_result(
-            &id(),
-            Revision::V2024_11_05,
-            Some("d"),
-            messages,
-            Some(br#"{"k":1}"#),
-        );
+        let messages = PromptMessages {
+            description: Some("d".into()),
+            messages: Bytes::from_static(b"[]"),
+            meta: Some(Bytes::from_static(br#"{"k":1}"#)),
+        };
+        let prompt = called(Revision::V2024_11_05, CallResult::Prompt(messages));
         assert_eq!(parsed(prompt)["result"], json!({"description": "d", "messages": [], "_meta": {"k": 1}}));
         let items = Bytes::from_static(br#"[{"name":"p"}]"#);
         let list = parsed(encoder().list_items_result(

@@ -8,6 +8,8 @@
 pub mod client;
 
 mod asking;
+mod content;
+mod content_part;
 mod decode;
 mod encode;
 mod error;
@@ -24,6 +26,7 @@ mod strict_json;
 pub mod fuzz;
 
 pub use asking::{ClientCapabilities, InputResponses, NotAskable};
+pub use content::AdaptedResult;
 pub use decode::{decode, salvage_id};
 pub use encode::{Encoder, Frame, Implementation, error_frame};
 pub use error::{ErrorCode, RpcError};

@@ -9,8 +9,8 @@ use omni_call::{
 };
 use omni_catalog::{ProfileId, Tool, UnknownName};
 use omni_protocol::{
-    CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, RequestSubject, Revision,
-    RpcError, error_frame,
+    AdaptedResult, CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, RequestSubject,
+    Revision, RpcError, error_frame,
 };
 
 use crate::admission::PendingPermit;
@@ -22,8 +22,8 @@ use crate::failure_log::log_failure;
 use crate::item_calls;
 use crate::server::Server;
 
-/// Arguments and results above this many bytes are checked on another thread: parsing them, when they are many small
-/// values, takes about a millisecond, and every other client would wait for it.
+/// Arguments and results above this many bytes are checked and adapted on another thread: parsing them, when they are many
+/// small values, takes about a millisecond, and every other client would wait for it.
 const CHECK_INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Of the name of a tool that there is not, so much is said.
@@ -313,7 +313,10 @@ async fn run(
     match reply {
         Ok((result, timing)) => {
             let result = if to.timing { timing.told(result) } else { result };
-            server.encoder.call_result(&to.id, to.revision, &result)
+            match server.adapted(to.revision, result).await {
+                Ok(adapted) => server.encoder.call_result(&to.id, &adapted),
+                Err(error) => error_frame(Some(&to.id), &error),
+            }
         }
         Err(error) => error_frame(Some(&to.id), &error),
     }
@@ -394,18 +397,36 @@ impl Server {
         outcome
     }
 
-    /// Checks a large value beside the front's thread, when it is its turn. A check that has begun goes on when its
-    /// call is cancelled, and keeps its turn until it is over.
+    /// The result with nothing in it that the client's revision does not have.
+    async fn adapted(&self, revision: Revision, result: CallResult) -> Result<AdaptedResult, RpcError> {
+        if result.size() <= CHECK_INLINE_BYTES_MAX || !revision.may_change(&result) {
+            return Ok(revision.adapt(result));
+        }
+        self.aside(move || revision.adapt(result)).await.map_err(|error| {
+            RpcError::new(ErrorCode::Internal, format!("the result could not be written: {error}"))
+        })
+    }
+
     async fn check_large(
         &self,
         what: &str,
         check: impl FnOnce() -> Result<(), String> + Send + 'static,
     ) -> Result<(), String> {
+        let checked = self.aside(check).await;
+        checked.unwrap_or_else(|error| Err(format!("the check of the {what} failed: {error}")))
+    }
+
+    /// Works on a large value beside the front's thread, when it is its turn. Work that has begun goes on when its call is
+    /// cancelled, and keeps its turn until it is over.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, tokio::task::JoinError> {
         let permit = self.large_checks.clone().acquire_owned().await.expect("it is never closed");
-        let checked = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let _turn = permit;
-            check()
-        });
-        checked.await.unwrap_or_else(|error| Err(format!("the check of the {what} failed: {error}")))
+            work()
+        })
+        .await
     }
 }

@@ -1,7 +1,10 @@
 //! Both halves against each other: what the client writes the server reads, and the other way round, in each revision.
 
 use bytes::Bytes;
-use omni_call::{Ask, AskMethod, CompletionReference, CompletionRequest, Event, LogLevel, ToolResult};
+use omni_call::{
+    Ask, AskMethod, CallResult, CompletionReference, CompletionRequest, Event, LogLevel, PromptMessages,
+    ResourceContents, ToolResult,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -275,9 +278,14 @@ fn arguments_over_several_lines_stay_one_frame() {
     assert_eq!(read, json!({"a": "x\ny"}));
 }
 
+/// What the server answers a call with.
+fn called(revision: Revision, called: CallResult) -> Bytes {
+    result(server().call_result(&id("1"), &revision.adapt(called)))
+}
+
 #[test]
 fn results_come_back_as_the_server_wrote_them() {
-    let content = json(r#"[{"type":"text","text":"a"}]"#);
+    let content = json(r#"[{"type":"text","text":"{\"a\":1}"}]"#);
     let written = ToolResult {
         content: content.clone(),
         structured: Some(json(r#"{"a":1}"#)),
@@ -285,7 +293,7 @@ fn results_come_back_as_the_server_wrote_them() {
         is_error: true,
     };
     for revision in REVISIONS {
-        let raw = result(server().tool_result(&id("1"), revision, &written));
+        let raw = called(revision, written.clone().into());
         let Ok(RequestResult::Complete(read)) = read_tool_result(revision, &raw) else {
             panic!("{revision:?}")
         };
@@ -309,15 +317,23 @@ fn results_come_back_as_the_server_wrote_them() {
             let page = read_page("a list", kind.member(), &page).expect("a page");
             assert_eq!((page.items.len(), page.next_cursor), (1, None));
         }
-        let contents = result(server().read_resource_result(&id("1"), revision, json("[{}]"), None));
+        let contents =
+            called(revision, CallResult::Resource(ResourceContents { contents: json("[{}]"), meta: None }));
         assert_eq!(read_contents(revision, &contents), Ok(RequestResult::Complete(json("[{}]"))));
-        let prompt = result(server().get_prompt_result(&id("1"), revision, Some("d"), json("[]"), None));
+        let prompt = called(
+            revision,
+            CallResult::Prompt(PromptMessages {
+                description: Some("d".into()),
+                messages: json("[]"),
+                meta: None,
+            }),
+        );
         let expected = Prompt { description: Some("d".into()), messages: json("[]") };
         assert_eq!(read_prompt(revision, &prompt), Ok(RequestResult::Complete(expected)));
         let mut completion = omni_call::Completion::read(br#"{"values":["a","b"],"total":7,"hasMore":true}"#)
             .expect("a completion");
         completion.meta = Some(json(r#"{"a":1}"#));
-        let written = result(server().complete_result(&id("1"), revision, &completion));
+        let written = called(revision, CallResult::Completion(completion.clone()));
         let read = read_completion(revision, &written).expect("a completion");
         assert_eq!(read.to_json(), completion.to_json(), "{revision:?}");
         let meta: Value = serde_json::from_slice(&read.meta.expect("meta")).expect("JSON");

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use omni_call::Ask;
 
 use crate::ErrorCode;
+use crate::content_part::ContentPart;
 use crate::method::Method;
 use crate::question::Question;
 
@@ -26,6 +27,8 @@ pub(super) struct RevisionRules {
 
     /// Which members of a tool's description it knows.
     pub(super) tool_fields: ToolFields,
+    /// Whether content has that part.
+    pub(super) has_content: fn(ContentPart) -> bool,
     /// What a tool's result may carry beside its content.
     pub(super) structured_content: StructuredContent,
     /// What every result says of itself.

@@ -9,6 +9,7 @@ use super::rules::{
 };
 use super::{v2024_11_05, v2025_03_26, v2025_06_18, v2025_11_25, v2026_07_28};
 use crate::ErrorCode;
+use crate::content_part::ContentPart;
 use crate::method::Method;
 use crate::question::Question;
 
@@ -127,6 +128,11 @@ impl Revision {
     /// The parameters of a question as it has them. `name`, a JSON string, names this one question among ours.
     pub(crate) fn ask_params(self, ask: &Ask, name: &[u8]) -> Bytes {
         (self.rules().ask_params)(ask, name)
+    }
+
+    /// Whether content has that part.
+    pub(crate) fn has_content(self, part: ContentPart) -> bool {
+        (self.rules().has_content)(part)
     }
 
     /// What a tool's result may carry beside its content.

@@ -5,6 +5,7 @@ use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, ResultEnvelope, RevisionRules, StructuredContent, ToolFields,
 };
 use crate::ErrorCode;
+use crate::content_part::ContentPart;
 use crate::method::Method;
 
 pub(super) const RULES: RevisionRules = RevisionRules {
@@ -15,6 +16,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     batches: false,
 
     tool_fields: ToolFields::Basic,
+    has_content,
     structured_content: StructuredContent::Absent,
     result_envelope: ResultEnvelope::Plain,
     cache_hints: false,
@@ -31,3 +33,15 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     method_headers: false,
     cancelled_by: CancelledBy::Notification,
 };
+
+/// None: there are text, images and embedded resources.
+fn has_content(part: ContentPart) -> bool {
+    match part {
+        ContentPart::Audio
+        | ContentPart::ResourceLink
+        | ContentPart::Meta
+        | ContentPart::LastModified
+        | ContentPart::Title
+        | ContentPart::Icons => false,
+    }
+}

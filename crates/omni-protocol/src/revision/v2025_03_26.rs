@@ -5,6 +5,7 @@ use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, ResultEnvelope, RevisionRules, StructuredContent, ToolFields,
 };
 use crate::ErrorCode;
+use crate::content_part::ContentPart;
 use crate::method::Method;
 
 pub(super) const RULES: RevisionRules = RevisionRules {
@@ -16,6 +17,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     batches: true,
 
     tool_fields: ToolFields::Annotated,
+    has_content,
     structured_content: StructuredContent::Absent,
     result_envelope: ResultEnvelope::Plain,
     cache_hints: false,
@@ -32,3 +34,14 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     method_headers: false,
     cancelled_by: CancelledBy::Notification,
 };
+
+fn has_content(part: ContentPart) -> bool {
+    match part {
+        ContentPart::Audio => true,
+        ContentPart::ResourceLink
+        | ContentPart::Meta
+        | ContentPart::LastModified
+        | ContentPart::Title
+        | ContentPart::Icons => false,
+    }
+}

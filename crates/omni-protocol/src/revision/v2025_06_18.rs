@@ -10,6 +10,7 @@ use super::rules::{
     StructuredContent, ToolFields,
 };
 use crate::ErrorCode;
+use crate::content_part::ContentPart;
 use crate::method::Method;
 use crate::question::Question;
 
@@ -21,6 +22,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     batches: false,
 
     tool_fields: ToolFields::Structured,
+    has_content,
     structured_content: StructuredContent::Object,
     result_envelope: ResultEnvelope::Plain,
     cache_hints: false,
@@ -37,6 +39,18 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     method_headers: false,
     cancelled_by: CancelledBy::Notification,
 };
+
+/// All but icons.
+fn has_content(part: ContentPart) -> bool {
+    match part {
+        ContentPart::Audio
+        | ContentPart::ResourceLink
+        | ContentPart::Meta
+        | ContentPart::LastModified
+        | ContentPart::Title => true,
+        ContentPart::Icons => false,
+    }
+}
 
 fn question_support(question: Question) -> QuestionSupport {
     match question {

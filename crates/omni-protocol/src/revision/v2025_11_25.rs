@@ -9,6 +9,7 @@ use super::rules::{
     StructuredContent, ToolFields,
 };
 use crate::ErrorCode;
+use crate::content_part::ContentPart;
 use crate::method::Method;
 use crate::question::Question;
 
@@ -20,6 +21,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     batches: false,
 
     tool_fields: ToolFields::All,
+    has_content,
     structured_content: StructuredContent::Object,
     result_envelope: ResultEnvelope::Plain,
     cache_hints: false,
@@ -36,6 +38,18 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     method_headers: false,
     cancelled_by: CancelledBy::Notification,
 };
+
+/// All of them.
+fn has_content(part: ContentPart) -> bool {
+    match part {
+        ContentPart::Audio
+        | ContentPart::ResourceLink
+        | ContentPart::Meta
+        | ContentPart::LastModified
+        | ContentPart::Title
+        | ContentPart::Icons => true,
+    }
+}
 
 /// All of them.
 fn question_support(question: Question) -> QuestionSupport {

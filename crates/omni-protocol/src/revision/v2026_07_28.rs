@@ -7,6 +7,7 @@ use super::rules::{
     StructuredContent, ToolFields,
 };
 use crate::ErrorCode;
+use crate::content_part::ContentPart;
 use crate::method::Method;
 use crate::question::Question;
 
@@ -18,6 +19,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     batches: false,
 
     tool_fields: ToolFields::All,
+    has_content,
     structured_content: StructuredContent::AnyJson,
     result_envelope: ResultEnvelope::Typed,
     cache_hints: true,
@@ -34,6 +36,18 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     method_headers: true,
     cancelled_by: CancelledBy::Closing,
 };
+
+/// All of them.
+fn has_content(part: ContentPart) -> bool {
+    match part {
+        ContentPart::Audio
+        | ContentPart::ResourceLink
+        | ContentPart::Meta
+        | ContentPart::LastModified
+        | ContentPart::Title
+        | ContentPart::Icons => true,
+    }
+}
 
 /// All of them.
 fn question_support(question: Question) -> QuestionSupport {
