@@ -57,6 +57,13 @@ def test_whoever_works_for_a_call_can_say_how_far_it_is(start, mode, who, worker
     assert told(frames, "progress") == [{"id": 1, "value": 3.0, "total": 10.0, "message": "third"}]
 
 
+def test_a_child_tells_that_a_resource_was_updated(worker, skill):
+    code = "import omni; omni.resource_updated('a:b')"
+    child = f"[sys.executable, '-c', {code!r}], env=ctx.child_env(), check=True"
+    frames = run(f"def f(ctx):\n    subprocess.run({child})\n", worker, skill)
+    assert told(frames, "resource_updated") == [{"id": 1, "uri": "a:b"}]
+
+
 CHILDREN = {
     "python": """[sys.executable, "-c", "import omni; omni.heartbeat('h'); omni.progress(1, 2, 'm')"]""",
     "shell": """["sh", "-c", f"{sys.executable} -m omni.report; {sys.executable} -m omni.report 1 2 m"]""",

@@ -85,8 +85,10 @@ def test_a_context_of_no_call_answers_and_tells_nobody(tmp_path):
     assert repr(context) == "<Context of call 3>"
     context.progress(1, 2, "m")
     context.heartbeat()
+    context.resource_updated("a:b")
     context.info({"k": object()})
     heartbeat("note")
+    omni.resource_updated("a:b")
 
 
 def test_a_context_counts_down():
@@ -100,9 +102,15 @@ def test_everything_may_be_awaited():
         await context.report_progress(2, 10, "m")
         await context.info("x")
         await context.heartbeat()
+        await context.resource_updated("a:b")
         return "done"
 
     assert asyncio.run(use(Context())) == "done"
+
+
+def test_a_uri_that_no_server_takes_is_refused_before_it_is_sent():
+    with pytest.raises(ValueError, match="`uri` has more than 8192 bytes"):
+        Context().resource_updated("é" * 4097)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -451,6 +451,23 @@ def test_the_last_progress_is_told_and_the_flood_is_not(worker, skill):
     assert len(values) < 200
 
 
+def test_every_update_of_a_resource_leaves_the_process_in_order(worker, skill):
+    demo = skill(
+        files={
+            "a.py": """
+import omni
+def f(ctx):
+    ctx.resource_updated("a:1")
+    ctx.resource_updated("a:1")
+    omni.resource_updated("a:2")
+    ctx.progress(1)
+"""
+        }
+    )
+    frames = worker().call(with_context(demo))
+    assert [one["uri"] for one in told(frames, "resource_updated")] == ["a:1", "a:1", "a:2"]
+
+
 def test_progress_that_does_not_grow_is_dropped(worker, skill):
     demo = skill(files={"a.py": "def f(ctx):\n    for n in (5, 5, 4, float(5)):\n        ctx.progress(n)"})
     assert [one["value"] for one in told(worker().call(with_context(demo)), "progress")] == [5.0]

@@ -37,7 +37,8 @@ pub trait CallPort: EventSink {
     }
 }
 
-/// Something a running tool said before its result.
+/// Something a running tool said before its result. The last one is no matter of what a caller wants to hear: it is never
+/// left out, however fast it comes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// How far the tool has got. Counts as a sign of life.
@@ -49,6 +50,22 @@ pub enum Event {
         /// Any JSON value, as the tool gave it.
         data: Bytes,
     },
+    /// The content of a resource of the call's source has changed: who has subscribed to it is to be told.
+    ResourceUpdated { uri: String },
+}
+
+impl Event {
+    /// The URI of a [`ResourceUpdated`](Self::ResourceUpdated) at most, in bytes. Python refuses longer ones before they are
+    /// sent.
+    pub const NAME_BYTES_MAX: usize = 8 << 10;
+
+    /// Whether it may be left out where a listener is too slow: it only tells how the call gets on.
+    pub fn may_be_lost(&self) -> bool {
+        match self {
+            Event::Progress { .. } | Event::Log { .. } => true,
+            Event::ResourceUpdated { .. } => false,
+        }
+    }
 }
 
 /// One question of a tool to its client.

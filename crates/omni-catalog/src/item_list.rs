@@ -110,6 +110,11 @@ impl ItemList {
         self.index.get(key).copied()
     }
 
+    /// The keys of a source's items.
+    pub(crate) fn keys_of(&self, source: usize) -> impl Iterator<Item = &str> {
+        self.index.iter().filter(move |(_, of)| **of == source).map(|(key, _)| &**key)
+    }
+
     /// The source of the first template that a URI may be made from.
     pub(crate) fn source_by_template(&self, uri: &str) -> Option<usize> {
         self.templates.iter().find(|(template, _)| may_be_of(template, uri)).map(|(_, source)| *source)

@@ -10,10 +10,11 @@ use omni_call::SkillChange;
 use crate::item_list::ItemList;
 use crate::list_fields::ListFields;
 use crate::pages::Page;
+use crate::resource_version::ResourceVersion;
 use crate::skill_tags::SkillTags;
 use crate::tool_list::ToolList;
 use crate::tool_rules::{ProfileId, RuleConflicts, SettingLocation, ToolFacts, ToolRules};
-use crate::{CatalogKind, Diagnostic, Skill, SourceSnapshot, Tool, UnknownName};
+use crate::{CatalogKind, Diagnostic, Skill, SourceSnapshot, Tool, UnknownName, similar};
 
 /// An immutable picture of all sources. A request keeps the one it started with.
 ///
@@ -185,6 +186,21 @@ impl Snapshot {
             (0..self.sources.len()).filter(|source| self.sources[*source].offers(CatalogKind::Resources));
         let only = any.next().filter(|_| any.next().is_none());
         self.resources.source_of(uri).or_else(|| self.templates.source_by_template(uri)).or(only)
+    }
+
+    /// What is known of the content of a URI.
+    pub fn resource_version(&self, uri: &str) -> ResourceVersion {
+        match self.source_of_resource(uri) {
+            None => ResourceVersion::Absent,
+            Some(_) => ResourceVersion::Unknown,
+        }
+    }
+
+    /// The URI of a resource of that source which was probably meant by one that there is not. Compares it with all.
+    pub fn similar_resource(&self, source: usize, uri: &str) -> Option<&str> {
+        let mut known: Vec<&str> = self.resources.keys_of(source).collect();
+        known.sort_unstable();
+        similar::closest(uri, known)
     }
 
     /// The number of the source that has a prompt.

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use crate::RpcError;
 use crate::content::AdaptedResult;
 use crate::message::Id;
-use crate::request::{ItemKind, ListKind, ListKinds, ServerCapabilities, SubscriptionFilter};
+use crate::request::{
+    ItemKind, ListKind, ListKinds, RESOURCE_SUBSCRIPTIONS, ServerCapabilities, SubscriptionFilter,
+};
 use crate::revision::{ResultEnvelope, Revision};
 
 /// Content above this many bytes is sent from where it lies instead of being copied into the reply.
@@ -237,12 +239,16 @@ impl Encoder {
     }
 
     /// The first message of a subscription: what it will tell of.
-    pub fn listen_acknowledged(&self, subscription: &Id, honoured: SubscriptionFilter) -> Frame {
+    pub fn listen_acknowledged(&self, subscription: &Id, honoured: &SubscriptionFilter) -> Frame {
         let mut out = notification("subscriptions/acknowledged", Some(subscription));
         out.put_slice(br#","notifications":{"#);
         for kind in honoured.lists.iter() {
             comma(&mut out);
             put(&mut out, format_args!(r#""{}":true"#, kind.filter_member()));
+        }
+        if !honoured.resources.is_empty() {
+            comma(&mut out);
+            put(&mut out, format_args!(r#""{RESOURCE_SUBSCRIPTIONS}":{}"#, json!(honoured.resources)));
         }
         out.put_u8(b'}');
         close(out)
@@ -262,6 +268,14 @@ impl Encoder {
             ListKind::Prompts => "prompts/list_changed",
         };
         close(notification(method, subscription))
+    }
+
+    /// `notifications/resources/updated`, for a subscription or for a legacy session.
+    pub fn resource_updated_notification(&self, uri: &str, subscription: Option<&Id>) -> Frame {
+        let mut out = notification("resources/updated", subscription);
+        comma(&mut out);
+        put(&mut out, format_args!(r#""uri":{}"#, json!(uri)));
+        close(out)
     }
 
     /// The answer to a call of whatever kind, for the revision that it was adapted to.
@@ -466,7 +480,10 @@ fn capabilities(offers: ServerCapabilities, list_changed: ListKinds) -> String {
             ListKind::Prompts => offers.prompts,
         };
         if offered {
-            let declared = if list_changed.has(kind) { json!({"listChanged": true}) } else { json!({}) };
+            let mut declared = if list_changed.has(kind) { json!({"listChanged": true}) } else { json!({}) };
+            if kind == ListKind::Resources && offers.subscribe {
+                declared["subscribe"] = true.into();
+            }
             members.insert(kind.feature().to_owned(), declared);
         }
     }
@@ -665,7 +682,7 @@ mod tests {
         {
             let list_changed = only(&[ListKind::Tools, ListKind::Prompts]);
             let encoder = Encoder::new(&server, None, list_changed);
-            let offers = ServerCapabilities { resources, prompts, completions };
+            let offers = ServerCapabilities { resources, subscribe: false, prompts, completions };
             for frame in [
                 encoder.initialize_result(&id(), Revision::V2024_11_05, offers),
                 encoder.discover_result(&id(), Revision::V2026_07_28, offers),
@@ -683,14 +700,38 @@ mod tests {
     }
 
     #[test]
+    fn that_single_resources_can_be_subscribed_to_is_declared_with_resources() {
+        let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
+        let encoder = Encoder::new(&server, None, only(&[ListKind::Resources]));
+        for (resources, declared) in
+            [(true, json!({"listChanged": true, "subscribe": true})), (false, Value::Null)]
+        {
+            let offers = ServerCapabilities { resources, subscribe: true, ..ServerCapabilities::default() };
+            for frame in [
+                encoder.initialize_result(&id(), Revision::V2024_11_05, offers),
+                encoder.discover_result(&id(), Revision::V2026_07_28, offers),
+            ] {
+                assert_eq!(parsed(frame)["result"]["capabilities"]["resources"], declared);
+            }
+        }
+    }
+
+    #[test]
     fn every_message_of_a_subscription_carries_its_id_and_a_legacy_one_none() {
         let key = "io.modelcontextprotocol/subscriptionId";
-        let filter = |kinds: &[ListKind]| SubscriptionFilter { lists: only(kinds) };
-        let acknowledged =
-            parsed(encoder().listen_acknowledged(&id(), filter(&[ListKind::Prompts, ListKind::Tools])));
-        let honoured = json!({"toolsListChanged": true, "promptsListChanged": true});
+        let filter = |kinds: &[ListKind], resources: &[&str]| SubscriptionFilter {
+            lists: only(kinds),
+            resources: resources.iter().map(ToString::to_string).collect(),
+        };
+        let wanted = filter(&[ListKind::Prompts, ListKind::Tools], &["a:b", "a:\"c\""]);
+        let acknowledged = parsed(encoder().listen_acknowledged(&id(), &wanted));
+        let resources = json!(["a:b", "a:\"c\""]);
+        let honoured =
+            json!({"toolsListChanged": true, "promptsListChanged": true, "resourceSubscriptions": resources});
         assert_eq!(acknowledged["params"], json!({"_meta": {key: "a"}, "notifications": honoured}));
-        let nothing = parsed(encoder().listen_acknowledged(&id(), filter(&[])));
+        let only_resources = parsed(encoder().listen_acknowledged(&id(), &filter(&[], &["a:b"])));
+        assert_eq!(only_resources["params"]["notifications"], json!({"resourceSubscriptions": ["a:b"]}));
+        let nothing = parsed(encoder().listen_acknowledged(&id(), &filter(&[], &[])));
         assert_eq!(nothing["params"]["notifications"], json!({}));
         for (kind, method) in [
             (ListKind::Tools, "notifications/tools/list_changed"),
@@ -701,6 +742,13 @@ mod tests {
             assert_eq!(changed["method"], method);
             assert_eq!(changed["params"], json!({"_meta": {key: "a"}}));
             assert_eq!(parsed(encoder().list_changed_notification(kind, None))["params"], json!({}));
+        }
+        for (subscription, params) in
+            [(Some(id()), json!({"_meta": {key: "a"}, "uri": "a:\"b"})), (None, json!({"uri": "a:\"b"}))]
+        {
+            let updated = parsed(encoder().resource_updated_notification("a:\"b", subscription.as_ref()));
+            assert_eq!(updated["method"], "notifications/resources/updated");
+            assert_eq!(updated["params"], params);
         }
         let ended = parsed(encoder().listen_result(&id(), Revision::V2026_07_28));
         assert_eq!((&ended["id"], &ended["result"]["_meta"][key]), (&json!("a"), &json!("a")));

@@ -14,6 +14,8 @@ pub enum Method {
     ListResources,
     ListResourceTemplates,
     ReadResource,
+    Subscribe,
+    Unsubscribe,
     ListPrompts,
     GetPrompt,
     Complete,
@@ -22,10 +24,10 @@ pub enum Method {
 
 impl Method {
     /// The most common one first: a name is looked for in this order.
-    const ALL: [Method; 13] = {
+    const ALL: [Method; 15] = {
         use Method::{
             CallTool, Complete, Discover, GetPrompt, Initialize, ListPrompts, ListResourceTemplates,
-            ListResources, ListTools, Listen, Ping, ReadResource, SetLogLevel,
+            ListResources, ListTools, Listen, Ping, ReadResource, SetLogLevel, Subscribe, Unsubscribe,
         };
         // Does not compile while one is missing, so that none is forgotten below.
         match CallTool {
@@ -38,6 +40,8 @@ impl Method {
             | ListResources
             | ListResourceTemplates
             | ReadResource
+            | Subscribe
+            | Unsubscribe
             | ListPrompts
             | GetPrompt
             | Complete
@@ -53,6 +57,8 @@ impl Method {
             ListResources,
             ListResourceTemplates,
             ReadResource,
+            Subscribe,
+            Unsubscribe,
             ListPrompts,
             GetPrompt,
             Complete,
@@ -72,6 +78,8 @@ impl Method {
             Method::ListResources => "resources/list",
             Method::ListResourceTemplates => "resources/templates/list",
             Method::ReadResource => "resources/read",
+            Method::Subscribe => "resources/subscribe",
+            Method::Unsubscribe => "resources/unsubscribe",
             Method::ListPrompts => "prompts/list",
             Method::GetPrompt => "prompts/get",
             Method::Complete => "completion/complete",
@@ -96,6 +104,8 @@ impl Method {
             | Method::ListResources
             | Method::ListResourceTemplates
             | Method::ReadResource
+            | Method::Subscribe
+            | Method::Unsubscribe
             | Method::ListPrompts
             | Method::GetPrompt
             | Method::Complete => true,
@@ -105,7 +115,11 @@ impl Method {
     /// Whether the revisions have it whose requests stand for themselves.
     pub(crate) fn in_modern(self) -> bool {
         match self {
-            Method::Initialize | Method::Ping | Method::SetLogLevel => false,
+            Method::Initialize
+            | Method::Ping
+            | Method::SetLogLevel
+            | Method::Subscribe
+            | Method::Unsubscribe => false,
             Method::Discover
             | Method::ListTools
             | Method::CallTool

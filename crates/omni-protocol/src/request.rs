@@ -62,6 +62,14 @@ pub enum Action {
     ReadResource {
         uri: String,
     },
+    /// `resources/subscribe` of the legacy era.
+    Subscribe {
+        uri: String,
+    },
+    /// `resources/unsubscribe` of the legacy era.
+    Unsubscribe {
+        uri: String,
+    },
     GetPrompt(GetPrompt),
     /// `completion/complete`.
     Complete(Box<CompletionRequest>),
@@ -83,6 +91,8 @@ impl Action {
             Action::List { kind: ItemKind::ResourceTemplate, .. } => Method::ListResourceTemplates,
             Action::List { kind: ItemKind::Prompt, .. } => Method::ListPrompts,
             Action::ReadResource { .. } => Method::ReadResource,
+            Action::Subscribe { .. } => Method::Subscribe,
+            Action::Unsubscribe { .. } => Method::Unsubscribe,
             Action::GetPrompt(_) => Method::GetPrompt,
             Action::Complete(_) => Method::Complete,
             Action::Listen(_) => Method::Listen,
@@ -95,6 +105,7 @@ impl Action {
             Action::List { kind: ItemKind::Prompt, .. } | Action::GetPrompt(_) => offers().prompts,
             Action::List { kind: ItemKind::Resource | ItemKind::ResourceTemplate, .. }
             | Action::ReadResource { .. } => offers().resources,
+            Action::Subscribe { .. } | Action::Unsubscribe { .. } => offers().subscribe,
             Action::Complete(_) => offers().completions,
             Action::Initialize(_)
             | Action::Discover
@@ -121,6 +132,8 @@ impl Action {
             | Action::ListTools { .. }
             | Action::SetLogLevel(_)
             | Action::List { .. }
+            | Action::Subscribe { .. }
+            | Action::Unsubscribe { .. }
             // It is answered with values or an error, never with a question, and is named in no header.
             | Action::Complete(_)
             | Action::Listen(_) => None,
@@ -132,6 +145,8 @@ impl Action {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerCapabilities {
     pub resources: bool,
+    /// Clients can be told of each change of a resource.
+    pub subscribe: bool,
     pub prompts: bool,
     /// Arguments of prompts, or of templates, can be completed.
     pub completions: bool,
@@ -194,6 +209,9 @@ impl ListKind {
     }
 }
 
+/// The member of a subscription's filter that names single resources.
+pub(crate) const RESOURCE_SUBSCRIPTIONS: &str = "resourceSubscriptions";
+
 /// Some of the kinds of lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListKinds([bool; ListKind::ALL.len()]);
@@ -224,13 +242,12 @@ impl FromIterator<ListKind> for ListKinds {
 }
 
 /// What a client wants to be told of by one subscription.
-///
-/// The updates of single resources that it may ask for as well are not here: no resource of ours tells of any, so the
-/// acknowledgement leaves them out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionFilter {
     /// Lists whose changes it wants to hear of.
     pub lists: ListKinds,
+    /// The URIs of resources whose changes it wants to hear of, each once, in the order in which they were named.
+    pub resources: Vec<String>,
 }
 
 /// What a request is about, as far as one that is repeated must be about the same.

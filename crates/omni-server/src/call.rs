@@ -14,6 +14,7 @@ use omni_protocol::{
 };
 
 use crate::admission::PendingPermit;
+use crate::call_changes::CallChanges;
 use crate::call_client::CallClient;
 use crate::call_log::{CallLog, Timing};
 use crate::call_options::CallOptions;
@@ -117,6 +118,7 @@ impl Server {
             deadline: Deadline::new(request.accepted, total, idle),
             wants: request.wants,
             session: request.session,
+            forwards_changes: false,
         };
         let named = NamedTool { profile: request.profile, name: &request.name, tool: &tool };
         let (outcome, timing) = self.run(named, request.arguments, options, events).await?;
@@ -156,10 +158,11 @@ impl Server {
         options: CallOptions,
         events: &mut dyn CallPort,
     ) -> Result<(Outcome, Timing), UnknownName> {
-        let CallOptions { deadline, wants, session } = options;
+        let CallOptions { deadline, wants, session, forwards_changes } = options;
+        let changes = (!forwards_changes).then(|| CallChanges::new(self, named.tool.source));
         let mut unresolved = UnresolvedCall { id: self.next_call_id(), arguments, wants, session, deadline };
         let mut call = unresolved.of(named.tool);
-        let mut log = CallLog::new(&call, &named.tool.spec.tool, events);
+        let mut log = CallLog::new(&call, &named.tool.spec.tool, events, changes);
         unresolved.wants = CallLog::wants(wants, self.live().log_output);
         call.wants = unresolved.wants;
         let mut outcome = self.outcome(named.tool, named.name, call, &mut log).await;
@@ -173,10 +176,10 @@ impl Server {
                 }
             };
         }
+        let timing = log.end(&mut outcome);
         if self.config.log_failures {
             log_failure(unresolved.id, &named.tool.spec.tool, &outcome);
         }
-        let timing = log.end(&outcome);
         Ok((outcome, timing))
     }
 
@@ -353,7 +356,8 @@ impl Server {
             }
             Callee::Item(request) => {
                 let errors = self.live().errors;
-                let options = CallOptions { deadline: item_calls::deadline(self, accepted), wants, session };
+                let deadline = item_calls::deadline(self, accepted);
+                let options = CallOptions { deadline, wants, session, forwards_changes: false };
                 let (outcome, timing) = self.run_item(request.clone(), options, port).await;
                 let result = item_calls::result_or_error(outcome, &request, revision, errors)?;
                 Ok((result, timing))

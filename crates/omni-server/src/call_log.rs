@@ -8,6 +8,8 @@ use omni_call::{
     Outcome, OutcomeKind, Phase, Wants,
 };
 
+use crate::call_changes::CallChanges;
+
 /// So much of what one call prints and logs goes to the log.
 const OUTPUT_BYTES_MAX: usize = 64 << 10;
 
@@ -40,7 +42,7 @@ fn cut(name: &str) -> &str {
     &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }
 
-/// Passes a call's events on and keeps what the log needs of them. Dropped before [`end`](Self::end), the call was cancelled,
+/// Passes a call's events on and keeps what the log needs of them; those that change something for clients go no further. Dropped before [`end`](Self::end), the call was cancelled,
 /// and the log says so.
 pub(crate) struct CallLog<'a> {
     events: &'a mut dyn CallPort,
@@ -57,11 +59,18 @@ pub(crate) struct CallLog<'a> {
     room: usize,
     left_out: u64,
     ended: bool,
+    /// `None` where that is its caller's to do.
+    changes: Option<CallChanges<'a>>,
 }
 
 impl<'a> CallLog<'a> {
     /// `name` is the tool's, or what the caller named.
-    pub(crate) fn new(call: &Call, name: &'a str, events: &'a mut dyn CallPort) -> Self {
+    pub(crate) fn new(
+        call: &Call,
+        name: &'a str,
+        events: &'a mut dyn CallPort,
+        changes: Option<CallChanges<'a>>,
+    ) -> Self {
         let is_tool = matches!(call.request, CallRequest::Tool { .. });
         CallLog {
             events,
@@ -74,6 +83,7 @@ impl<'a> CallLog<'a> {
             room: OUTPUT_BYTES_MAX,
             left_out: 0,
             ended: false,
+            changes,
         }
     }
 
@@ -87,8 +97,11 @@ impl<'a> CallLog<'a> {
         Wants { log: Some(client.log.map_or(least, |level| level.min(least))), ..client }
     }
 
-    /// The call has ended: its line is written.
-    pub(crate) fn end(mut self, outcome: &Outcome) -> Timing {
+    /// The call has ended: its line is written, once it is known that it has changed nothing that there is not.
+    pub(crate) fn end(mut self, outcome: &mut Outcome) -> Timing {
+        if let Some(changes) = &mut self.changes {
+            changes.judge(outcome);
+        }
         self.ended = true;
         let timing = self.timing();
         // A call that ended in its executor had a process, unless its result came from the cache.
@@ -170,7 +183,16 @@ impl EventSink for CallLog<'_> {
             Event::Log { level, logger, data } if self.client.is_none_or(|least| *level < least) => {
                 self.log(*level, logger.as_deref(), data);
             }
-            _ => self.events.event(event),
+            Event::Progress { .. } | Event::Log { .. } => self.events.event(event),
+            _ => {
+                let left = match &mut self.changes {
+                    Some(changes) => changes.take(event),
+                    None => Some(event),
+                };
+                if let Some(event) = left {
+                    self.events.event(event);
+                }
+            }
         }
     }
 

@@ -9,4 +9,6 @@ pub(crate) struct CallOptions {
     pub(crate) deadline: Deadline,
     pub(crate) wants: Wants,
     pub(crate) session: Arc<str>,
+    /// What the call changes for clients is done by whoever sent it: it comes with its events.
+    pub(crate) forwards_changes: bool,
 }

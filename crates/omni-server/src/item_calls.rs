@@ -1,16 +1,15 @@
 //! How a resource is read, a prompt filled in and an argument completed: a call like any other, with its deadline, its
 //! place in the log and its questions. Only what runs it differs, which the catalogue says.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use omni_call::{
     Call, CallPort, CallRequest, CallResult, Completion, CompletionReference, Deadline, ErrorDetail, Outcome,
     OutcomeKind,
 };
-use omni_catalog::Source;
 use omni_protocol::{ErrorCode, ListKind, Revision, RpcError};
 
+use crate::call_changes::CallChanges;
 use crate::call_log::{CallLog, Timing};
 use crate::call_options::CallOptions;
 use crate::failure_log::log_failure;
@@ -23,8 +22,8 @@ pub(crate) fn deadline(server: &Server, accepted: Instant) -> Deadline {
 }
 
 impl Server {
-    /// The source that has what a request names. Before all sources have been asked, what nobody lists may still come.
-    async fn item_source(&self, request: &CallRequest) -> Option<&Arc<dyn Source>> {
+    /// The number of the source that has what a request names. Before all sources have been asked, what nobody lists may still come.
+    async fn item_source(&self, request: &CallRequest) -> Option<usize> {
         let list = match request {
             CallRequest::Resource { .. } => ListKind::Resources,
             CallRequest::Prompt { .. } => ListKind::Prompts,
@@ -42,9 +41,9 @@ impl Server {
         self.source_of(request)
     }
 
-    fn source_of(&self, request: &CallRequest) -> Option<&Arc<dyn Source>> {
+    fn source_of(&self, request: &CallRequest) -> Option<usize> {
         let snapshot = self.catalog.snapshot();
-        let number = match request {
+        match request {
             CallRequest::Resource { uri, .. } => snapshot.source_of_resource(uri),
             CallRequest::Prompt { name, .. } => snapshot.source_of_prompt(name),
             CallRequest::Completion(completing) => match &completing.reference {
@@ -52,8 +51,7 @@ impl Server {
                 CompletionReference::Resource { uri } => snapshot.source_of_template(uri),
             },
             CallRequest::Tool { .. } => None,
-        };
-        self.catalog.sources().get(number?)
+        }
     }
 
     /// Runs a request that is no tool call and says how it ended.
@@ -63,8 +61,9 @@ impl Server {
         options: CallOptions,
         events: &mut dyn CallPort,
     ) -> (Outcome, Timing) {
-        let CallOptions { deadline, wants, session } = options;
-        let source = self.item_source(&request).await;
+        let CallOptions { deadline, wants, session, forwards_changes } = options;
+        let number = self.item_source(&request).await;
+        let source = number.and_then(|number| self.catalog.sources().get(number));
         let Some((source, spec)) = source.and_then(|source| Some((source, source.items_spec()?))) else {
             tracing::info!(method = request.method(), kind = "not_found", "call");
             let kind = OutcomeKind::NotFound { message: nothing_there(&request) };
@@ -77,7 +76,8 @@ impl Server {
         }
         let mut call = Call { wants, session, ..Call::new(self.next_call_id(), spec, request, deadline) };
         let of = call.clone();
-        let mut log = CallLog::new(&of, of.name(), events);
+        let changes = number.filter(|_| !forwards_changes).map(|source| CallChanges::new(self, source));
+        let mut log = CallLog::new(&of, of.name(), events, changes);
         call.wants = CallLog::wants(wants, self.live().log_output);
         let mut outcome = self.executor.run(call, &mut log).await;
         if let OutcomeKind::Finished(result) = &outcome.kind
@@ -86,10 +86,10 @@ impl Server {
             outcome.kind =
                 OutcomeKind::BadResult { message: "it is the answer to something else".to_owned() };
         }
+        let timing = log.end(&mut outcome);
         if self.config.log_failures {
             log_failure(of.id, of.name(), &outcome);
         }
-        let timing = log.end(&outcome);
         (outcome, timing)
     }
 }

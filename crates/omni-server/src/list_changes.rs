@@ -97,6 +97,11 @@ impl ListChanges {
         self.state.send_modify(|state| state.ended = true);
     }
 
+    /// The versions in force.
+    pub(crate) fn current(&self) -> CurrentVersions {
+        self.state.borrow().versions.clone()
+    }
+
     pub(crate) fn listen(&self) -> VersionListener {
         VersionListener { state: self.state.subscribe() }
     }

@@ -14,6 +14,7 @@ use crate::admission::Admission;
 use crate::config::ServerConfig;
 use crate::list_changes::{CurrentVersions, LISTED, ListChanges, ListVersions, list_of};
 use crate::reload::{LiveSettings, Reload};
+use crate::resource_updates::ResourceUpdates;
 use crate::session::Session;
 
 /// How long the first list waits for the check of a cached catalogue against its folder. Ordinary folders
@@ -33,6 +34,8 @@ pub struct Server {
     live: ArcSwap<LiveSettings>,
     reload: OnceLock<Arc<dyn Reload>>,
     pub(crate) changes: ListChanges,
+    /// Which resources clients have subscribed to.
+    pub(crate) updates: Arc<ResourceUpdates>,
     pub(crate) admission: Arc<Admission>,
     /// Without completions, which sources may have at one time and not at another.
     offers: ServerCapabilities,
@@ -61,6 +64,7 @@ impl Server {
         let announced = announced.collect();
         let offers = ServerCapabilities {
             resources: has_resources || config.empty.resources,
+            subscribe: has_resources,
             prompts: has_prompts || config.empty.prompts,
             completions: false,
         };
@@ -77,6 +81,7 @@ impl Server {
             reload: OnceLock::new(),
             config,
             changes,
+            updates: Arc::default(),
             admission,
             offers,
             announced,
@@ -102,20 +107,22 @@ impl Server {
     /// Takes note that the catalogue is what it should be: waiting lists go, and clients that know another list
     /// are told. To be called after whoever keeps the catalogue has looked, found something new or not.
     pub fn catalog_refreshed(&self) {
-        self.changes.set(list_versions(&self.catalog));
+        self.catalog_changed();
         self.refreshed.send_replace(ListKind::ALL.into_iter().collect());
     }
 
     /// The same for tools alone, where sources have still to be asked for resources and prompts.
     pub fn tools_refreshed(&self) {
-        self.changes.set(list_versions(&self.catalog));
+        self.catalog_changed();
         self.refreshed
             .send_modify(|refreshed| *refreshed = refreshed.iter().chain([ListKind::Tools]).collect());
     }
 
-    /// Tells clients of lists that are others now. Lists that wait until their sources have been asked go on waiting.
+    /// Tells clients of lists and resources that are others now. Lists that wait until their sources have been asked go on
+    /// waiting.
     pub fn catalog_changed(&self) {
         self.changes.set(list_versions(&self.catalog));
+        self.updates.catalog_changed(&self.catalog);
     }
 
     /// Has somebody keep the catalogue up to date. The first who is named does.

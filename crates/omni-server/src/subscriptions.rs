@@ -1,4 +1,4 @@
-//! The streams that tell a client what changes: a session's own, and `subscriptions/listen`.
+//! How a client is told what changes: by its session's stream, with `resources/subscribe`, or by `subscriptions/listen`.
 
 use std::sync::Arc;
 
@@ -7,12 +7,15 @@ use omni_protocol::{
     ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, SubscriptionFilter, error_frame,
 };
 
+use crate::admission::PeerAccount;
 use crate::caller::{Caller, RequestAnswer};
+use crate::change_queue::{ChangeQueue, Changes};
 use crate::list_changes::CurrentVersions;
 use crate::outbox::Outbox;
+use crate::resource_updates::{SubscriptionRefused, Subscriptions};
 use crate::running_request::RunningRequest;
 use crate::server::Server;
-use crate::session::Session;
+use crate::session::{self, Session};
 
 /// Tells a legacy client which of the lists it knows are out of date. A modern one subscribes to that.
 pub(crate) fn notify(server: &Server, session: &Session, versions: &CurrentVersions, outbox: &Outbox) {
@@ -20,6 +23,64 @@ pub(crate) fn notify(server: &Server, session: &Session, versions: &CurrentVersi
         for kind in session.out_of_date(&versions.of(session.profile())).and(server.announced).iter() {
             outbox.push(server.encoder.list_changed_notification(kind, None));
         }
+    }
+}
+
+/// Tells a legacy client what has changed for it alone.
+pub(crate) fn notify_changes(server: &Server, session: &Session, changes: Changes, outbox: &Outbox) {
+    let Changes { lists, resources } = changes;
+    if lists {
+        notify(server, session, &server.changes.current(), outbox);
+    }
+    tell_updates(server, &resources, None, outbox);
+}
+
+/// An update must not be lost: its client would go on with what it has read. Their number is bounded by the client's
+/// subscriptions, and no more are taken out of the queue before these have been read.
+fn tell_updates(server: &Server, resources: &[Arc<str>], subscription: Option<&Id>, outbox: &Outbox) {
+    for uri in resources {
+        let frame = server.encoder.resource_updated_notification(uri, subscription);
+        if outbox.push_always(frame).is_some() {
+            tracing::debug!("a client has gone that had subscribed to a resource");
+        }
+    }
+}
+
+/// `resources/subscribe`, once it is known which resources there are.
+pub(crate) fn subscribe(
+    server: &Arc<Server>,
+    id: Id,
+    revision: Revision,
+    uri: String,
+    caller: Caller,
+) -> RequestAnswer {
+    let answer = move |server: &Server, id: &Id, caller: &Caller| match session::subscribe(
+        &caller.session,
+        server,
+        &uri,
+        &caller.account,
+    ) {
+        Ok(()) => server.encoder.empty_result(id, revision),
+        Err(refused) => error_frame(Some(id), &subscription_refused(refused, revision, &uri)),
+    };
+    if server.is_refreshed(ListKind::Resources) {
+        return RequestAnswer::Now(answer(server, &id, &caller));
+    }
+    let (server, of) = (server.clone(), id.clone());
+    let answer = async move {
+        server.catalog_ready(ListKind::Resources).await;
+        answer(&server, &of, &caller)
+    };
+    RequestAnswer::Later(RunningRequest::new(id, answer, None))
+}
+
+fn subscription_refused(refused: SubscriptionRefused, revision: Revision, uri: &str) -> RpcError {
+    match refused {
+        SubscriptionRefused::Unknown => RpcError::resource_not_found(revision, uri, refused.to_string()),
+        SubscriptionRefused::TooLong | SubscriptionRefused::TooMany => {
+            RpcError::new(ErrorCode::InvalidParams, refused.to_string())
+        }
+        SubscriptionRefused::ServerFull => RpcError::new(ErrorCode::Overloaded, refused.to_string()),
     }
 }
 
@@ -37,6 +98,7 @@ pub(crate) async fn session_stream(server: Arc<Server>, session: Arc<Session>, o
                 let _ = outbox.push_always(frame);
             }
             Some(versions) = listener.changed() => notify(&server, &session, &versions, &outbox),
+            changes = session.changes().next() => notify_changes(&server, &session, changes, &outbox),
         }
     }
 }
@@ -56,24 +118,39 @@ pub(crate) fn listen(
     }
     let outbox = Arc::new(Outbox::default());
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
-    let session = caller.session.clone();
+    let from = (caller.session.clone(), caller.account.clone());
     let (of, to) = ((id.clone(), revision), outbox.clone());
-    let stream = subscription(server.clone(), session, of, profile, wanted, to);
+    let stream = subscription(server.clone(), from, of, profile, wanted, to);
     RequestAnswer::Later(RunningRequest::listening(id, stream, outbox))
 }
 
 /// One subscription, until the server or its session ends; then its result.
 async fn subscription(
     server: Arc<Server>,
-    session: Arc<Session>,
+    (session, account): (Arc<Session>, PeerAccount),
     (id, revision): (Id, Revision),
     profile: ProfileId,
     wanted: SubscriptionFilter,
     outbox: Arc<Outbox>,
 ) -> Frame {
-    // Lists whose changes are never announced are left out, so that the client does not wait for them.
-    let honoured = SubscriptionFilter { lists: wanted.lists.and(server.announced) };
-    outbox.push(server.encoder.listen_acknowledged(&id, honoured));
+    let queue = Arc::new(ChangeQueue::default());
+    let mut subscriptions = Subscriptions::new(server.updates.clone(), queue.clone());
+    let mut resources = wanted.resources;
+    if server.offers().subscribe && !resources.is_empty() {
+        server.catalog_ready(ListKind::Resources).await;
+        resources.retain(|uri| match subscriptions.add(uri, &server.catalog, &account) {
+            Ok(()) => true,
+            Err(refused) => {
+                tracing::debug!(%refused, "a subscription leaves a resource out");
+                false
+            }
+        });
+    } else {
+        resources.clear();
+    }
+    // What is never announced is left out, so that the client does not wait for it.
+    let honoured = SubscriptionFilter { lists: wanted.lists.and(server.announced), resources };
+    outbox.push(server.encoder.listen_acknowledged(&id, &honoured));
     let mut listener = server.changes.listen();
     // The end of the first refresh is no change: what the client lists waits for it.
     for kind in honoured.lists.iter() {
@@ -85,6 +162,10 @@ async fn subscription(
             biased;
             current = listener.changed() => current,
             () = session.ended() => None,
+            changes = queue.next() => {
+                tell_updates(&server, &changes.resources, Some(&id), &outbox);
+                continue;
+            }
         };
         let Some(current) = current else { break };
         let current = current.of(profile);
@@ -93,5 +174,6 @@ async fn subscription(
         }
         announced = current;
     }
+    drop(subscriptions);
     server.encoder.listen_result(&id, revision)
 }

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from omni.prompt_messages import AssistantMessage, Message, PromptResult, UserMessage
     from omni.resource_contents import NotFoundError, ResourceContent, ResourceResult
     from omni.resource_decorator import resource, skill_resource
-    from omni.skill import CallCancelled, Context, ToolError, heartbeat, progress, remaining
+    from omni.skill import (
+        CallCancelled,
+        Context,
+        ToolError,
+        heartbeat,
+        progress,
+        remaining,
+        resource_updated,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -41,6 +49,7 @@ __all__ = [
     "prompt",
     "remaining",
     "resource",
+    "resource_updated",
     "skill_command",
     "skill_resource",
     "tool",
@@ -70,6 +79,7 @@ _HOMES = {
     "prompt": "prompt_decorator",
     "remaining": "skill",
     "resource": "resource_decorator",
+    "resource_updated": "skill",
     "skill_command": "decorator",
     "skill_resource": "resource_decorator",
     "tool": "decorator",

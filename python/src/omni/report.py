@@ -10,6 +10,7 @@ Any other language sends a datagram to the Unix socket that `OMNI_REPORT` names 
 
     {"progress": 3, "total": 10, "message": "the third file"}
     {"heartbeat": "still downloading"}
+    {"resource_updated": "omni://skill/reports/today"}
 
 Without `OMNI_REPORT` nothing happens, so that a program which reports can also be run by itself.
 """
@@ -56,6 +57,15 @@ def heartbeat(note: str | None = None) -> bool:
     """
     text = None if note is None else str(note)[:_MESSAGE_CHARACTERS_MAX]
     return send(environ.get(ADDRESS), {"heartbeat": text})
+
+
+def resource_updated(uri: str) -> bool:
+    """Report that a resource has other content now. Returns whether there was somebody to tell.
+
+    Args:
+        uri: The resource's URI. One of more than 4,000 bytes is not heard.
+    """
+    return send(environ.get(ADDRESS), {"resource_updated": str(uri)})
 
 
 def remaining() -> float | None:

@@ -81,6 +81,8 @@ class ReportListener:
                 self._context.progress(report["progress"], report.get("total"), report.get("message"))
             elif "heartbeat" in report:
                 self._context.heartbeat(report["heartbeat"])
+            elif "resource_updated" in report:
+                self._context.resource_updated(report["resource_updated"])
         except BaseException:  # no report, or one for a call that was cancelled
             pass
 

@@ -271,6 +271,40 @@ class Context:
             host.release()
         return _DONE
 
+    def resource_updated(self, uri: str) -> _Done:
+        """Tell that a resource has other content now.
+
+        Clients that have subscribed to it hear so (`notifications/resources/updated`), and read it again.
+        Calling it in a tight loop is fine: a client hears ten times a second at most of each resource, and
+        always of the last time. A file of the skill, and a resource whose code changes, need none of this.
+
+        A URI that is no resource's of this source, and of no template of it, fails the call when it returns.
+
+        Args:
+            uri: The resource's URI; of a template, the URI of the one resource. At most 8 KiB.
+
+        Raises:
+            CallCancelled: The client gave up. Let it propagate.
+            ValueError: The URI is too long.
+        """
+        return self._change("resource_updated", uri, wire.resource_updated(self._call.id, _named("uri", uri)))
+
+    def _change(self, kind: str, name: str, frame: bytes) -> _Done:
+        """Send what changes something for clients. Unlike signs of life, none is left out."""
+        if self._stopped:
+            raise CallCancelled
+        host = self._host
+        if host.elsewhere is not None:
+            return self._tell_parent({kind: str(name)})
+        host.hold()
+        try:
+            with host.lock:
+                if self._open:
+                    host.send_locked(frame)
+        finally:
+            host.release()
+        return _DONE
+
     def child_env(self, environment: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return an environment for a child process, by which it can report on this call.
 
@@ -488,6 +522,18 @@ def _finite(name: str, value: float) -> float:
     return number
 
 
+# What the server takes; a longer frame would cost the worker.
+_NAME_BYTES_MAX = 8 << 10
+
+
+def _named(what: str, name: str) -> str:
+    text = str(name)
+    if len(text.encode("utf-8", "replace")) > _NAME_BYTES_MAX:
+        message = f"`{what}` has more than {_NAME_BYTES_MAX} bytes"
+        raise ValueError(message)
+    return text
+
+
 def _log_data(data: object) -> str:
     if type(data) is str:
         return wire.quote(data)
@@ -541,6 +587,27 @@ def heartbeat(note: str | None = None) -> None:
         from omni import report
 
         report.heartbeat(note)
+
+
+def resource_updated(uri: str) -> None:
+    """Tell that a resource has other content now: `Context.resource_updated` without a context.
+
+    Does nothing outside a call; in a process that a tool has started it speaks for the tool's call.
+
+    Args:
+        uri: The resource's URI; of a template, the URI of the one resource. At most 8 KiB.
+
+    Raises:
+        CallCancelled: The client gave up. Let it propagate.
+        ValueError: The URI is too long.
+    """
+    context = current()
+    if context is not None:
+        context.resource_updated(uri)
+    else:
+        from omni import report
+
+        report.resource_updated(_named("uri", uri))
 
 
 def progress(value: float, total: float | None = None, message: str | None = None) -> None:

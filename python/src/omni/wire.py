@@ -257,6 +257,11 @@ def ask(call_id: int, number: int, method: str, params_json: str) -> bytes:
     )
 
 
+def resource_updated(call_id: int, uri: str) -> bytes:
+    """A resource has other content now."""
+    return seal_lossy('{"resource_updated":{"id":%d,"uri":%s}}' % (call_id, quote(uri)))
+
+
 def retract(call_id: int, number: int) -> bytes:
     """Nobody waits any more for the answer to this question."""
     return seal('{"retract":{"id":%d,"ask":%d}}' % (call_id, number))

@@ -20,7 +20,7 @@ SECTIONS = [
     (
         "The call",
         "A parameter annotated with `Context` receives the call; the functions below do the same without one.",
-        ["skill.Context", "skill.progress", "skill.heartbeat", "skill.remaining"],
+        ["skill.Context", "skill.progress", "skill.heartbeat", "skill.resource_updated", "skill.remaining"],
     ),
     ("Errors", "", ["skill.ToolError", "skill.CallCancelled", "resource_contents.NotFoundError"]),
     (
@@ -51,7 +51,11 @@ SECTIONS = [
             "safe_paths.relative",
         ],
     ),
-    ("omni.report", None, ["report.progress", "report.heartbeat", "report.remaining"]),
+    (
+        "omni.report",
+        None,
+        ["report.progress", "report.heartbeat", "report.resource_updated", "report.remaining"],
+    ),
 ]
 INTRODUCTION = """\
 What a skill imports: `from omni import tool, Context, ToolError`. [Writing a skill](../guide/writing-a-skill.md) shows

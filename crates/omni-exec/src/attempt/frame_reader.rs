@@ -126,6 +126,10 @@ impl FrameReader {
                 });
                 FrameMeaning::Alive(log)
             }
+            // What a call changes for clients is a sign of life as well.
+            WorkerMessage::ResourceUpdated(updated) => {
+                FrameMeaning::Alive(Some(Event::ResourceUpdated { uri: updated.uri }))
+            }
             WorkerMessage::Ask(ask) => {
                 if !self.may_ask {
                     return Err(WireError::MayNotAsk);

@@ -35,6 +35,7 @@ impl EventSink for Ear {
         self.0.push(match event {
             Event::Progress { value, .. } => format!("progress {value}"),
             Event::Log { data, .. } => format!("log {}", String::from_utf8_lossy(&data)),
+            Event::ResourceUpdated { uri } => format!("updated {uri}"),
         });
     }
 

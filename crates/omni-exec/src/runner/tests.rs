@@ -127,6 +127,7 @@ fn words(event: Option<Event>) -> Option<String> {
             let logger = logger.as_deref().unwrap_or("-");
             format!("{} {logger} {}", level.name(), String::from_utf8_lossy(&data))
         }
+        Event::ResourceUpdated { uri } => format!("updated {uri}"),
     })
 }
 
@@ -181,7 +182,7 @@ fn each_line_means_what_the_cases_say() {
                 assert_eq!(event, Some(said), "{name}");
             }
             (Ok(RunnerLine::Event(event)), expected) => {
-                assert!(matches!(expected, Some("beat" | "progress" | "log")), "{name}");
+                assert!(matches!(expected, Some("beat" | "progress" | "log" | "resource_updated")), "{name}");
                 assert_eq!(words(event), case.said, "{name}");
             }
             (Ok(RunnerLine::End(last)), _) => {

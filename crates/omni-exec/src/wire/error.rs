@@ -1,6 +1,6 @@
 //! Why bytes from a worker cannot be taken.
 
-use omni_call::Ask;
+use omni_call::{Ask, Event};
 use thiserror::Error;
 
 /// Why bytes from a worker cannot be taken. The worker that sent them is not to be trusted any more.
@@ -24,6 +24,8 @@ pub(crate) enum WireError {
     TooManyAsks,
     #[error("it asked a question of {length} bytes, the limit is {}", Ask::BYTES_MAX)]
     AskTooLong { length: usize },
+    #[error("it named something with {length} bytes, the limit is {}", Event::NAME_BYTES_MAX)]
+    NameTooLong { length: usize },
     #[error("something wrote to its control channel that is not the worker itself")]
     Keyless,
     #[error("it closed its control channel")]

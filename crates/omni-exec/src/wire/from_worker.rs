@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use omni_call::{Ask, TempFiles};
+use omni_call::{Ask, Event, TempFiles};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -24,6 +24,8 @@ pub(crate) enum WorkerMessage<'a> {
     Ask(AskFrame<'a>),
     /// The call does not wait for the answer to a question any more.
     Retract(RetractFrame),
+    /// A resource has other content now.
+    ResourceUpdated(ResourceUpdatedFrame),
     Result(ResultFrame<'a>),
     Error(ErrorFrame),
     /// The call was revoked before its code began.
@@ -47,6 +49,7 @@ impl WorkerMessage<'_> {
             WorkerMessage::Output(output) => Some(output.id),
             WorkerMessage::Ask(ask) => Some(ask.id),
             WorkerMessage::Retract(asked) => Some(asked.id),
+            WorkerMessage::ResourceUpdated(updated) => Some(updated.id),
             WorkerMessage::Result(result) => Some(result.id),
             WorkerMessage::Error(error) => Some(error.id),
         }
@@ -131,6 +134,12 @@ pub(crate) struct AskFrame<'a> {
 pub(crate) struct RetractFrame {
     pub(crate) id: u64,
     pub(crate) ask: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResourceUpdatedFrame {
+    pub(crate) id: u64,
+    pub(crate) uri: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -222,6 +231,13 @@ pub(crate) fn decode(body: &[u8]) -> Result<WorkerMessage<'_>, WireError> {
             return Err(WireError::AskTooLong { length });
         }
     }
+    let name = match &up {
+        WorkerMessage::ResourceUpdated(updated) => &updated.uri,
+        _ => "",
+    };
+    if name.len() > Event::NAME_BYTES_MAX {
+        return Err(WireError::NameTooLong { length: name.len() });
+    }
     if let WorkerMessage::Result(result) = &up {
         require(result.content, '[', "content", "an array")?;
         if let Some(meta) = result.meta {
@@ -261,6 +277,7 @@ enum WorkerMessageType {
     Output,
     Ask,
     Retract,
+    ResourceUpdated,
     Result,
     Error,
     Skipped,
@@ -291,6 +308,7 @@ impl<'de> Visitor<'de> for WorkerMessageVisitor {
             WorkerMessageType::Output => WorkerMessage::Output(map.next_value()?),
             WorkerMessageType::Ask => WorkerMessage::Ask(map.next_value()?),
             WorkerMessageType::Retract => WorkerMessage::Retract(map.next_value()?),
+            WorkerMessageType::ResourceUpdated => WorkerMessage::ResourceUpdated(map.next_value()?),
             WorkerMessageType::Result => WorkerMessage::Result(map.next_value()?),
             WorkerMessageType::Error => WorkerMessage::Error(map.next_value()?),
             WorkerMessageType::Skipped => WorkerMessage::Skipped(map.next_value()?),

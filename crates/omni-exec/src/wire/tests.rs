@@ -234,6 +234,9 @@ fn as_value(up: &WorkerMessage<'_>) -> Value {
         WorkerMessage::Ask(ask) => json!({
             "ask": {"id": ask.id, "ask": ask.ask, "method": ask.method, "params": value(ask.params)}
         }),
+        WorkerMessage::ResourceUpdated(updated) => {
+            json!({"resource_updated": {"id": updated.id, "uri": updated.uri}})
+        }
         WorkerMessage::Retract(asked) => json!({"retract": {"id": asked.id, "ask": asked.ask}}),
         WorkerMessage::Result(result) => {
             let mut members = json!({"id": result.id, "content": value(result.content)});

@@ -660,6 +660,7 @@ pub(crate) fn said(events: &[Event]) -> Vec<String> {
                 let logger = logger.as_deref().unwrap_or("-");
                 format!("{} {logger}: {}", level.name(), String::from_utf8_lossy(data))
             }
+            Event::ResourceUpdated { uri } => format!("updated {uri}"),
         })
         .collect()
 }

@@ -275,6 +275,7 @@ async def async_floods(megabytes: int) -> str:
 def narrates(ctx: Context) -> str:
     ctx.info("first")
     ctx.progress(1, 2, "half")
+    ctx.resource_updated("x:1")
     ctx.warning({"n": 2})
     return "done"
 

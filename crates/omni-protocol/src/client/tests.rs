@@ -42,7 +42,7 @@ fn client() -> ClientEncoder {
 }
 
 const OFFERS: crate::ServerCapabilities =
-    crate::ServerCapabilities { resources: true, prompts: false, completions: true };
+    crate::ServerCapabilities { resources: true, subscribe: true, prompts: false, completions: true };
 
 fn server() -> Encoder {
     let server = Implementation { name: "s".into(), title: "S".into(), version: "2".into() };
@@ -120,8 +120,13 @@ fn action() -> impl Strategy<Value = Action> {
         (kind, cursor()).prop_map(|(kind, cursor)| Action::List { kind, cursor }),
         text().prop_map(|uri| Action::ReadResource { uri }),
         completing(),
-        proptest::sample::subsequence(&ListKind::ALL, 0..=3)
-            .prop_map(|lists| { Action::Listen(SubscriptionFilter { lists: lists.into_iter().collect() }) }),
+        text().prop_map(|uri| Action::Subscribe { uri }),
+        text().prop_map(|uri| Action::Unsubscribe { uri }),
+        (proptest::sample::subsequence(&ListKind::ALL, 0..=3), proptest::collection::btree_set(text(), 0..3))
+            .prop_map(|(lists, resources)| {
+                let resources = resources.into_iter().collect();
+                Action::Listen(SubscriptionFilter { lists: lists.into_iter().collect(), resources })
+            }),
     ]
 }
 

@@ -43,6 +43,8 @@ fn may_come_first(method: Method) -> bool {
         | Method::ListResources
         | Method::ListResourceTemplates
         | Method::ReadResource
+        | Method::Subscribe
+        | Method::Unsubscribe
         | Method::ListPrompts
         | Method::GetPrompt
         | Method::Complete

@@ -1,7 +1,7 @@
 //! The parameters of each method: read from a client's request, and for our own requests written.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use omni_call::{CompletionReference, CompletionRequest};
@@ -18,7 +18,8 @@ use crate::error::truncate_chars;
 use crate::method::Method;
 use crate::object_writer::ObjectWriter;
 use crate::request::{
-    Action, CallTool, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, SubscriptionFilter,
+    Action, CallTool, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, RESOURCE_SUBSCRIPTIONS,
+    SubscriptionFilter,
 };
 
 /// Reads what is asked by a method that `revision` has.
@@ -37,7 +38,9 @@ pub(super) fn read(method: Method, params: Params<'_>, revision: Revision) -> Re
         },
         Method::ListResources => Ok(list(ItemKind::Resource, params)),
         Method::ListResourceTemplates => Ok(list(ItemKind::ResourceTemplate, params)),
-        Method::ReadResource => read_resource(&params),
+        Method::ReadResource => Ok(Action::ReadResource { uri: resource_uri(&params)? }),
+        Method::Subscribe => Ok(Action::Subscribe { uri: resource_uri(&params)? }),
+        Method::Unsubscribe => Ok(Action::Unsubscribe { uri: resource_uri(&params)? }),
         Method::ListPrompts => Ok(list(ItemKind::Prompt, params)),
         Method::GetPrompt => get_prompt(params),
         Method::Complete => {
@@ -72,7 +75,9 @@ pub(crate) fn write_params(
             params.put_object("arguments", call.arguments.as_ref());
         }
         Action::SetLogLevel(level) => params.put("level", &json!(level.name())),
-        Action::ReadResource { uri } => params.put("uri", &json!(uri)),
+        Action::ReadResource { uri } | Action::Subscribe { uri } | Action::Unsubscribe { uri } => {
+            params.put("uri", &json!(uri));
+        }
         Action::GetPrompt(prompt) => {
             params.put("name", &json!(prompt.name));
             params.put_object("arguments", prompt.arguments.as_ref());
@@ -88,7 +93,11 @@ pub(crate) fn write_params(
         }
         Action::Listen(filter) => {
             let wanted = filter.lists.iter().map(|kind| (kind.filter_member().to_owned(), true.into()));
-            params.put("notifications", &Value::Object(wanted.collect::<Map<_, _>>()));
+            let mut wanted: Map<_, _> = wanted.collect();
+            if !filter.resources.is_empty() {
+                wanted.insert(RESOURCE_SUBSCRIPTIONS.to_owned(), json!(filter.resources));
+            }
+            params.put("notifications", &Value::Object(wanted));
         }
     }
 }
@@ -112,10 +121,9 @@ fn call_tool(params: Params<'_>) -> Result<Action, RpcError> {
     Ok(Action::CallTool(CallTool { name: name.into_owned(), arguments }))
 }
 
-fn read_resource(params: &Params<'_>) -> Result<Action, RpcError> {
+fn resource_uri(params: &Params<'_>) -> Result<String, RpcError> {
     let uri = params.uri.and_then(|uri| serde_json::from_str(uri.get()).ok());
-    uri.map(|uri| Action::ReadResource { uri })
-        .ok_or_else(|| invalid("`params.uri` must be a string: which resource?"))
+    uri.ok_or_else(|| invalid("`params.uri` must be a string: which resource?"))
 }
 
 fn get_prompt(params: Params<'_>) -> Result<Action, RpcError> {
@@ -207,7 +215,7 @@ fn arguments(params: &Params<'_>) -> Result<Option<Bytes>, RpcError> {
     }
 }
 
-/// Reads which changes a client wants to hear of. What we never announce is left out of the answer.
+/// Reads which changes a client wants to hear of. What is not served is left out of the acknowledgement.
 fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -218,9 +226,8 @@ fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
         resources_list_changed: bool,
         #[serde(default)]
         prompts_list_changed: bool,
-        /// Read only so that what is no list of URIs is refused.
-        #[serde(borrow, default, rename = "resourceSubscriptions")]
-        _resources: Vec<Cow<'a, str>>,
+        #[serde(borrow, default)]
+        resource_subscriptions: Vec<Cow<'a, str>>,
     }
     let filter = params.notifications.filter(|filter| filter.get().starts_with('{'));
     let Some(filter) = filter else {
@@ -237,5 +244,8 @@ fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
         ListKind::Prompts => filter.prompts_list_changed,
     };
     let lists = ListKind::ALL.into_iter().filter(wanted).collect();
-    Ok(Action::Listen(SubscriptionFilter { lists }))
+    let mut seen = HashSet::new();
+    let named = filter.resource_subscriptions.iter().filter(|uri| seen.insert(&***uri));
+    let resources = named.map(|uri| uri.clone().into_owned()).collect();
+    Ok(Action::Listen(SubscriptionFilter { lists, resources }))
 }

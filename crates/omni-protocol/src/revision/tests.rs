@@ -55,7 +55,10 @@ fn refusals_carry_the_code_of_their_revision() {
     assert_eq!(code(request("tools/list", legacy_by_meta, None)), -32022);
     assert_eq!(code(request("ping", &format!("{{{MODERN}}}"), None)), -32601);
     assert_eq!(code(request("tools/list", "", None)), -32602);
-    assert_eq!(code(request("resources/subscribe", "", session)), -32601);
+    assert_eq!(code(request("resources/subscribe", "", session)), -32602);
+    assert_eq!(code(request("resources/unsubscribe", "{\"uri\":1}", session)), -32602);
+    let in_modern = format!("{{{MODERN},\"uri\":\"a:b\"}}");
+    assert_eq!(code(request("resources/subscribe", &in_modern, None)), -32601);
     assert_eq!(code(request("subscriptions/listen", "", session)), -32601);
     assert_eq!(code(request("server/discover", "", session)), -32601);
     assert_eq!(code(request("tools/call", "{}", session)), -32602);
@@ -262,17 +265,23 @@ fn a_subscription_says_what_it_wants_to_hear_of() {
         request("subscriptions/listen", &params, None).map(|request| request.action)
     };
     use crate::ListKind::{Prompts, Resources, Tools};
-    for (filter, lists) in [
-        ("{}", &[][..]),
-        (r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b"],"later":1}"#, &[Tools]),
-        (r#"{"toolsListChanged":false,"promptsListChanged":true}"#, &[Prompts]),
+    for (filter, lists, resources) in [
+        ("{}", &[][..], &[][..]),
+        (
+            r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b","a:\u0063","a:b"],"later":1}"#,
+            &[Tools],
+            &["a:b", "a:c"],
+        ),
+        (r#"{"toolsListChanged":false,"promptsListChanged":true}"#, &[Prompts], &[]),
         (
             r#"{"promptsListChanged":true,"resourcesListChanged":true,"toolsListChanged":true}"#,
             &[Tools, Resources, Prompts],
+            &[],
         ),
     ] {
         let Ok(Action::Listen(read)) = listen(filter) else { panic!("{filter} is refused") };
         assert_eq!(read.lists.iter().collect::<Vec<_>>(), lists, "{filter}");
+        assert_eq!(read.resources, resources, "{filter}");
     }
     for wrong in [
         "null",

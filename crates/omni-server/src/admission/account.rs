@@ -22,9 +22,14 @@ pub(crate) enum Quantity {
     Calls,
     /// Calls that wait for an executor.
     WaitingCalls,
+    /// Resources that sessions and streams have subscribed to.
+    Subscriptions,
 }
 
-pub(super) const QUANTITIES: usize = 5;
+pub(super) const QUANTITIES: usize = 6;
+
+/// Subscriptions that one peer alone may have: each keeps a URI and two places in tables.
+const SUBSCRIPTIONS_OPEN: usize = 50_000;
 
 /// How much there is of a quantity.
 #[derive(Clone, Copy, Debug, Default)]
@@ -119,6 +124,7 @@ impl Admission {
             (Quantity::AnswerBytes, limits.answer_bytes_max(), 0),
             (Quantity::Calls, limits.calls_max, limits.calls_max / 16),
             (Quantity::WaitingCalls, limits.calls_waiting_max, limits.calls_waiting_max / 16),
+            (Quantity::Subscriptions, SUBSCRIPTIONS_OPEN, SUBSCRIPTIONS_OPEN / 16),
         ];
         for (quantity, open, reserve) in bounds {
             state.bounds[quantity as usize] = Bound { open, reserve };

@@ -69,6 +69,8 @@ impl Recipient {
                     outbox.push(encoder.log_notification(level, logger.as_deref(), &data));
                 }
             }
+            // Those who have subscribed are told of it.
+            Event::ResourceUpdated { .. } => {}
         }
     }
 }

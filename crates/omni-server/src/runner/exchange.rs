@@ -234,6 +234,7 @@ async fn run_tool(
             deadline: Deadline::new(accepted, asked.deadline, asked.idle),
             wants: asked.wants,
             session: asked.session.into(),
+            forwards_changes: true,
         };
         let named = NamedTool { profile: ProfileId::EVERYBODY, name: &asked.name, tool: &tool };
         let outcome = match server.run(named, asked.arguments, options, &mut speaker).await {
@@ -383,6 +384,7 @@ async fn item(
         deadline: item_calls::deadline(server, accepted),
         wants: Wants::default(),
         session: "".into(),
+        forwards_changes: true,
     };
     let named: String = request.named().unwrap_or_default().chars().take(200).collect();
     let (outcome, _) = server.run_item(request, options, &mut NoClient).await;

@@ -27,6 +27,9 @@ pub(super) fn lock(waiting: &Mutex<LineQueue>) -> MutexGuard<'_, LineQueue> {
 /// Lines that wait for a caller at most. One that reads slower than its tool talks loses those beyond, and is told.
 const WAITING_MAX: usize = 1_000;
 
+/// The same for what changes what clients see, which a caller must not miss.
+const CHANGES_WAITING_MAX: usize = 4 * WAITING_MAX;
+
 impl LineQueue {
     pub(super) fn take(&mut self) -> Bytes {
         self.count = 0;
@@ -45,7 +48,8 @@ impl LineQueue {
     }
 
     pub(super) fn event(&mut self, id: u64, event: &Event) {
-        if self.count >= WAITING_MAX {
+        let max = if event.may_be_lost() { WAITING_MAX } else { CHANGES_WAITING_MAX };
+        if self.count >= max {
             self.dropped += 1;
             return;
         }
@@ -66,6 +70,7 @@ impl LineQueue {
                 let data = raw(data);
                 self.say("log", &Log { id, level: level.name(), logger: logger.as_deref(), data: &data });
             }
+            Event::ResourceUpdated { uri } => self.say("resource_updated", &ResourceUpdated { id, uri }),
         }
     }
 
@@ -165,6 +170,12 @@ struct Progress<'a> {
     value: f64,
     total: Option<f64>,
     message: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ResourceUpdated<'a> {
+    id: u64,
+    uri: &'a str,
 }
 
 #[derive(Serialize)]
@@ -401,7 +412,15 @@ mod tests {
         lines.event(7, &progress(0.25, None, None));
         let data = Bytes::from_static(b"{\n\"rows\": [1,2]}");
         lines.event(7, &Event::Log { level: LogLevel::Error, logger: Some("db".into()), data });
-        let expected = ["a_beat", "progress", "progress_of_unknown_extent", "a_log_message"].map(case);
+        lines.event(7, &Event::ResourceUpdated { uri: "omni://skill/notes/today?q=\"1\"".into() });
+        let names = [
+            "a_beat",
+            "progress",
+            "progress_of_unknown_extent",
+            "a_log_message",
+            "a_resource_that_was_updated",
+        ];
+        let expected = names.map(case);
         assert_eq!(read(&mut lines), expected, "a line break in what a tool says is none on the wire");
     }
 
@@ -426,5 +445,11 @@ mod tests {
         assert_eq!(said.len(), WAITING_MAX + 2);
         assert!(said[WAITING_MAX]["log"]["data"].as_str().unwrap().starts_with("1000 messages"));
         assert_eq!(said[WAITING_MAX + 1], case("the_runner_ends"));
+        // What others have to be told of is not lost with them.
+        for value in 0..2_000 {
+            lines.event(7, &Event::Progress { value: value.into(), total: None, message: None });
+        }
+        lines.event(7, &Event::ResourceUpdated { uri: "x:1".into() });
+        assert_eq!(read(&mut lines).last(), Some(&json!({"resource_updated": {"id": 7, "uri": "x:1"}})));
     }
 }

@@ -16,7 +16,7 @@ mod stream_session;
 mod table;
 
 pub(crate) use in_flight::InFlightRequest;
-pub(crate) use lifecycle::{initialize, set_log_level};
+pub(crate) use lifecycle::{initialize, set_log_level, subscribe, unsubscribe};
 pub(crate) use receive::{MessageContext, Received};
 pub(crate) use replies::PendingReply;
 pub(crate) use state::Session;

@@ -10,9 +10,11 @@ use omni_protocol::{ClientCapabilities, Id, ListKinds, Revision};
 use tokio::sync::{Notify, oneshot};
 
 use super::pending_requests::PendingRequests;
+use crate::change_queue::ChangeQueue;
 use crate::list_changes::{ListVersionSeen, ListVersions};
 use crate::outbox::Outbox;
 use crate::principal::Principal;
+use crate::resource_updates::Subscriptions;
 
 /// No revision has been agreed.
 const NOT_AGREED: u8 = u8::MAX;
@@ -34,6 +36,8 @@ pub(crate) struct Session {
     /// The [`ProfileId`] that was chosen then, as its number.
     profile: AtomicU16,
     pub(super) scope: SessionScope,
+    /// What has changed for it alone, once anybody listens or subscribes.
+    changes: OnceLock<Arc<ChangeQueue>>,
     /// Wakes those who wait for its end.
     ending: Notify,
     state: Mutex<SessionState>,
@@ -62,6 +66,8 @@ pub(super) struct SessionState {
     pub(super) begun: u64,
     /// What the client knows of each list.
     pub(super) seen: ListVersionSeen,
+    /// The resources that it has subscribed to.
+    pub(super) subscriptions: Option<Subscriptions>,
     /// Requests of ours that the client has not answered.
     pub(super) pending: PendingRequests,
     /// Dropping it ends the stream that the client listens on.
@@ -120,6 +126,7 @@ impl Session {
             negotiated: AtomicU8::new(NOT_AGREED),
             profile: AtomicU16::new(ProfileId::EVERYBODY.number()),
             scope,
+            changes: OnceLock::new(),
             ending: Notify::new(),
             state: Mutex::default(),
         }
@@ -173,6 +180,11 @@ impl Session {
         self.state().in_flight.keys().cloned().collect()
     }
 
+    /// What has changed for this client alone.
+    pub(crate) fn changes(&self) -> &Arc<ChangeQueue> {
+        self.changes.get_or_init(Arc::default)
+    }
+
     /// Takes note that the client is being shown a list. Outside of a session nobody will be told of a later one.
     pub(crate) fn saw_list(&self, kind: CatalogKind, version: &str) {
         if self.revision().is_some() {
@@ -200,11 +212,13 @@ impl Session {
     pub(super) fn end(&self) {
         let mut state = self.state();
         let pending = std::mem::take(&mut state.pending);
+        let subscriptions = state.subscriptions.take();
         state.stream = None;
         state.closed = true;
         drop(state);
         // Whoever waits wakes up by this, and may look at the session.
         drop(pending);
+        drop(subscriptions);
         self.ending.notify_waiters();
     }
 

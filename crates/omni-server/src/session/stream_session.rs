@@ -10,6 +10,7 @@ use omni_protocol::{ErrorCode, Frame, RpcError, error_frame};
 
 use crate::admission::{PeerAccount, Permit, Quantity};
 use crate::call_client::ParkedCalls;
+use crate::change_queue::Changes;
 use crate::frames::{decode_frame, refusal};
 use crate::list_changes::CurrentVersions;
 use crate::principal::Principal;
@@ -26,8 +27,10 @@ pub(crate) struct StreamSession {
     account: PeerAccount,
     parked: Arc<ParkedCalls>,
     running: FuturesUnordered<DrivenRequest>,
-    /// Kept between two waits, or each of them would register itself anew.
+    /// What has changed for everybody. Kept between two waits, or each of them would register itself anew.
     changes: Pin<Box<dyn Stream<Item = CurrentVersions> + Send>>,
+    /// What has changed for this client alone; kept for the same reason.
+    own_changes: Pin<Box<dyn Stream<Item = Changes> + Send>>,
 }
 
 impl StreamSession {
@@ -36,8 +39,10 @@ impl StreamSession {
         // On stdio there is one client, whoever started the process: its account needs no key.
         let account = server.admission.account(None);
         let changes = Box::pin(server.changes.listen().into_stream());
+        let own_changes = Box::pin(session.changes().clone().into_stream());
         let parked = ParkedCalls::new();
-        StreamSession { server, session, account, parked, running: FuturesUnordered::new(), changes }
+        let running = FuturesUnordered::new();
+        StreamSession { server, session, account, parked, running, changes, own_changes }
     }
 
     /// Takes a frame; returns what can be answered at once.
@@ -82,6 +87,9 @@ impl StreamSession {
                     }
                 }
                 frame = self.session.outbox.next() => return frame,
+                Some(changes) = self.own_changes.next() => {
+                    subscriptions::notify_changes(&self.server, &self.session, changes, &self.session.outbox);
+                }
                 Some(versions) = self.changes.next() => {
                     subscriptions::notify(&self.server, &self.session, &versions, &self.session.outbox);
                 }

@@ -138,10 +138,8 @@ async fn a_subscription_hears_of_what_its_filter_names_and_is_told_what_that_is(
         let mut world = World::new();
         let mut client = world.server.stdio();
         let members = wanted.iter().map(|kind| (format!("{}ListChanged", kind.feature()), json!(true)));
-        let mut filter: serde_json::Map<_, _> = members.collect();
+        let filter: serde_json::Map<_, _> = members.collect();
         let honoured = Value::Object(filter.clone());
-        // There are none that tell of their updates.
-        filter.insert("resourceSubscriptions".into(), json!(["a:b"]));
         let listen = request("s", "subscriptions/listen", json!({"notifications": filter}));
         client.send(&modern(listen)).await;
         assert_eq!(client.next().await["params"]["notifications"], honoured);
@@ -168,15 +166,16 @@ async fn only_lists_that_can_change_are_declared_and_acknowledged() {
     let opened = all(&all_three.server).initialize("2025-11-25").await;
     for kind in ListKind::ALL {
         let declared = &opened["result"]["capabilities"][kind.feature()];
-        assert_eq!(*declared, json!({"listChanged": true}), "{opened}");
+        assert_eq!(declared["listChanged"], true, "{opened}");
+        assert_eq!(declared.get("subscribe").is_some(), kind == Resources, "{opened}");
     }
     // Of a folder there are tools alone.
     let server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
     let discovered = all(&server).request(&modern(request(1, "server/discover", json!({})))).await;
     let capabilities = json!({"logging": {}, "tools": {"listChanged": true}});
     assert_eq!(discovered["result"]["capabilities"], capabilities);
-    let everything =
-        json!({"toolsListChanged": true, "resourcesListChanged": true, "promptsListChanged": true});
+    let everything = json!({"toolsListChanged": true, "resourcesListChanged": true, "promptsListChanged": true,
+            "resourceSubscriptions": ["a:b"]});
     let mut client = all(&server);
     client.send(&modern(request("s", "subscriptions/listen", json!({"notifications": everything})))).await;
     assert_eq!(client.next().await["params"]["notifications"], json!({"toolsListChanged": true}));

@@ -145,7 +145,8 @@ fn modern(mut params: Value) -> Value {
     params
 }
 
-const BOTH: ServerCapabilities = ServerCapabilities { resources: true, prompts: true, completions: false };
+const BOTH: ServerCapabilities =
+    ServerCapabilities { resources: true, subscribe: true, prompts: true, completions: false };
 
 const ALL: ServerCapabilities = ServerCapabilities { completions: true, ..BOTH };
 
@@ -487,7 +488,7 @@ async fn what_is_not_offered_is_neither_announced_nor_known() {
         Some(completing),
     ] {
         let mut world = World::new(offers).await;
-        let ServerCapabilities { resources, prompts, completions } = offers.unwrap_or_default();
+        let ServerCapabilities { resources, prompts, completions, .. } = offers.unwrap_or_default();
         let capabilities = world.initialize("2025-11-25").await["result"]["capabilities"].clone();
         assert_eq!(capabilities.get("resources").is_some(), resources, "{capabilities}");
         assert_eq!(capabilities.get("prompts").is_some(), prompts, "{capabilities}");

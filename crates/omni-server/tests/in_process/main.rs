@@ -15,6 +15,7 @@ mod sessions;
 mod shutdown;
 mod stale;
 mod streams;
+mod subscriptions;
 
 use omni_testkit::{ScriptedExecutor, SkillFolder, StartedCalls, TestServer};
 

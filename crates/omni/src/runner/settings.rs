@@ -104,7 +104,7 @@ impl RunnerSettings {
     /// What clients are told that there is none of.
     pub(crate) fn empty(&self) -> ServerCapabilities {
         let (resources, prompts) = (self.resources == Offer::Empty, self.prompts == Offer::Empty);
-        ServerCapabilities { resources, prompts, completions: false }
+        ServerCapabilities { resources, prompts, ..ServerCapabilities::default() }
     }
 }
 

@@ -39,7 +39,7 @@ class Console:
         self.mine = True
 
     def send_locked(self, frame: bytes) -> None:
-        """Show progress and log messages."""
+        """Show progress, log messages, and what clients would be told."""
         kind, body = wire.decode(frame[4:])
         if kind == "progress":
             total = "" if body["total"] is None else f"/{body['total']:g}"
@@ -47,6 +47,8 @@ class Console:
         elif kind == "log":
             data = body["data"]
             self._tell(f"{body['level']}: {data if isinstance(data, str) else wire.write_json(data)}")
+        elif kind == "resource_updated":
+            self._tell(f"resource updated: {body['uri']}")
 
     def _tell(self, line: str) -> None:
         os.write(2, (shown(line).replace("\n", "\n  ") + "\n").encode("utf-8", "replace"))

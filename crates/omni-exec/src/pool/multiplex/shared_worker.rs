@@ -22,6 +22,10 @@ use crate::within::poll_within;
 /// for a caller.
 const EVENTS_WAITING_MAX: usize = 256;
 
+/// The same for those that must not be lost. Whoever reads takes all that wait, so more than this is a tool that changes
+/// something thousands of times while the front does one step.
+const CHANGES_WAITING_MAX: usize = 16 * EVENTS_WAITING_MAX;
+
 /// When calls wait and for so long none has begun or ended, though the worker imports nothing, a tool blocks the event
 /// loop. A worker that is merely busy begins and ends calls all the time.
 const STALL_AFTER: Duration = Duration::from_secs(1);
@@ -263,7 +267,8 @@ impl PendingCall {
     }
 
     pub(super) fn push_event(&mut self, event: Event) {
-        if self.events.len() < EVENTS_WAITING_MAX {
+        let max = if event.may_be_lost() { EVENTS_WAITING_MAX } else { CHANGES_WAITING_MAX };
+        if self.events.len() < max {
             self.events.push(event);
         } else if let Event::Log { data, .. } = event {
             self.left_out += data.len() as u64;

@@ -1,0 +1,69 @@
+//! What a running call changes for clients.
+
+use omni_call::{Event, Outcome, OutcomeKind};
+
+use crate::server::Server;
+
+/// Takes from a call's events those that change something for clients, and does what they say. A mistake in one, such as
+/// a URI that the call's source does not have, is its author's: it fails the call once that has ended well.
+pub(crate) struct CallChanges<'a> {
+    server: &'a Server,
+    /// The number of the source that has what is called: it changes nothing of others.
+    source: usize,
+    /// The first mistake.
+    mistake: Option<String>,
+}
+
+impl<'a> CallChanges<'a> {
+    pub(crate) fn new(server: &'a Server, source: usize) -> Self {
+        CallChanges { server, source, mistake: None }
+    }
+
+    /// Does what the event says; gives back one that changes nothing.
+    pub(crate) fn take(&mut self, event: Event) -> Option<Event> {
+        match event {
+            Event::Progress { .. } | Event::Log { .. } => return Some(event),
+            Event::ResourceUpdated { uri } => self.resource_updated(&uri),
+        }
+        None
+    }
+
+    fn resource_updated(&mut self, uri: &str) {
+        let snapshot = self.server.catalog.snapshot();
+        if snapshot.source_of_resource(uri) == Some(self.source) {
+            self.server.updates.updated(uri);
+            return;
+        }
+        let meant = snapshot.similar_resource(self.source, uri);
+        self.mistake("resource_updated", uri, "resource, and no template that it is made from", meant);
+    }
+
+    /// Notes a mistake of the author's.
+    fn mistake(&mut self, method: &str, named: &str, what: &str, meant: Option<&str>) {
+        let shown: String = named.chars().take(NAME_CHARS_MAX).collect();
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        let message = format!("`ctx.{method}(\"{shown}\")`: there is no such {what}{meant}");
+        tracing::warn!(message, "a call changes what there is not");
+        self.mistake.get_or_insert(message);
+    }
+
+    /// Fails a call that has made a mistake and would end well otherwise.
+    pub(crate) fn judge(&mut self, outcome: &mut Outcome) {
+        if let OutcomeKind::Finished(_) = outcome.kind
+            && let Some(message) = self.mistake.take()
+        {
+            outcome.kind = OutcomeKind::ToolError {
+                kind: "LookupError".to_owned(),
+                bases: Box::default(),
+                message,
+                location: None,
+                // It says nothing but what stands in the source.
+                intended: true,
+                traceback: None,
+            };
+        }
+    }
+}
+
+/// Of what a tool named, so much is repeated.
+const NAME_CHARS_MAX: usize = 200;
