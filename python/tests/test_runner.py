@@ -256,6 +256,8 @@ def test_resources_and_prompts_are_listed_read_filled_in_and_completed(runner, t
     ):
         answer = one.ask("POST", "/resources/read", {"uri": uri})
         assert (answer[0], said in answer[2]["error"]["message"]) == (status, True), answer
+    failure = one.ask("POST", "/resources/read", {"uri": "notes://10"})[2]["error"]["failure"]
+    assert (failure["kind"], failure["class"], failure["intended"]) == ("tool_error", "ToolError", True)
     filled = one.ask("POST", "/prompts/get", {"name": "demo.review", "arguments": {"language": "de"}})
     assert filled[2]["description"] == "Review."
     assert [message["role"] for message in filled[2]["messages"]] == ["user", "assistant"]

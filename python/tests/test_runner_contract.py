@@ -68,3 +68,10 @@ def test_what_is_to_be_completed_is_read_or_refused(case):
     expected = json.loads(case["reads"]["known"] or "{}")
     own = {"kind": kind, "name": name, "argument": argument, "value": value, "known": known}
     assert own == {**case["reads"], "known": expected}
+
+
+@pytest.mark.parametrize("case", cases("refused"))
+def test_what_failed_that_is_no_tool_is_told_as_the_cases_have_it(case):
+    error = json.loads(case["text"])["error"]
+    refused = RefusedError(case["status"], error["code"], error["message"], error.get("failure"))
+    assert json.dumps(refused.body(), ensure_ascii=False, separators=(",", ":")) == case["text"]

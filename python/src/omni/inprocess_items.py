@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 
 class RefusedItemError(Exception):
-    """There is nothing to be read, or it failed. `kind` is that of an `error` frame."""
+    """There is nothing to be read, or it failed.
 
-    def __init__(self, kind: str, message: str) -> None:
+    `kind` is that of an `error` frame, and `failure` its body where a function has failed.
+    """
+
+    def __init__(self, kind: str, message: str, failure: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.kind = kind
+        self.failure = failure
 
 
 class InProcessItems:
@@ -137,7 +141,7 @@ class InProcessItems:
             item, arguments, say=lambda _kind, _body: None, running=InProcessCall(), more=more
         )
         if kind == "error":
-            raise RefusedItemError(body["kind"], body["message"])
+            raise RefusedItemError(body["kind"], body["message"], body)
         return body
 
 

@@ -10,29 +10,41 @@ use serde_json::{Map, Value, json};
 
 use super::client::Runner;
 use super::routes::RunnerError;
+use super::runner_line::{self, FinalLine};
 use crate::within::within;
 
 impl Runner {
     /// Has a request answered that is no tool call. These change nothing, so one whose connection broke before an answer
     /// is sent once more.
-    pub(super) async fn item(&self, call: &Call) -> OutcomeKind {
+    pub(super) async fn item(&self, call: &Call) -> FinalLine {
         let Some((path, body)) = route(&call.request) else {
-            return OutcomeKind::NotFound { message: "this is nothing that a runner has".to_owned() };
+            let message = "this is nothing that a runner has".to_owned();
+            return FinalLine::of(OutcomeKind::NotFound { message });
         };
         let request = match self.request(Method::POST, path, body.into()) {
             Ok(request) => request,
-            Err(error) => return failed(error),
+            Err(error) => return FinalLine::of(failed(error)),
         };
         let answered = match within(&call.deadline, self.exchange(request)).await {
             Ok(answered) => answered,
-            Err(kind) => return kind,
+            Err(kind) => return FinalLine::of(kind),
         };
-        let result = answered.map_err(failed).and_then(|(_, body)| {
-            let result = result(&call.request, &body);
-            result.map_err(|why| failed(RunnerError::ConnectionError(why)))
-        });
-        result.map_or_else(|kind| kind, OutcomeKind::Finished)
+        match answered {
+            Ok((_, body)) => FinalLine::of(match result(&call.request, &body) {
+                Ok(result) => OutcomeKind::Finished(result),
+                Err(why) => failed(RunnerError::ConnectionError(why)),
+            }),
+            Err(error) => refused(error, call, self.config.result_bytes_max),
+        }
     }
+}
+
+/// How a call ended that the runner did not answer with a result: what it says of that, or what its status means.
+fn refused(error: RunnerError, call: &Call, result_bytes_max: usize) -> FinalLine {
+    let RunnerError::Refused { failure: Some(body), .. } = &error else {
+        return FinalLine::of(failed(error));
+    };
+    runner_line::failure(body, call, result_bytes_max).unwrap_or_else(|| FinalLine::of(failed(error)))
 }
 
 /// Where a request goes, and its body.

@@ -56,12 +56,12 @@ impl Runner {
     async fn run_item(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         let mut closed = self.closed.subscribe();
         events.begun();
-        let kind = tokio::select! {
+        let FinalLine { kind, stack, stderr, worker, died } = tokio::select! {
             biased;
-            kind = self.item(&call) => kind,
-            _ = closed.wait_for(|closed| *closed) => OutcomeKind::Shutdown,
+            last = self.item(&call) => last,
+            _ = closed.wait_for(|closed| *closed) => FinalLine::of(OutcomeKind::Shutdown),
         };
-        outcome(&call, kind, Phase::Started, 1)
+        Outcome { stack, stderr, worker, died, ..outcome(&call, kind, Phase::Started, 1) }
     }
 
     /// Sends the call, and once more when a connection breaks before the runner has taken it.
@@ -131,7 +131,7 @@ impl Runner {
             }
             Err(kind) => {
                 progress.phase = Phase::Started;
-                FinalLine { kind, stack: None, stderr: None, worker: None, died: false }
+                FinalLine::of(kind)
             }
         }
     }

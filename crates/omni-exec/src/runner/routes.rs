@@ -9,6 +9,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use omni_call::OutcomeKind;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::time::timeout;
 
@@ -38,7 +39,14 @@ pub enum RunnerError {
     Unreachable { message: String, hint: String },
     /// It answered with a refusal; `code` is one of the contract's, or empty.
     #[error("the runner refused ({status}): {message}")]
-    Refused { status: u16, code: String, message: String, retry_after: Option<Duration> },
+    Refused {
+        status: u16,
+        code: String,
+        message: String,
+        retry_after: Option<Duration>,
+        /// How the call of a resource, prompt or completion failed: a JSON object, as the body of an `error` event.
+        failure: Option<Box<str>>,
+    },
     /// What it answered is not what the contract says.
     #[error("the runner's answer is of no use: {0}")]
     ConnectionError(String),
@@ -158,11 +166,15 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
         code: String,
         #[serde(default)]
         message: String,
+        #[serde(default)]
+        failure: Option<Box<RawValue>>,
     }
     const MESSAGE_CHARACTERS_MAX: usize = 1000;
     let reason = serde_json::from_slice::<Body>(body).map(|body| body.error);
-    let (code, mut message) =
-        reason.map_or_else(|_| Default::default(), |reason| (reason.code, reason.message));
+    let (code, mut message, failure) = reason.map_or_else(
+        |_| Default::default(),
+        |reason| (reason.code, reason.message, reason.failure.map(|failure| failure.get().into())),
+    );
     if message.is_empty() {
         message = status.canonical_reason().unwrap_or("it does not say why").to_lowercase();
     }
@@ -176,7 +188,7 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
         (None, StatusCode::SERVICE_UNAVAILABLE) => Some(OutcomeKind::RETRY_AFTER),
         (None, _) => None,
     };
-    RunnerError::Refused { status: status.as_u16(), code, message, retry_after }
+    RunnerError::Refused { status: status.as_u16(), code, message, retry_after, failure }
 }
 
 #[cfg(test)]
@@ -195,6 +207,7 @@ mod tests {
                 code: "draining".into(),
                 message: "the runner ends".into(),
                 retry_after: Some(Duration::from_secs(3)),
+                failure: None,
             }
         );
         assert_eq!(
@@ -204,6 +217,7 @@ mod tests {
                 code: String::new(),
                 message: "not found".into(),
                 retry_after: None,
+                failure: None,
             }
         );
     }

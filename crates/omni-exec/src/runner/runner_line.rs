@@ -44,6 +44,7 @@ pub(super) struct FinalLine {
 /// The body of an `error`: that of a worker, and what only who runs workers can know.
 #[derive(Debug, Deserialize)]
 struct FailureBody {
+    #[serde(default)]
     id: u64,
     kind: String,
     class: Option<String>,
@@ -130,6 +131,19 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
     })
 }
 
+/// What the body of an `error` says that came as the refusal of something else than a tool call; `None` where it is none.
+pub(super) fn failure(body: &str, call: &Call, result_bytes_max: usize) -> Option<FinalLine> {
+    let body = serde_json::from_str(body).ok()?;
+    Some(last(body, call, result_bytes_max))
+}
+
+impl FinalLine {
+    /// An end of which nothing more is known.
+    pub(super) fn of(kind: OutcomeKind) -> Self {
+        FinalLine { kind, stack: None, stderr: None, worker: None, died: false }
+    }
+}
+
 /// Whether the line's one event is an `error`, without reading it.
 fn names_error(line: &[u8]) -> bool {
     let inside = line.strip_prefix(b"{").unwrap_or_default();
@@ -188,6 +202,7 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
         "worker_start" => {
             OutcomeKind::WorkerStart { message, hint: "the runner's own log may say more".to_owned() }
         }
+        "not_found" => OutcomeKind::NotFound { message },
         "lost" => OutcomeKind::Lost { message },
         kind if message.is_empty() => {
             OutcomeKind::Lost { message: format!("it ended as `{}`", kind.escape_debug()) }

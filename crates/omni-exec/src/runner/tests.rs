@@ -404,6 +404,27 @@ async fn a_call_ends_at_its_limit_whatever_the_runner_does() {
 }
 
 #[tokio::test]
+async fn what_failed_at_a_runner_that_is_no_tool_is_told_as_it_tells_it() {
+    for case in cases("refused") {
+        let text = &case.text;
+        let answer = format!("HTTP/1.1 500 Internal\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        let runner = runner_that_answers(answer.into()).await;
+        let deadline = Deadline::new(Instant::now(), Some(Duration::from_millis(1500)), None);
+        let call = Call { request: CallRequest::resource("notes://0"), deadline, ..call() };
+        let outcome = runner.run(call, &mut omni_call::NoClient).await;
+        let (name, kind) = (&case.name, outcome.kind);
+        assert_eq!(Some(kind.name()), case.kind.as_deref(), "{name}: {kind:?}");
+        if case.message.is_some() {
+            assert_eq!(message(&kind), case.message.as_deref(), "{name}");
+        }
+        if case.number.is_some() {
+            assert_eq!(number(&kind), case.number, "{name}");
+        }
+        assert_eq!(outcome.died, kind.name() == "signalled", "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_to_be_completed_has_the_bytes_of_the_cases_and_answers_mean_what_they_say() {
     use omni_call::{CompletionReference, CompletionRequest};
     let of = |reads: &Value| {

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
-use super::line_queue::SharedLineQueue;
+use super::line_queue::{self, SharedLineQueue};
 use super::questions::{Taken, call_of, read_answer};
 use super::request::{RunRequest, object_text};
 use super::shared::{BODY_BYTES_MAX, CALLS_MAX, Guard, HEAD_BYTES_MAX, Shared};
@@ -393,7 +393,10 @@ async fn item(
         OutcomeKind::NotFound { message } => Err(refusal(StatusCode::NOT_FOUND, "not_found", &message)),
         OutcomeKind::InvalidArguments { message } => Err(bad_request(&message)),
         OutcomeKind::Busy { .. } => Err(busy(&outcome.into_refusal(&named, ErrorDetail::Full))),
-        _ => Err(internal(&outcome.into_refusal(&named, ErrorDetail::Full))),
+        _ => {
+            let failure = line_queue::failure(&outcome);
+            Err(failed(&outcome.into_refusal(&named, ErrorDetail::Full), &failure))
+        }
     }
 }
 
@@ -447,12 +450,16 @@ fn refusal(status: StatusCode, code: &str, why: &str) -> Reply {
     reply
 }
 
-fn bad_request(why: &str) -> Reply {
-    refusal(StatusCode::BAD_REQUEST, "bad_request", why)
+/// Something else than a tool call has failed: how, says the body of an `error` event.
+fn failed(why: &str, failure: &Value) -> Reply {
+    let error = json!({"error": {"code": "internal", "message": why, "failure": failure}});
+    let mut reply = ok(error.to_string());
+    *reply.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    reply
 }
 
-fn internal(why: &str) -> Reply {
-    refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", why)
+fn bad_request(why: &str) -> Reply {
+    refusal(StatusCode::BAD_REQUEST, "bad_request", why)
 }
 
 fn busy(why: &str) -> Reply {

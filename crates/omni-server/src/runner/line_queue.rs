@@ -153,6 +153,14 @@ fn beat_line(id: u64) -> String {
     format!(r#"{{"beat":{{"id":{id}}}}}"#)
 }
 
+/// What the body of an `error` says of a call that failed, for an answer that has no lines.
+pub(super) fn failure(outcome: &Outcome) -> serde_json::Value {
+    let tainted = outcome.worker.as_ref().map(|findings| raw(findings.as_bytes()));
+    let (stack, stderr) = (outcome.stack.clone(), outcome.stderr.clone());
+    let failure = Failure { stack, stderr, tainted, ..Failure::of(0, outcome.kind.clone()) };
+    serde_json::to_value(failure).unwrap_or_default()
+}
+
 /// A part that is JSON already. One with a line break would be two lines, so it is written anew; what is no JSON, which
 /// no executor gives, becomes null.
 fn raw(part: &[u8]) -> Box<RawValue> {

@@ -207,7 +207,8 @@ class Handler(BaseHTTPRequestHandler):
                 answer = items.get(read_text(members, "name"), read_texts(members, "arguments"))
         except RefusedItemError as refused:
             status, code = _STATUSES.get(refused.kind, (500, "internal"))
-            raise RefusedError(status, code, str(refused)) from None
+            failure = refused.failure if status == 500 else None
+            raise RefusedError(status, code, str(refused), failure) from None
         self._send_json(200, answer)
 
     def _run_tool(self, asked: RunRequest) -> None:
@@ -312,7 +313,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, refused: RefusedError) -> None:
         more = {"Retry-After": "1"} if refused.status == 503 else {}
-        self._send_json(refused.status, {"error": {"code": refused.code, "message": str(refused)}}, **more)
+        self._send_json(refused.status, refused.body(), **more)
 
     def _send_json(self, status: int, answer: dict, **headers: str) -> None:
         self._send(status, wire.write_json(answer).encode("utf-8", "replace"), **headers)

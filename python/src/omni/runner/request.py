@@ -13,10 +13,19 @@ if TYPE_CHECKING:
 class RefusedError(Exception):
     """A request is not answered as it hoped: with this status, code and sentence instead."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, failure: dict[str, Any] | None = None) -> None:
+        """Refuse with `failure`, the body of an `error` event, where something has failed that is no tool."""
         super().__init__(message)
         self.status = status
         self.code = code
+        self.failure = failure
+
+    def body(self) -> dict[str, Any]:
+        """Return what the answer says."""
+        error: dict[str, Any] = {"code": self.code, "message": str(self)}
+        if self.failure is not None:
+            error["failure"] = self.failure
+        return {"error": error}
 
 
 class RunRequest:
