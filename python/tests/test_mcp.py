@@ -1,10 +1,11 @@
 """The way back, as far as it goes without the SDK: with it, the tests of the binary drive it."""
 
+import json
 import subprocess
 import sys
 
 import pytest
-from harness import environment
+from harness import PATIENCE_SECONDS, environment
 
 from omni.constants import MCP_PACKAGE
 
@@ -38,3 +39,102 @@ def test_what_is_set_of_what_clients_see_is_named_since_it_does_not_hold(tmp_pat
     said = capsys.readouterr().err.splitlines()
     assert [line.split("`")[1] for line in said] == ["filter", "overrides"]
     assert all("has no effect here" in line for line in said)
+
+
+ITEMS = """
+from omni import Message, NotFoundError, ToolError, completion, prompt, resource
+
+@resource("notes://today")
+def today():
+    return "# Today"
+
+@resource("notes://{number}")
+def note(number: int):
+    if number < 1:
+        raise NotFoundError(f"there is no note {number}")
+    if number > 9:
+        raise ToolError("too many")
+    return {"number": number}
+
+@prompt
+async def review(language: str):
+    return [f"review {language}", Message("gladly", role="assistant")]
+
+@completion("language", prompt="review")
+def languages(value: str):
+    return [name for name in ("dart", "de", "rust") if name.startswith(value)]
+"""
+
+
+class Client:
+    """A client of the way back, over its standard input and output."""
+
+    def __init__(self, skills):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "omni.mcp", "--skills", str(skills), "--root", str(skills)],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.last = 0
+        asked = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"},
+        }
+        self.offered = self.ask("initialize", asked)["result"]["capabilities"]
+        self.say({"method": "notifications/initialized"})
+
+    def say(self, message):
+        self.process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+        self.process.stdin.flush()
+
+    def ask(self, method, params):
+        self.last += 1
+        self.say({"id": self.last, "method": method, "params": params})
+        while True:
+            answer = json.loads(self.process.stdout.readline())
+            if answer.get("id") == self.last:
+                return answer
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(PATIENCE_SECONDS)
+        self.process.stdout.close()
+
+
+def test_resources_prompts_and_completions_are_those_of_the_skills(tmp_path):
+    pytest.importorskip("mcp.server.lowlevel", reason="the SDK is not installed: nothing of it was tested")
+    scripts = tmp_path / "skills/demo/scripts"
+    scripts.mkdir(parents=True)
+    (scripts / "items.py").write_text(ITEMS)
+    one = Client(tmp_path / "skills")
+    try:
+        assert {"resources", "prompts", "completions"} <= one.offered.keys()
+        listed = one.ask("resources/list", {})["result"]["resources"]
+        assert [(item["uri"], item["name"]) for item in listed] == [("notes://today", "today")]
+        listed = one.ask("resources/templates/list", {})["result"]["resourceTemplates"]
+        assert [item["uriTemplate"] for item in listed] == ["notes://{number}"]
+        read = one.ask("resources/read", {"uri": "notes://7"})["result"]["contents"]
+        assert read == [{"uri": "notes://7", "mimeType": "application/json", "text": '{"number":7}'}]
+        for uri, code, said in (
+            ("notes://0", -32002, "there is no note 0"),
+            ("notes://many", -32602, "/number"),
+            ("notes://10", -32603, "too many"),
+        ):
+            error = one.ask("resources/read", {"uri": uri})["error"]
+            assert (error["code"], said in error["message"]) == (code, True), error
+        (listed,) = one.ask("prompts/list", {})["result"]["prompts"]
+        assert (listed["name"], listed["arguments"][0]["required"]) == ("demo.review", True)
+        filled = one.ask("prompts/get", {"name": "demo.review", "arguments": {"language": "de"}})["result"]
+        assert [message["content"]["text"] for message in filled["messages"]] == ["review de", "gladly"]
+        assert one.ask("prompts/get", {"name": "demo.none"})["error"]["code"] == -32602
+        asked = {
+            "ref": {"type": "ref/prompt", "name": "demo.review"},
+            "argument": {"name": "language", "value": "d"},
+        }
+        assert one.ask("completion/complete", asked)["result"]["completion"]["values"] == ["dart", "de"]
+    finally:
+        one.end()

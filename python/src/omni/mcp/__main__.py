@@ -13,6 +13,8 @@ from threading import Thread
 from omni import __version__
 from omni.constants import ERROR_DETAILS, LEVELS, MCP_PACKAGE, NAME_STYLES
 from omni.inprocess import InProcessCall, InProcessTools
+from omni.inprocess_items import InProcessItems
+from omni.mcp.items import ItemHandlers
 from omni.mcp.outcomes import failed_result, refused_result, with_stderr
 from omni.names import meanings, wire_names
 from omni.stdlib_types import pointer
@@ -74,6 +76,7 @@ class Adapter:
             on_list_tools=self._list,
             on_call_tool=self._call,
             on_set_logging_level=self._set_level,
+            **ItemHandlers(InProcessItems(self._tools), self._types, self._error, self._detail).offered(),
         )
         async with self._mcp.server.stdio.stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())
