@@ -199,8 +199,9 @@ impl Catalog {
             return Ok(false);
         }
         let after = self.snapshot();
-        let others = CatalogKind::ALL.iter().any(|kind| before.version(*kind) != after.version(*kind));
-        Ok(others || before.versions().ne(after.versions()))
+        let skills = CatalogKind::Skills;
+        Ok(before.list_versions().ne(after.list_versions())
+            || before.version(skills) != after.version(skills))
     }
 
     fn apply(&self) -> Result<RefreshReport, SourceError> {
@@ -212,7 +213,7 @@ impl Catalog {
             if !self.commit(&prepared) {
                 continue;
             }
-            let changed = before.versions().ne(after.versions());
+            let changed = before.list_versions().ne(after.list_versions());
             if let Some(conflicts) = prepared.new_conflicts() {
                 tracing::error!("{conflicts}");
             }

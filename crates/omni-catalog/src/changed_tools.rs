@@ -1,18 +1,22 @@
-//! Of which skills are the tools others in one snapshot than in an earlier one?
+//! Of which skills are the tools, resources or prompts others in one snapshot than in an earlier one?
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::Snapshot;
+use crate::catalog_kind::ITEM_KINDS;
 use crate::encoded_list::EncodedList;
+use crate::item_facts::ItemFacts;
 use crate::skill_tags::SkillTags;
 
 impl Snapshot {
-    /// The folders of skills of which a tool has come, has gone, is described in another way or is run in another way than
-    /// in an earlier snapshot, whatever the rules show of it. Tools that are served as they were before a broken edit are
-    /// the same. Looks at the text of every tool, and parses those that differ.
+    /// The folders of skills of which a tool, resource, template or prompt has come, has gone, is described in another way or
+    /// is run in another way than in an earlier snapshot, whatever the rules show of it. What is served as it was before a
+    /// broken edit is the same. Looks at the text of each, and parses those that differ.
     pub fn skills_with_other_tools(&self, before: &Snapshot) -> BTreeSet<String> {
+        let items = (before, self);
         let (before, after) = (before.all.encoded(), self.all.encoded());
         let mut skills = BTreeSet::new();
         for tool in 0..after.tool_count() {
@@ -28,12 +32,33 @@ impl Snapshot {
                 skills.insert(SkillTags::of(before, tool).skill);
             }
         }
+        let (old, new) = items;
+        for (kind, (old, new)) in ITEM_KINDS.into_iter().zip(old.items.all.iter().zip(&new.items.all)) {
+            if Arc::ptr_eq(old, new) {
+                continue;
+            }
+            for (one, other) in [(old, new), (new, old)] {
+                for (items, item) in one.encoded_places() {
+                    let key = items.key(item).unwrap_or_default();
+                    let is_there = other.encoded_item(key).is_some_and(|(others, at)| {
+                        let (mine, theirs) = (items.detail(item), others.detail(at));
+                        items.listing(item) == others.listing(at)
+                            && (mine == theirs || how(mine) == how(theirs))
+                    });
+                    if !is_there {
+                        skills.insert(ItemFacts::of(kind, items, item).skill);
+                    }
+                }
+            }
+        }
+        // What is of no skill, such as a resource of another server.
+        skills.remove("");
         skills
     }
 
     /// Whether both are seen by the same rules: filters, overrides and profiles.
     pub fn has_rules_of(&self, other: &Snapshot) -> bool {
-        std::sync::Arc::ptr_eq(&self.rules, &other.rules)
+        Arc::ptr_eq(&self.rules, &other.rules)
     }
 }
 
@@ -45,8 +70,15 @@ fn is_same(before: &EncodedList, known: usize, after: &EncodedList, tool: usize)
 /// How a tool is run, without whether the folder still has that version.
 fn how(detail: Option<bytes::Bytes>) -> Option<Value> {
     let mut detail: Value = serde_json::from_slice(&detail?).ok()?;
-    if let Some(Value::Object(python)) = detail.pointer_mut("/run/target/python") {
-        python.remove("last_good");
+    let unmark = |run: Option<&mut Value>| {
+        if let Some(Value::Object(python)) = run.and_then(|run| run.pointer_mut("/target/python")) {
+            python.remove("last_good");
+        }
+    };
+    unmark(detail.get_mut("run"));
+    for (_, completion) in detail.get_mut("completions").and_then(Value::as_object_mut).into_iter().flatten()
+    {
+        unmark(completion.pointer_mut("/function/run"));
     }
     Some(detail)
 }

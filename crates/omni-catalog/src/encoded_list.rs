@@ -9,16 +9,14 @@ use bytes::Bytes;
 
 use crate::NameStyle;
 use crate::checksummed_file::{self, ByteReader, ByteWriter, Magic};
+use crate::encoded_items::EncodedItems;
 use crate::list_fields::OptionalMembers;
+use crate::list_index::{Index, TooLarge, numbers, put, slice};
 use crate::listing;
 use crate::names;
 use crate::tool_rules::ProfileTools;
 
 pub(crate) const MAGIC: Magic = b"omniserv";
-
-/// A page ends at whichever limit comes first; a single larger tool gets a page of its own.
-pub(crate) const PAGE_TOOLS_MAX: usize = 1_000;
-pub(crate) const PAGE_BYTES_MAX: usize = 1_000_000;
 
 /// One tool on its way into the encoded list.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +49,9 @@ pub(crate) struct ListMeta<'a> {
     pub(crate) optional_members: OptionalMembers,
     pub(crate) skills: &'a str,
     pub(crate) diagnostics: &'a str,
+    /// The encoded resources, templates and prompts; empty where there are none.
+    pub(crate) items: [&'a [u8]; 3],
 }
-
-/// More than 4 GiB of tool descriptions do not fit the index.
-#[derive(Debug, thiserror::Error)]
-#[error("the skills describe more than 4 GiB of tools")]
-pub(crate) struct TooLarge;
 
 /// Writes the encoded list. `tools` are sorted by name, and no name occurs twice.
 pub(crate) fn encode(tools: &[EncodedTool<'_>], meta: ListMeta<'_>) -> Result<Vec<u8>, TooLarge> {
@@ -64,7 +59,7 @@ pub(crate) fn encode(tools: &[EncodedTool<'_>], meta: ListMeta<'_>) -> Result<Ve
     let canonical: Vec<&str> = tools.iter().map(|tool| tool.name).collect();
     let wire = names::wire_names(&canonical, meta.style);
     for (tool, wire) in tools.iter().zip(&wire) {
-        index.add(tool, wire)?;
+        index.add_item(tool.name, &named(tool.listing, wire), tool.detail)?;
     }
     index.end_page()?;
     for (key, tool) in names::meanings(&canonical, &wire, meta.style) {
@@ -85,6 +80,9 @@ pub(crate) fn encode(tools: &[EncodedTool<'_>], meta: ListMeta<'_>) -> Result<Ve
         &index.details,
         meta.skills.as_bytes(),
         meta.diagnostics.as_bytes(),
+        meta.items[0],
+        meta.items[1],
+        meta.items[2],
     ];
     for section in sections {
         writer.count(section.len());
@@ -95,59 +93,8 @@ pub(crate) fn encode(tools: &[EncodedTool<'_>], meta: ListMeta<'_>) -> Result<Ve
     Ok(checksummed_file::encode(MAGIC, &writer.finish()))
 }
 
-#[derive(Default)]
-struct Index {
-    records: Vec<u8>,
-    names: Vec<u8>,
-    key_records: Vec<u8>,
-    keys: Vec<u8>,
-    pages: Vec<u8>,
-    lists: Vec<u8>,
-    details: Vec<u8>,
-    page_at: usize,
-    page_tools: usize,
-}
-
-impl Index {
-    fn add(&mut self, tool: &EncodedTool<'_>, wire: &str) -> Result<(), TooLarge> {
-        keep(&mut self.records, &mut self.names, tool.name)?;
-        self.list(&named(tool.listing, wire))?;
-        keep(&mut self.records, &mut self.details, tool.detail)
-    }
-
-    /// Puts a tool's JSON object on the current page, or on the next one where that is full.
-    fn list(&mut self, listing: &str) -> Result<(), TooLarge> {
-        let page_bytes = self.lists.len() - self.page_at;
-        let full = self.page_tools == PAGE_TOOLS_MAX || page_bytes + listing.len() + 1 > PAGE_BYTES_MAX;
-        if self.page_tools > 0 && full {
-            self.end_page()?;
-        }
-        self.lists.push(if self.page_tools == 0 { b'[' } else { b',' });
-        self.page_tools += 1;
-        keep(&mut self.records, &mut self.lists, listing)
-    }
-
-    fn add_key(&mut self, key: &str, tool: usize) -> Result<(), TooLarge> {
-        put(&mut self.key_records, self.keys.len())?;
-        put(&mut self.key_records, key.len())?;
-        put(&mut self.key_records, tool)?;
-        self.keys.extend_from_slice(key.as_bytes());
-        Ok(())
-    }
-
-    /// Closes the current page. An empty catalogue has one empty page.
-    fn end_page(&mut self) -> Result<(), TooLarge> {
-        self.lists.extend_from_slice(if self.page_tools == 0 { b"[]" } else { b"]" });
-        put(&mut self.pages, self.page_at)?;
-        put(&mut self.pages, self.lists.len() - self.page_at)?;
-        self.page_at = self.lists.len();
-        self.page_tools = 0;
-        Ok(())
-    }
-}
-
-/// A tool's JSON object with another name. No name has a quote or a backslash in it.
-fn named<'a>(listing: &'a str, name: &str) -> Cow<'a, str> {
+/// The JSON object of a tool or prompt with another name. No name has a quote or a backslash in it.
+pub(crate) fn named<'a>(listing: &'a str, name: &str) -> Cow<'a, str> {
     match listing.strip_prefix(NAME_FIRST).and_then(|rest| rest.split_once('"')) {
         Some((other, rest)) if other != name => Cow::Owned(format!("{NAME_FIRST}{name}\"{rest}")),
         _ => Cow::Borrowed(listing),
@@ -157,21 +104,7 @@ fn named<'a>(listing: &'a str, name: &str) -> Cow<'a, str> {
 /// How every listing begins.
 const NAME_FIRST: &str = "{\"name\":\"";
 
-/// Adds a text to a section, and its place there to the record being written.
-fn keep(records: &mut Vec<u8>, section: &mut Vec<u8>, text: &str) -> Result<(), TooLarge> {
-    put(records, section.len())?;
-    put(records, text.len())?;
-    section.extend_from_slice(text.as_bytes());
-    Ok(())
-}
-
-fn put(section: &mut Vec<u8>, number: usize) -> Result<(), TooLarge> {
-    let number = u32::try_from(number).map_err(|_| TooLarge)?;
-    section.extend_from_slice(&number.to_le_bytes());
-    Ok(())
-}
-
-const SECTIONS: usize = 9;
+const SECTIONS: usize = 12;
 const RECORD_BYTES: usize = 6 * 4;
 const KEY_RECORD_BYTES: usize = 3 * 4;
 const PAGE_RECORD_BYTES: usize = 2 * 4;
@@ -192,6 +125,8 @@ pub(crate) struct EncodedList {
     details: Bytes,
     skills: Bytes,
     diagnostics: Bytes,
+    /// Resources, templates and prompts.
+    pub(crate) items: [EncodedItems; 3],
     /// Tools that are listed under a name that somebody gave them here, in order.
     aliased: Box<[usize]>,
 }
@@ -220,7 +155,13 @@ impl EncodedList {
             }
             *section = rest.split_to(length);
         }
-        let [records, names, key_records, keys, pages, lists, details, skills, diagnostics] = sections;
+        let [records, names, key_records, keys, pages, lists, details, skills, diagnostics, items @ ..] =
+            sections;
+        let item = |bytes: &Bytes| match bytes.is_empty() {
+            true => Some(EncodedItems::empty()),
+            false => EncodedItems::decode(bytes),
+        };
+        let items = [item(&items[0])?, item(&items[1])?, item(&items[2])?];
         Some(EncodedList {
             content,
             list_hash,
@@ -235,6 +176,7 @@ impl EncodedList {
             details,
             skills,
             diagnostics,
+            items,
             aliased: Box::default(),
         })
     }
@@ -395,25 +337,10 @@ impl EncodedList {
     }
 }
 
-/// The `which`th group of `N` numbers in `section`.
-fn numbers<const N: usize>(section: &[u8], which: usize) -> Option<[usize; N]> {
-    let at = which.checked_mul(N * 4)?;
-    let record = section.get(at..at.checked_add(N * 4)?)?;
-    let mut numbers = [0; N];
-    for (number, bytes) in numbers.iter_mut().zip(record.chunks_exact(4)) {
-        *number = usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()?;
-    }
-    Some(numbers)
-}
-
-fn slice(section: &Bytes, at: usize, length: usize) -> Option<Bytes> {
-    let end = at.checked_add(length)?;
-    (end <= section.len()).then(|| section.slice(at..end))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::list_index::PAGE_BYTES_MAX;
 
     fn encoded(tools: &[(String, String)]) -> EncodedList {
         let tools: Vec<_> =
@@ -424,6 +351,7 @@ mod tests {
             optional_members: OptionalMembers::default(),
             skills: "[]",
             diagnostics: "[]",
+            items: [&[]; 3],
         };
         let file = Bytes::from(encode(&tools, meta).unwrap());
         assert!(EncodedList::decode(file.clone(), NameStyle::Dotted).is_none(), "it has other names");

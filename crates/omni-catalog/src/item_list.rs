@@ -1,29 +1,38 @@
 //! The resources, resource templates or prompts that a client sees: their list as bytes, and which source has each.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
-use crate::items::{self, Item, Items};
+use crate::encoded_items::EncodedItems;
+use crate::items::{self, Items};
 use crate::pages::{self, Page, joined};
-use crate::{CatalogKind, ListFields};
+use crate::source_defaults::SourceDefaults;
+use crate::uri_template::UriTemplate;
+use crate::used::Used;
+use crate::{CatalogKind, Item, ListFields, list_fields};
 
 /// An immutable list of the items of all sources, in the order of the sources.
+///
+/// The list of one source is served as it lies, and an item is parsed when it is first asked for.
 #[derive(Debug)]
 pub(crate) struct ItemList {
+    kind: CatalogKind,
     pages: Arc<[Bytes]>,
-    whole: Bytes,
+    whole: OnceLock<Bytes>,
     /// Lists of fewer members, made when first asked for: the pages, and all on one.
     structured: OnceLock<ReducedList>,
     basic: OnceLock<ReducedList>,
     version: String,
-    /// The source of each key.
-    index: HashMap<Box<str>, usize>,
-    /// Templates with their sources, in the order of the list.
-    templates: Vec<(Box<str>, usize)>,
-    /// What it was made from.
-    made_of: Vec<Arc<Items>>,
+    /// What each source has.
+    sources: Vec<Arc<Items>>,
+    /// Of each source, whether an item of it is in the list; `None` where all of all are.
+    listed: Option<Vec<Box<[bool]>>>,
+    /// In the order of the list, each with its source and place there.
+    templates: OnceLock<Vec<(UriTemplate, usize, usize)>>,
+    used: Mutex<Used<Item>>,
 }
 
 /// A list without the members that a revision does not have.
@@ -33,46 +42,109 @@ struct ReducedList {
     whole: Bytes,
 }
 
-/// An item that is not listed, since an earlier source has its key.
+/// Items that are not listed, since an earlier source has their keys.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Shadowed {
-    pub(crate) key: String,
     pub(crate) first: usize,
     pub(crate) second: usize,
+    pub(crate) keys: Vec<String>,
 }
 
+/// What a URI means to whoever reads it.
+#[derive(Clone, Debug)]
+pub enum FoundResource {
+    /// A resource that is listed by its URI.
+    Listed(Arc<Item>),
+    /// One that is made from a template, with the values of its variables: texts.
+    FromTemplate(Arc<Item>, Map<String, Value>),
+    /// The source of that number may have it, and has to say so itself.
+    Source(usize),
+}
+
+/// Which items of all sources a list shows: those for which `shows(source, place)` holds.
+pub(crate) type Shows<'a> = &'a dyn Fn(usize, usize) -> bool;
+
 impl ItemList {
-    /// The items of each source, the first one that has a key first.
-    pub(crate) fn new(kind: CatalogKind, sources: Vec<Arc<Items>>) -> (ItemList, Vec<Shadowed>) {
-        let mut index: HashMap<Box<str>, usize> = HashMap::new();
-        let mut listed: Vec<&Item> = Vec::new();
-        let (mut templates, mut shadowed) = (Vec::new(), Vec::new());
+    /// The items of each source, the first one that has a key first. `shows` is `None` where everything may be seen.
+    pub(crate) fn new(
+        kind: CatalogKind,
+        sources: Vec<Arc<Items>>,
+        shows: Option<Shows<'_>>,
+    ) -> (ItemList, Vec<Shadowed>) {
+        let mut filled = sources.iter().filter(|items| !items.encoded().is_empty());
+        let only = filled.next().filter(|_| filled.next().is_none());
+        if shows.is_none()
+            && let Some(only) =
+                only.or(sources.first().filter(|_| sources.iter().all(|it| it.encoded().is_empty())))
+        {
+            let pages: Vec<Bytes> = only.encoded().pages().collect();
+            let version = version(&only.encoded().list_hash);
+            return (ItemList::made(kind, pages, version, sources, None), Vec::new());
+        }
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        let mut shadowed: Vec<Shadowed> = Vec::new();
+        let mut texts = Vec::new();
+        let mut listed = Vec::new();
         for (source, items) in sources.iter().enumerate() {
-            for item in items.iter() {
-                if let Some(first) = index.get(&*item.key) {
-                    shadowed.push(Shadowed { key: item.key.clone(), first: *first, second: source });
+            let encoded = items.encoded();
+            let mut of_source = vec![false; encoded.len()].into_boxed_slice();
+            for (item, is_listed) in of_source.iter_mut().enumerate() {
+                let (Some(key), Some(text)) = (encoded.key(item), encoded.listing(item)) else { continue };
+                if shows.is_some_and(|shows| !shows(source, item)) {
                     continue;
                 }
-                index.insert(item.key.as_str().into(), source);
-                if kind == CatalogKind::Templates {
-                    templates.push((item.key.as_str().into(), source));
+                match first.get(key) {
+                    Some(first) => {
+                        let (first, second) = (*first, source);
+                        match shadowed.iter_mut().find(|it| (it.first, it.second) == (first, second)) {
+                            Some(known) => known.keys.push(key.to_owned()),
+                            None => shadowed.push(Shadowed { first, second, keys: vec![key.to_owned()] }),
+                        }
+                    }
+                    None => {
+                        first.insert(key, source);
+                        *is_listed = true;
+                        texts.push(text);
+                    }
                 }
-                listed.push(item);
             }
+            listed.push(of_source);
         }
-        let pages = pages::of_texts(listed.iter().map(|item| &*item.text));
-        let whole = joined(&pages);
-        let version = blake3::hash(&whole).to_hex()[..32].to_owned();
-        let (structured, basic) = (OnceLock::new(), OnceLock::new());
-        let pages = pages.into();
-        let list = ItemList { pages, whole, structured, basic, version, index, templates, made_of: sources };
-        (list, shadowed)
+        let pages = pages::of_texts(texts.iter().map(|text| &**text));
+        let mut hasher = blake3::Hasher::new();
+        pages.iter().for_each(|page| {
+            hasher.update(page);
+        });
+        let version = version(hasher.finalize().as_bytes());
+        drop(first);
+        (ItemList::made(kind, pages, version, sources, Some(listed)), shadowed)
+    }
+
+    fn made(
+        kind: CatalogKind,
+        pages: Vec<Bytes>,
+        version: String,
+        sources: Vec<Arc<Items>>,
+        listed: Option<Vec<Box<[bool]>>>,
+    ) -> ItemList {
+        ItemList {
+            kind,
+            pages: pages.into(),
+            whole: OnceLock::new(),
+            structured: OnceLock::new(),
+            basic: OnceLock::new(),
+            version,
+            sources,
+            listed,
+            templates: OnceLock::new(),
+            used: Mutex::default(),
+        }
     }
 
     /// Whether this was made of the same items.
     pub(crate) fn is_of(&self, sources: &[Arc<Items>]) -> bool {
-        self.made_of.len() == sources.len()
-            && self.made_of.iter().zip(sources).all(|(one, other)| Arc::ptr_eq(one, other) || one == other)
+        self.sources.len() == sources.len()
+            && self.sources.iter().zip(sources).all(|(one, other)| Arc::ptr_eq(one, other) || one == other)
     }
 
     /// A hash of the list: two that show clients the same have the same version.
@@ -86,12 +158,21 @@ impl ItemList {
     }
 
     pub(crate) fn page_all(&self, fields: ListFields) -> Page {
-        let whole = self.cut(fields).map_or(&self.whole, |cut| &cut.whole);
+        let whole = match self.cut(fields) {
+            Some(cut) => &cut.whole,
+            None => self.whole.get_or_init(|| joined(&self.pages)),
+        };
         Page { items: whole.clone(), next: None }
     }
 
     /// The list with those members; `None` where it is the one that lies ready.
     fn cut(&self, fields: ListFields) -> Option<&ReducedList> {
+        let has = self.sources.iter().map(|items| items.encoded().optional_members);
+        // Items had annotations from the beginning.
+        let has = has.reduce(list_fields::OptionalMembers::and).unwrap_or_default().without_annotations();
+        if list_fields::complete(fields, has) {
+            return None;
+        }
         let made = match fields {
             ListFields::All => return None,
             ListFields::Structured => &self.structured,
@@ -105,20 +186,104 @@ impl ItemList {
         }))
     }
 
-    /// The source that has an item of this key.
-    pub(crate) fn source_of(&self, key: &str) -> Option<usize> {
-        self.index.get(key).copied()
+    fn is_listed(&self, source: usize, item: usize) -> bool {
+        let Some(listed) = &self.listed else { return true };
+        listed.get(source).and_then(|listed| listed.get(item)).copied().unwrap_or(false)
     }
 
     /// The keys of a source's items.
     pub(crate) fn keys_of(&self, source: usize) -> impl Iterator<Item = &str> {
-        self.index.iter().filter(move |(_, of)| **of == source).map(|(key, _)| &**key)
+        let of_source = self.places().filter(move |(of, _)| *of == source);
+        of_source.filter_map(|(of, item)| self.sources.get(of)?.encoded().key(item))
     }
 
-    /// The source of the first template that a URI may be made from.
-    pub(crate) fn source_by_template(&self, uri: &str) -> Option<usize> {
-        self.templates.iter().find(|(template, _)| may_be_of(template, uri)).map(|(_, source)| *source)
+    /// All that are listed, as their sources and places there.
+    fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        let sources = self.sources.iter().enumerate();
+        let all =
+            sources.flat_map(|(source, items)| (0..items.encoded().len()).map(move |item| (source, item)));
+        all.filter(|(source, item)| self.is_listed(*source, *item))
     }
+
+    pub(crate) fn len(&self) -> usize {
+        match &self.listed {
+            None => self.sources.iter().map(|items| items.encoded().len()).sum(),
+            Some(listed) => listed.iter().flatten().filter(|listed| **listed).count(),
+        }
+    }
+
+    /// All that are listed, unparsed.
+    pub(crate) fn encoded_places(&self) -> impl Iterator<Item = (&EncodedItems, usize)> {
+        self.places().filter_map(|(source, item)| Some((self.sources.get(source)?.encoded(), item)))
+    }
+
+    /// The item of a key, unparsed.
+    pub(crate) fn encoded_item(&self, key: &str) -> Option<(&EncodedItems, usize)> {
+        let (source, item) = self.place(key)?;
+        Some((self.sources.get(source)?.encoded(), item))
+    }
+
+    /// The item that is asked for by a key, parsed on first use and kept while it stays among the last few hundred used.
+    pub(crate) fn find(&self, key: &str, defaults: &[SourceDefaults]) -> Option<Arc<Item>> {
+        if let Some(item) = self.used().find(key) {
+            return Some(item);
+        }
+        let (source, item) = self.place(key)?;
+        let item = self.parse(source, item, defaults)?;
+        self.used().keep(key, &item);
+        Some(item)
+    }
+
+    fn place(&self, key: &str) -> Option<(usize, usize)> {
+        self.sources.iter().enumerate().find_map(|(source, items)| {
+            let item = items.encoded().find(key)?;
+            self.is_listed(source, item).then_some((source, item))
+        })
+    }
+
+    /// What a URI is made from: the first template that it comes of.
+    pub(crate) fn template_of(&self, uri: &str, defaults: &[SourceDefaults]) -> Option<FoundResource> {
+        let templates = self.templates.get_or_init(|| {
+            let templates = self.places().filter_map(|(source, item)| {
+                let encoded = self.sources.get(source)?.encoded();
+                Some((UriTemplate::parse(encoded.key(item)?), source, item))
+            });
+            templates.collect()
+        });
+        templates.iter().find_map(|(template, source, item)| {
+            let encoded = self.sources.get(*source)?.encoded();
+            let key = encoded.key(*item)?;
+            if template.is_foreign() || encoded.detail(*item).is_none_or(|detail| detail.is_empty()) {
+                return may_be_of(key, uri).then_some(FoundResource::Source(*source));
+            }
+            let variables = template.matches(uri)?;
+            Some(FoundResource::FromTemplate(self.find(key, defaults)?, variables))
+        })
+    }
+
+    /// Each that is listed, in order. Parses all: for the command line, not for a request.
+    pub(crate) fn all<'a>(&'a self, defaults: &'a [SourceDefaults]) -> impl Iterator<Item = Arc<Item>> + 'a {
+        self.places().filter_map(|(source, item)| self.parse(source, item, defaults))
+    }
+
+    fn parse(&self, source: usize, item: usize, defaults: &[SourceDefaults]) -> Option<Arc<Item>> {
+        let encoded = self.sources.get(source)?.encoded();
+        let (key, listing) = (encoded.key(item)?, encoded.listing(item)?);
+        let detail = encoded.detail(item)?;
+        let parsed = Item::parse(self.kind, key, listing, &detail, source, defaults.get(source)?);
+        if let Err(error) = &parsed {
+            tracing::error!(key, %error, "an item in the encoded list cannot be read");
+        }
+        parsed.ok().map(Arc::new)
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, Used<Item>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn version(hash: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*hash).to_hex()[..32].to_owned()
 }
 
 /// Whether a URI may come of a template (RFC 6570). Each `{expression}` is taken for any text: the source refuses URIs
@@ -179,10 +344,11 @@ mod tests {
         let read = |array: &str| Arc::new(Items::read("s", CatalogKind::Prompts, array.as_bytes()).unwrap());
         let sources =
             vec![read(r#"[{"name":"b"},{"name":"a"}]"#), read(r#"[{"name":"a","x":1},{"name":"c"}]"#)];
-        let (list, shadowed) = ItemList::new(CatalogKind::Prompts, sources.clone());
+        let (list, shadowed) = ItemList::new(CatalogKind::Prompts, sources.clone(), None);
         assert_eq!(&list.page_all(ListFields::All).items[..], br#"[{"name":"b"},{"name":"a"},{"name":"c"}]"#);
-        assert_eq!(shadowed, [Shadowed { key: "a".into(), first: 0, second: 1 }]);
-        assert_eq!((list.source_of("a"), list.source_of("c"), list.source_of("d")), (Some(0), Some(1), None));
+        assert_eq!(shadowed, [Shadowed { first: 0, second: 1, keys: vec!["a".into()] }]);
+        let source_of = |key| list.place(key).map(|(source, _)| source);
+        assert_eq!((source_of("a"), source_of("c"), source_of("d")), (Some(0), Some(1), None));
         assert!(list.is_of(&sources) && !list.is_of(&sources[..1]));
     }
 }

@@ -3,25 +3,18 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use serde::de::Error as _;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::{CatalogKind, Diagnostic, ListFields, Severity};
+use crate::encoded_items::{self, EncodedItem, EncodedItems};
+use crate::{CatalogKind, Diagnostic, ListFields, Origin, Severity};
 
 /// JSON objects in their source's order, each with the member that it is asked for by.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Items {
-    items: Vec<Item>,
+    encoded: EncodedItems,
     findings: Vec<Diagnostic>,
-}
-
-/// One resource, template or prompt.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Item {
-    /// Its URI, URI template or name.
-    pub(crate) key: String,
-    /// The JSON object that a list shows, on one line.
-    pub(crate) text: Bytes,
 }
 
 /// The member by which an item is asked for.
@@ -42,7 +35,8 @@ fn needed(kind: CatalogKind) -> &'static [&'static str] {
     }
 }
 
-fn called(kind: CatalogKind) -> &'static str {
+/// What people call one.
+pub(crate) fn called(kind: CatalogKind) -> &'static str {
     match kind {
         CatalogKind::Resources => "resource",
         CatalogKind::Templates => "resource template",
@@ -52,18 +46,44 @@ fn called(kind: CatalogKind) -> &'static str {
     }
 }
 
+/// The code of a finding about two items with one key.
+pub(crate) fn code_of(kind: CatalogKind) -> &'static str {
+    match kind {
+        CatalogKind::Resources => "duplicate-resource",
+        CatalogKind::Templates => "duplicate-template",
+        CatalogKind::Prompts => "duplicate-prompt",
+        CatalogKind::Tools => "duplicate-name",
+        CatalogKind::Skills => "duplicate-skill",
+    }
+}
+
+/// What is said of one that is not listed, because another has its key: `there` says where.
+pub(crate) fn twice(kind: CatalogKind, key: &str, skill: &str, origin: &Origin, there: &str) -> Diagnostic {
+    let what = called(kind);
+    Diagnostic {
+        severity: Severity::Error,
+        skill: skill.to_owned(),
+        file: origin.file.clone(),
+        line: origin.line,
+        column: origin.line.min(1),
+        code: code_of(kind).to_owned(),
+        message: format!("there is a {what} `{key}` {there} already, so this one is not listed"),
+        help: Some(format!("give one of the two another `{}`", key_of(kind))),
+    }
+}
+
 impl Items {
     /// Reads a JSON array. An item that no client can use, and one whose key an earlier one has, is left out with a
     /// finding; `source` says there where the array is from.
     pub(crate) fn read(source: &str, kind: CatalogKind, array: &[u8]) -> Result<Items, serde_json::Error> {
         let texts: Vec<&RawValue> = serde_json::from_slice(array)?;
-        let mut read = Items::default();
-        let mut keys = HashSet::new();
+        let mut read: Vec<(String, String)> = Vec::new();
+        let (mut keys, mut findings) = (HashSet::new(), Vec::new());
         let (what, needs) = (called(kind), needed(kind));
         for (n, text) in texts.into_iter().enumerate() {
             let object: Map<String, Value> = serde_json::from_str(text.get()).unwrap_or_default();
             let mut find = |code: &str, message: String, help: String| {
-                read.findings.push(Diagnostic {
+                findings.push(Diagnostic {
                     severity: Severity::Warning,
                     skill: String::new(),
                     file: format!("{source} /{}/{n}", crate::items::member(kind)),
@@ -88,13 +108,28 @@ impl Items {
                 find("duplicate-name", message, format!("give one of the two another `{}`", key_of(kind)));
                 continue;
             }
-            read.items.push(Item { key, text: on_one_line(text) });
+            read.push((key, on_one_line(text)));
         }
-        Ok(read)
+        let items: Vec<EncodedItem<'_>> =
+            read.iter().map(|(key, listing)| EncodedItem { key, listing, detail: "" }).collect();
+        let bytes = encoded_items::encode(&items, &encoded_items::own_keys(&items));
+        let encoded = bytes.ok().and_then(|bytes| EncodedItems::decode(&bytes.into()));
+        let encoded = encoded.ok_or_else(|| serde_json::Error::custom("it has more than 4 GiB"))?;
+        Ok(Items { encoded, findings })
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Item> {
-        self.items.iter()
+    /// Items of a folder: what was found wrong with them is among the folder's own findings.
+    pub(crate) fn from_encoded(encoded: EncodedItems) -> Items {
+        Items { encoded, findings: Vec::new() }
+    }
+
+    pub(crate) fn encoded(&self) -> &EncodedItems {
+        &self.encoded
+    }
+
+    /// The JSON objects that a list shows.
+    pub(crate) fn listings(&self) -> impl Iterator<Item = Bytes> {
+        (0..self.encoded.len()).filter_map(|item| self.encoded.listing(item))
     }
 
     pub(crate) fn findings(&self) -> &[Diagnostic] {
@@ -133,9 +168,8 @@ pub(crate) fn cut(page: &Bytes, fields: ListFields) -> Bytes {
 }
 
 /// The value as it was written, on one line: a message of ours is one. In JSON a line can break only between tokens.
-fn on_one_line(value: &RawValue) -> Bytes {
-    let bytes = value.get().bytes();
-    bytes.map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }).collect()
+pub(crate) fn on_one_line(value: &RawValue) -> String {
+    value.get().replace(['\n', '\r'], " ")
 }
 
 #[cfg(test)]
@@ -165,8 +199,12 @@ mod tests {
         let array = br#"[{"uri":"a:b",
 "name":"b","size":12345678901234567890},{"uri":"a:c"},5,{"uri":"a:b","name":"again"}]"#;
         let items = Items::read("unix:/r", CatalogKind::Resources, array).unwrap();
-        let texts: Vec<&[u8]> = items.iter().map(|item| &item.text[..]).collect();
-        assert_eq!(texts, [br#"{"uri":"a:b", "name":"b","size":12345678901234567890}"#], "as it was written");
+        let texts: Vec<Bytes> = items.listings().collect();
+        assert_eq!(
+            texts,
+            [&br#"{"uri":"a:b", "name":"b","size":12345678901234567890}"#[..]],
+            "as it was written"
+        );
         let found: Vec<(&str, &str)> =
             items.findings().iter().map(|found| (found.file.as_str(), found.code.as_str())).collect();
         assert_eq!(

@@ -31,6 +31,11 @@ impl OptionalMembers {
         OptionalMembers { annotations: bits & 1 != 0, structured: bits & 2 != 0, icons: bits & 4 != 0 }
     }
 
+    /// The same of things whose annotations every revision knows.
+    pub(crate) fn without_annotations(self) -> OptionalMembers {
+        OptionalMembers { annotations: false, ..self }
+    }
+
     /// With what another has too.
     pub(crate) fn and(self, other: OptionalMembers) -> OptionalMembers {
         OptionalMembers {

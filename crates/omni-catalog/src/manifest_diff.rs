@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::catalog_kind::{ITEM_KINDS, place};
 use crate::manifest::Manifest;
 
 /// What a refresh would change.
@@ -13,15 +14,27 @@ pub struct ManifestDiff {
     pub up_to_date: bool,
     pub skills: Vec<ManifestChange>,
     pub tools: Vec<ManifestChange>,
+    /// Each by its URI.
+    pub resources: Vec<ManifestChange>,
+    /// Each by its URI template.
+    pub templates: Vec<ManifestChange>,
+    pub prompts: Vec<ManifestChange>,
 }
 
 impl Default for ManifestDiff {
     fn default() -> Self {
-        ManifestDiff { up_to_date: true, skills: Vec::new(), tools: Vec::new() }
+        ManifestDiff {
+            up_to_date: true,
+            skills: Vec::new(),
+            tools: Vec::new(),
+            resources: Vec::new(),
+            templates: Vec::new(),
+            prompts: Vec::new(),
+        }
     }
 }
 
-/// One skill or tool that differs.
+/// One skill, tool, resource, template or prompt that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ManifestChange {
     pub name: String,
@@ -42,12 +55,16 @@ impl ManifestDiff {
         self.up_to_date &= other.up_to_date;
         self.skills.extend(other.skills);
         self.tools.extend(other.tools);
+        self.resources.extend(other.resources);
+        self.templates.extend(other.templates);
+        self.prompts.extend(other.prompts);
         self
     }
 
     pub(crate) fn between(before: Option<&Manifest<'_>>, after: Option<&Manifest<'_>>) -> ManifestDiff {
         let mut skills = [BTreeMap::new(), BTreeMap::new()];
         let mut tools = [BTreeMap::new(), BTreeMap::new()];
+        let mut items = ITEM_KINDS.map(|_| [BTreeMap::new(), BTreeMap::new()]);
         for (side, manifest) in [before, after].into_iter().enumerate() {
             for record in manifest.into_iter().flat_map(Manifest::records) {
                 skills[side].insert(record.folder.into_owned(), record.digest.into_owned());
@@ -55,14 +72,22 @@ impl ManifestDiff {
                     let text = format!("{}{}", tool.listing, tool.detail);
                     tools[side].insert(tool.name.into_owned(), text);
                 }
+                for item in record.items {
+                    let text = format!("{}{}", item.listing, item.detail);
+                    items[place(item.kind)][side].insert(item.key.into_owned(), text);
+                }
             }
         }
         let [skills_before, skills_after] = skills;
         let [tools_before, tools_after] = tools;
+        let [resources, templates, prompts] = items.map(|[before, after]| differences(&before, &after));
         ManifestDiff {
             up_to_date: false,
             skills: differences(&skills_before, &skills_after),
             tools: differences(&tools_before, &tools_after),
+            resources,
+            templates,
+            prompts,
         }
     }
 }

@@ -14,19 +14,17 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use omni_call::shown_path;
 
-use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta, TooLarge};
-use crate::item_list::{ItemList, Shadowed};
-use crate::items::key_of;
+use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta};
+use crate::item_lists::HiddenSkills;
+use crate::list_index::TooLarge;
 use crate::listing::optional_members;
+use crate::merged_items::NAMED_MAX;
 use crate::skill_tags::SkillTags;
 use crate::snapshot::SourceEntry;
 use crate::source_defaults::SourceDefaults;
 use crate::tool_list::ToolList;
 use crate::tool_rules::{Filter, ProfileId, RuleConflicts, ToolFacts, ToolRules};
-use crate::{CatalogKind, Diagnostic, NameStyle, Severity, Skill, Snapshot};
-
-/// So many names of hidden tools are given for one skill.
-const NAMED_MAX: usize = 5;
+use crate::{CatalogKind, Diagnostic, NameStyle, Severity, Skill, Snapshot, merged_items};
 
 /// A tool on its way into the list.
 struct MergeCandidate<'a> {
@@ -56,22 +54,22 @@ pub(crate) fn merge(
             one.snapshot.has_tools_of(&other.snapshot) && one.snapshot.is_known() == other.snapshot.is_known()
         })
     });
-    let Merged { all, lists, hidden_skills, mut findings, rule_conflicts } = match same_tools {
+    let mut tools = match same_tools {
         Some(before) => Merged::again(before),
         None => merged_tools(&sources, rules)?,
     };
-    let mut items = |kind| merged_items(kind, &sources, before, &mut findings);
-    let (resources, templates, prompts) =
-        (items(CatalogKind::Resources), items(CatalogKind::Templates), items(CatalogKind::Prompts));
+    let before = before.filter(|_| same_tools.is_some());
+    let (items, found) = merged_items::merge(&sources, rules, &tools.lists, &tools.duplicate_skills, before);
+    tools.findings.extend(found);
+    let Merged { all, lists, hidden_skills, duplicate_skills, findings, rule_conflicts } = tools;
     Ok(Snapshot {
         sources,
         rules: Arc::clone(rules),
         all,
         lists,
-        resources,
-        templates,
-        prompts,
+        items,
         hidden_skills,
+        duplicate_skills,
         findings,
         rule_conflicts,
         skills: OnceLock::new(),
@@ -85,7 +83,9 @@ struct Merged {
     all: Arc<ToolList>,
     /// By profile.
     lists: Arc<[Arc<ToolList>]>,
-    hidden_skills: Vec<(usize, String)>,
+    hidden_skills: HiddenSkills,
+    /// Of those, the ones that an earlier folder has.
+    duplicate_skills: HiddenSkills,
     findings: Vec<Diagnostic>,
     rule_conflicts: RuleConflicts,
 }
@@ -97,14 +97,17 @@ impl Merged {
             all: before.all.clone(),
             lists: before.lists.clone(),
             hidden_skills: before.hidden_skills.clone(),
-            findings: before.findings.iter().filter(|found| !is_of_items(found)).cloned().collect(),
+            duplicate_skills: before.duplicate_skills.clone(),
+            findings: before
+                .findings
+                .iter()
+                .filter(|found| !merged_items::is_of_items(found))
+                .cloned()
+                .collect(),
             rule_conflicts: before.rule_conflicts.clone(),
         }
     }
 }
-
-/// Skills that are not served because an earlier source has one of that name, each with the number of its source.
-type HiddenSkills = Vec<(usize, String)>;
 
 /// The tools of sources of which one at least has others than before.
 fn merged_tools(sources: &[SourceEntry], rules: &ToolRules) -> Result<Merged, TooLarge> {
@@ -121,28 +124,9 @@ fn merged_tools(sources: &[SourceEntry], rules: &ToolRules) -> Result<Merged, To
     }
     let (all, hidden, findings) = tools(sources, names)?;
     let mut merged = shaped(sources, Arc::new(all), rules, findings)?;
+    merged.duplicate_skills = hidden.clone();
     merged.hidden_skills.extend(hidden);
     Ok(merged)
-}
-
-/// The resources, templates or prompts of all sources: the list of `before` where it was made from the same ones, with
-/// what was found then.
-fn merged_items(
-    kind: CatalogKind,
-    sources: &[SourceEntry],
-    before: Option<&Snapshot>,
-    findings: &mut Vec<Diagnostic>,
-) -> Arc<ItemList> {
-    let of_each: Vec<_> = sources.iter().filter_map(|source| source.snapshot.items(kind).cloned()).collect();
-    if let Some(before) = before
-        && let Some(same) = before.item_list(kind).filter(|known| known.is_of(&of_each))
-    {
-        findings.extend(before.findings.iter().filter(|found| found.code == code_of(kind)).cloned());
-        return Arc::clone(same);
-    }
-    let (list, shadowed) = ItemList::new(kind, of_each);
-    findings.extend(shadowed.into_iter().map(|shadowed| item_twice(kind, &shadowed, sources)));
-    Arc::new(list)
 }
 
 /// The tools of all sources under one set of names.
@@ -181,6 +165,7 @@ fn shaped(
             all,
             lists,
             hidden_skills: Vec::new(),
+            duplicate_skills: Vec::new(),
             findings,
             rule_conflicts: RuleConflicts::default(),
         });
@@ -214,7 +199,8 @@ fn shaped(
         findings.extend(rules.without_effect(&candidates).iter().map(Diagnostic::from));
     }
     let hidden_skills = skills_left_out(sources, rules, &candidates);
-    Ok(Merged { all, lists: lists.into(), hidden_skills, findings, rule_conflicts })
+    let duplicate_skills = Vec::new();
+    Ok(Merged { all, lists: lists.into(), hidden_skills, duplicate_skills, findings, rule_conflicts })
 }
 
 /// The skills that the filters for everybody leave out, with all their tools.
@@ -356,6 +342,7 @@ fn encoded(
         optional_members: optional_members(tools.iter().map(|tool| tool.listing)),
         skills: "[]",
         diagnostics: "[]",
+        items: [&[]; 3],
     };
     let file = encoded_list::encode(&tools, meta)?;
     let encoded = EncodedList::decode(file.into(), names).ok_or(TooLarge)?;
@@ -365,39 +352,4 @@ fn encoded(
     });
     let source_of = candidates.iter().map(|tool| u16::try_from(tool.source).unwrap_or(u16::MAX)).collect();
     Ok(ToolList::of_several(encoded, defaults.collect(), source_of))
-}
-
-/// The code of a finding about two items with one key.
-fn code_of(kind: CatalogKind) -> &'static str {
-    match kind {
-        CatalogKind::Resources => "duplicate-resource",
-        CatalogKind::Templates => "duplicate-template",
-        CatalogKind::Prompts => "duplicate-prompt",
-        CatalogKind::Tools => "duplicate-name",
-        CatalogKind::Skills => "duplicate-skill",
-    }
-}
-
-fn is_of_items(found: &Diagnostic) -> bool {
-    [CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts]
-        .iter()
-        .any(|kind| found.code == code_of(*kind))
-}
-
-fn item_twice(kind: CatalogKind, shadowed: &Shadowed, sources: &[SourceEntry]) -> Diagnostic {
-    let Shadowed { key, first, second } = shadowed;
-    let (first, second) = (&sources[*first].name, &sources[*second].name);
-    Diagnostic {
-        severity: Severity::Error,
-        skill: String::new(),
-        file: second.to_string(),
-        line: 0,
-        column: 0,
-        code: code_of(kind).to_owned(),
-        message: format!(
-            "`{first}` has one with the {} `{key}` already, so that of `{second}` is not listed",
-            key_of(kind)
-        ),
-        help: Some("give one of the two another; the source that is named first wins".to_owned()),
-    }
 }

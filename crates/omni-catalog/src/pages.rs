@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::encoded_list::{PAGE_BYTES_MAX, PAGE_TOOLS_MAX};
+use crate::list_index::{PAGE_BYTES_MAX, PAGE_TOOLS_MAX};
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,17 +4,21 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use omni_call::{ExecutorKind, FunctionKind, Policy, ProgramTarget, PythonTarget, RunSpec, Target, Trust};
-use omni_scan::{Source, is_tool_name};
+use omni_scan::{Scan, Source, is_tool_name};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::declared_tools::{self, DeclaredTool, PYPROJECT};
 use crate::folder::SkillFolder;
 use crate::hidden_characters;
+use crate::item_detail::{RecordedItem, SkillItem};
+use crate::items::called;
 use crate::listing::Listing;
+use crate::own_words::{meta, tags};
 use crate::pyproject::{self, Pyproject};
 use crate::requirements::SkillRequirements;
+use crate::skill_items;
 use crate::tool::{Detail, Origin};
 use crate::{Diagnostic, Severity, Skill, usable_schemas};
 
@@ -26,6 +30,8 @@ struct SkillRecord<'a> {
     files: Vec<FileHash<'a>>,
     skill: &'a Skill,
     tools: Vec<ToolRecord<'a>>,
+    #[serde(skip_serializing_if = "<[SkillItem]>::is_empty")]
+    items: &'a [SkillItem],
     diagnostics: &'a [Diagnostic],
 }
 
@@ -54,6 +60,9 @@ pub(crate) struct Record<'a> {
     pub(crate) skill: &'a RawValue,
     #[serde(borrow)]
     pub(crate) tools: Vec<RecordedTool<'a>>,
+    /// Resources, templates and prompts.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) items: Vec<RecordedItem<'a>>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -74,7 +83,8 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     skill.digest.clone_from(&folder.code);
     let project = project(folder, &mut findings);
     declared_tools::read_pyproject(&folder.folder, &project, &mut declared, &mut findings);
-    let scanned = scan(folder, &mut findings);
+    let mut scan = scan(folder, &mut findings);
+    let scanned = std::mem::take(&mut scan.tools);
     declared.retain(|declared| {
         let taken = scanned.iter().find(|tool| tool.command == declared.tool.command);
         if let Some(taken) = taken {
@@ -89,9 +99,10 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
         .chain(programs)
         .filter_map(|(tool, program)| written(&skill, tool, program, &requirements, &mut findings))
         .collect();
-    look_for_hidden(folder, &skill, &tools, &mut findings);
+    let items = skill_items::read(&skill, folder, &scan, &requirements, &mut findings);
+    look_for_hidden(folder, &skill, &tools, &items, &mut findings);
     skill.tools = tools.len();
-    let nothing = scanned.is_empty() && declared.is_empty();
+    let nothing = scanned.is_empty() && declared.is_empty() && items.is_empty();
     if nothing && folder.skill_md.is_none() && !folder.has_scripts && folder.findings.is_empty() {
         findings.push(not_a_skill(&folder.folder));
     }
@@ -112,6 +123,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
         files: files.collect(),
         skill: &skill,
         tools,
+        items: &items,
         diagnostics: &findings,
     };
     // Strings, numbers and maps with text keys: nothing here can fail to be JSON.
@@ -123,6 +135,7 @@ fn look_for_hidden(
     folder: &SkillFolder,
     skill: &Skill,
     tools: &[ToolRecord<'_>],
+    items: &[SkillItem],
     findings: &mut Vec<Diagnostic>,
 ) {
     // A lock file is for programs.
@@ -152,6 +165,11 @@ fn look_for_hidden(
         let listing = serde_json::to_value(&tool.listing).unwrap_or_default();
         let Origin { file, line } = &tool.detail.origin;
         look(&listing, file, *line, format!("a text of the tool `{}`", tool.name));
+    }
+    for item in items {
+        let listing = serde_json::from_str(item.listing.get()).unwrap_or_default();
+        let Origin { file, line } = &item.detail.origin;
+        look(&listing, file, *line, format!("a text of the {} `{}`", called(item.kind), item.key));
     }
     let own = serde_json::to_value(skill).unwrap_or_default();
     look(&own, &format!("{}/SKILL.md", folder.folder), 1, "the front matter".to_owned());
@@ -192,10 +210,10 @@ fn project(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Pyproject {
 }
 
 /// Runs the scanner. A panic in it is a bug of ours that must cost this one skill only.
-fn scan(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Vec<omni_scan::Tool> {
+fn scan(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Scan {
     let sources: Vec<Source<'_>> =
         folder.sources.iter().map(|file| Source { path: &file.path, text: &file.text }).collect();
-    let Ok(scan) = catch_unwind(AssertUnwindSafe(|| omni_scan::scan(&sources))) else {
+    let Ok(mut scan) = catch_unwind(AssertUnwindSafe(|| omni_scan::scan(&sources))) else {
         findings.push(Diagnostic {
             severity: Severity::Error,
             skill: folder.folder.clone(),
@@ -206,9 +224,9 @@ fn scan(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Vec<omni_scan::
             message: "omni failed while reading this skill, so its tools are not listed".to_owned(),
             help: Some("this is a bug in omni: please report it with the skill's source".to_owned()),
         });
-        return Vec::new();
+        return Scan::default();
     };
-    findings.extend(scan.diagnostics.into_iter().map(|finding| Diagnostic {
+    findings.extend(scan.diagnostics.drain(..).map(|finding| Diagnostic {
         severity: finding.severity,
         skill: folder.folder.clone(),
         file: format!("{}/{}", folder.folder, finding.file),
@@ -218,7 +236,7 @@ fn scan(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Vec<omni_scan::
         message: finding.message,
         help: finding.help,
     }));
-    scan.tools
+    scan
 }
 
 /// `None`, with a finding, for a tool that no client could use or that would spoil the list for one.
@@ -264,7 +282,7 @@ fn written<'a>(
         input_schema: &tool.input_schema,
         output_schema,
         annotations: &tool.annotations,
-        meta: meta(tool),
+        meta: meta(tool.meta.as_ref(), tool.category.as_deref(), &tool.tags, tool.version.as_deref()),
     };
     let structured = output_schema.is_some();
     let target = target(skill, tool, program, requirements, structured);
@@ -273,7 +291,7 @@ fn written<'a>(
         origin: Origin { file: format!("{}/{}", skill.folder, tool.file), line: tool.line },
         any_executor: tool.executor.or(skill.executor).is_none(),
         category: tool.category.clone(),
-        tags: tags(skill, tool),
+        tags: tags(skill, &tool.tags),
         version: tool.version.clone(),
     };
     Some(ToolRecord { name, listing, detail })
@@ -322,32 +340,12 @@ fn target(
     }
 }
 
-/// The tool's own tags, and its skill's.
-fn tags(skill: &Skill, tool: &omni_scan::Tool) -> Vec<String> {
-    let inherited = skill.tags.iter().filter(|tag| !tool.tags.contains(tag));
-    tool.tags.iter().chain(inherited).cloned().collect()
-}
-
 /// What the tool says, else what its skill says.
 fn policy(skill: &Skill, tool: &omni_scan::Tool) -> Policy {
     let declared = |hint: &str| tool.annotations.get(hint) == Some(&Value::Bool(true));
     let mut policy = tool.policy.clone().or(&skill.policy);
     policy.repeatable = declared("readOnlyHint") || declared("idempotentHint");
     policy
-}
-
-/// The author's own `_meta`, and what MCP has no member for.
-fn meta(tool: &omni_scan::Tool) -> Map<String, Value> {
-    let mut meta = tool.meta.clone().unwrap_or_default();
-    let mut add = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            meta.entry(key).or_insert(value);
-        }
-    };
-    add("omni/category", tool.category.clone().map(Value::from));
-    add("omni/tags", (!tool.tags.is_empty()).then(|| tool.tags.clone().into()));
-    add("omni/version", tool.version.clone().map(Value::from));
-    meta
 }
 
 fn named_twice(folder: &str, declared: &DeclaredTool, taken: &omni_scan::Tool) -> Diagnostic {

@@ -5,16 +5,20 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use omni_call::SkillChange;
+use omni_call::{RunSpec, SkillChange};
 
+use crate::catalog_kind::place;
 use crate::item_list::ItemList;
+use crate::item_lists::{HiddenSkills, ItemLists, MergedItems};
 use crate::list_fields::ListFields;
 use crate::pages::Page;
 use crate::resource_version::ResourceVersion;
 use crate::skill_tags::SkillTags;
 use crate::tool_list::ToolList;
 use crate::tool_rules::{ProfileId, RuleConflicts, SettingLocation, ToolFacts, ToolRules};
-use crate::{CatalogKind, Diagnostic, Skill, SourceSnapshot, Tool, UnknownName, similar};
+use crate::{
+    CatalogKind, Diagnostic, FoundResource, Item, Skill, SourceSnapshot, Tool, UnknownName, similar,
+};
 
 /// An immutable picture of all sources. A request keeps the one it started with.
 ///
@@ -27,11 +31,12 @@ pub struct Snapshot {
     pub(crate) all: Arc<ToolList>,
     /// What each profile shows, everybody else's first.
     pub(crate) lists: Arc<[Arc<ToolList>]>,
-    pub(crate) resources: Arc<ItemList>,
-    pub(crate) templates: Arc<ItemList>,
-    pub(crate) prompts: Arc<ItemList>,
+    /// Resources, templates and prompts.
+    pub(crate) items: MergedItems,
     /// Folders of skills that are not served, each with the number of its source.
-    pub(crate) hidden_skills: Vec<(usize, String)>,
+    pub(crate) hidden_skills: HiddenSkills,
+    /// Of those, the ones that an earlier folder has.
+    pub(crate) duplicate_skills: HiddenSkills,
     /// What the merge found.
     pub(crate) findings: Vec<Diagnostic>,
     pub(crate) rule_conflicts: RuleConflicts,
@@ -78,13 +83,22 @@ impl Snapshot {
     pub fn version(&self, kind: CatalogKind) -> &str {
         match kind {
             CatalogKind::Tools => self.everybodys().version(),
-            CatalogKind::Resources => self.resources.version(),
-            CatalogKind::Templates => self.templates.version(),
-            CatalogKind::Prompts => self.prompts.version(),
+            CatalogKind::Resources | CatalogKind::Templates | CatalogKind::Prompts => {
+                self.version_for(ProfileId::EVERYBODY, kind)
+            }
             CatalogKind::Skills => self.skills_version.get_or_init(|| {
                 let text = serde_json::to_vec(self.skills()).unwrap_or_default();
                 blake3::hash(&text).to_hex()[..32].to_owned()
             }),
+        }
+    }
+
+    /// The same of what a profile shows of a kind. All profiles have the same skills.
+    pub fn version_for(&self, id: ProfileId, kind: CatalogKind) -> &str {
+        match self.item_list(id, kind) {
+            Some(list) => list.version(),
+            None if kind == CatalogKind::Tools => self.for_profile(id).version(),
+            None => self.version(kind),
         }
     }
 
@@ -97,9 +111,20 @@ impl Snapshot {
         self.for_profile(ProfileId::EVERYBODY)
     }
 
+    /// Every profile there is, everybody else's first.
+    pub fn profiles(&self) -> impl Iterator<Item = ProfileId> + use<> {
+        self.rules.ids()
+    }
+
     /// The version of each profile's list of tools, everybody else's first.
     pub fn versions(&self) -> impl Iterator<Item = &str> {
         self.lists.iter().map(|list| list.version())
+    }
+
+    /// The version of everything that clients see lists of, by profile, everybody else's first.
+    pub(crate) fn list_versions(&self) -> impl Iterator<Item = &str> {
+        let items = self.items.lists.iter().flatten().map(|list| list.version());
+        self.versions().chain(items)
     }
 
     /// The rules that cannot be obeyed with these tools: their aliases are not given.
@@ -158,59 +183,120 @@ impl Snapshot {
         self.everybodys().page_all(fields)
     }
 
-    /// The `n`th page, from 0, of resources, templates or prompts, in the order of their sources; `None` past the last
-    /// one, and for tools and skills. A list of none has one empty page. As for tools, [`ListFields::All`] is ready, and
-    /// a shorter one is derived when first asked for, and kept.
-    pub fn items(&self, kind: CatalogKind, fields: ListFields, n: usize) -> Option<Page> {
-        self.item_list(kind)?.page(fields, n)
+    /// The `n`th page, from 0, of the resources, templates or prompts that a profile shows, in the order of their sources;
+    /// `None` past the last one, and for tools and skills. A list of none has one empty page. As for tools,
+    /// [`ListFields::All`] is ready, and a shorter one is derived when first asked for, and kept.
+    pub fn items(&self, id: ProfileId, kind: CatalogKind, fields: ListFields, n: usize) -> Option<Page> {
+        self.item_list(id, kind)?.page(fields, n)
     }
 
-    /// All resources, templates or prompts on one page; `None` for tools and skills.
-    pub fn items_all(&self, kind: CatalogKind, fields: ListFields) -> Option<Page> {
-        self.item_list(kind).map(|list| list.page_all(fields))
+    /// All resources, templates or prompts that a profile shows, on one page; `None` for tools and skills.
+    pub fn items_all(&self, id: ProfileId, kind: CatalogKind, fields: ListFields) -> Option<Page> {
+        self.item_list(id, kind).map(|list| list.page_all(fields))
     }
 
-    pub(crate) fn item_list(&self, kind: CatalogKind) -> Option<&Arc<ItemList>> {
+    /// How many resources, templates or prompts everybody sees; none of tools and skills.
+    pub fn item_count(&self, kind: CatalogKind) -> usize {
+        self.item_list(ProfileId::EVERYBODY, kind).map_or(0, |list| list.len())
+    }
+
+    /// Each resource, template or prompt that everybody sees, in the order of the list. Parses each: for the command line,
+    /// not for a request.
+    pub fn all_items(&self, kind: CatalogKind) -> impl Iterator<Item = Arc<Item>> {
+        let list = self.item_list(ProfileId::EVERYBODY, kind);
+        list.into_iter().flat_map(|list| list.all(&self.items.defaults))
+    }
+
+    /// How everything is run that any client has: tools, resources, templates, prompts, and what completes their arguments.
+    /// Parses all.
+    pub fn run_specs(&self) -> impl Iterator<Item = Arc<RunSpec>> {
+        let items = self.items.all.iter().flat_map(|list| list.all(&self.items.defaults));
+        self.tools().map(|tool| Arc::clone(&tool.spec)).chain(items.flat_map(|item| item.run_specs()))
+    }
+
+    fn item_list(&self, id: ProfileId, kind: CatalogKind) -> Option<&Arc<ItemList>> {
         match kind {
-            CatalogKind::Resources => Some(&self.resources),
-            CatalogKind::Templates => Some(&self.templates),
-            CatalogKind::Prompts => Some(&self.prompts),
+            CatalogKind::Resources | CatalogKind::Templates | CatalogKind::Prompts => {
+                self.items.of(id).get(place(kind))
+            }
             CatalogKind::Tools | CatalogKind::Skills => None,
         }
     }
 
-    /// The number of the source that has a resource: the one that lists it, else one with a template that it may be made
-    /// from, else the only one with any resources, which may have more than it lists.
+    /// What a URI means to whoever has a profile: the resource that is listed by it, else the first template that it comes
+    /// of, else whatever the only source has that may have more than it lists. Parsed on first use and kept while it stays
+    /// among the last few hundred used.
+    pub fn resource(&self, id: ProfileId, uri: &str) -> Option<FoundResource> {
+        if let Some(found) = self.listed_resource(self.items.of(id), uri) {
+            return Some(found);
+        }
+        // What a profile leaves out is not had by its source being asked for it.
+        if self.rules.has_filter(id) && self.listed_resource(&self.items.all, uri).is_some() {
+            return None;
+        }
+        self.unlisted_resource()
+    }
+
+    /// The same to whoever sees everything.
+    fn any_resource(&self, uri: &str) -> Option<FoundResource> {
+        self.listed_resource(&self.items.all, uri).or_else(|| self.unlisted_resource())
+    }
+
+    fn listed_resource(&self, [resources, templates, _]: &ItemLists, uri: &str) -> Option<FoundResource> {
+        let listed = resources.find(uri, &self.items.defaults).map(FoundResource::Listed);
+        listed.or_else(|| templates.template_of(uri, &self.items.defaults))
+    }
+
+    /// The only source with resources that may have more than it lists.
+    fn unlisted_resource(&self) -> Option<FoundResource> {
+        let is_open = |source: &&usize| {
+            let source = &self.sources[**source];
+            source.offers(CatalogKind::Resources) && !source.snapshot.defaults().is_folder()
+        };
+        let numbers: Vec<usize> = (0..self.sources.len()).collect();
+        let mut open = numbers.iter().filter(is_open);
+        let only = open.next().filter(|_| open.next().is_none());
+        only.map(|only| FoundResource::Source(*only))
+    }
+
+    /// The number of the source that has what a URI means to somebody: see [`resource`](Self::resource).
     pub fn source_of_resource(&self, uri: &str) -> Option<usize> {
-        let mut any =
-            (0..self.sources.len()).filter(|source| self.sources[*source].offers(CatalogKind::Resources));
-        let only = any.next().filter(|_| any.next().is_none());
-        self.resources.source_of(uri).or_else(|| self.templates.source_by_template(uri)).or(only)
+        Some(match self.any_resource(uri)? {
+            FoundResource::Listed(item) | FoundResource::FromTemplate(item, _) => item.source,
+            FoundResource::Source(source) => source,
+        })
     }
 
     /// What is known of the content of a URI.
     pub fn resource_version(&self, uri: &str) -> ResourceVersion {
-        match self.source_of_resource(uri) {
+        match self.any_resource(uri) {
             None => ResourceVersion::Absent,
-            Some(_) => ResourceVersion::Unknown,
+            Some(FoundResource::Listed(item) | FoundResource::FromTemplate(item, _)) => {
+                item.content_digest().map_or(ResourceVersion::Unknown, ResourceVersion::Digest)
+            }
+            Some(FoundResource::Source(_)) => ResourceVersion::Unknown,
         }
     }
 
     /// The URI of a resource of that source which was probably meant by one that there is not. Compares it with all.
     pub fn similar_resource(&self, source: usize, uri: &str) -> Option<&str> {
-        let mut known: Vec<&str> = self.resources.keys_of(source).collect();
+        let [resources, ..] = &self.items.all;
+        let mut known: Vec<&str> = resources.keys_of(source).collect();
         known.sort_unstable();
         similar::closest(uri, known)
     }
 
-    /// The number of the source that has a prompt.
-    pub fn source_of_prompt(&self, name: &str) -> Option<usize> {
-        self.prompts.source_of(name)
+    /// The prompt that a name means to whoever has a profile.
+    pub fn prompt(&self, id: ProfileId, name: &str) -> Option<Arc<Item>> {
+        let [.., prompts] = self.items.of(id);
+        prompts.find(name, &self.items.defaults)
     }
 
-    /// The number of the source that has a template, or has a resource of which that is the URI.
-    pub fn source_of_template(&self, uri: &str) -> Option<usize> {
-        self.templates.source_of(uri).or_else(|| self.source_of_resource(uri))
+    /// What a template, or the URI of a resource, means to whoever has a profile and completes its variables.
+    pub fn template(&self, id: ProfileId, uri: &str) -> Option<FoundResource> {
+        let [_, templates, _] = self.items.of(id);
+        let listed = templates.find(uri, &self.items.defaults).map(FoundResource::Listed);
+        listed.or_else(|| self.resource(id, uri))
     }
 
     /// What the source of that number is called: a folder's path, a runner's address.

@@ -75,7 +75,7 @@ pub trait Source: fmt::Debug + Send + Sync {
 /// What a refresh found and did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RefreshReport {
-    /// The tool list that clients see differs from the one before.
+    /// A list that clients see differs from the one before: of tools, resources, templates or prompts.
     pub changed: bool,
     /// A new snapshot is in force, be it only because a tool's body changed.
     pub replaced: bool,

@@ -33,13 +33,14 @@ pub struct SourceSnapshot {
 
 impl SourceSnapshot {
     pub(crate) fn new(encoded: EncodedList, defaults: SourceDefaults) -> SourceSnapshot {
-        let nothing = Arc::new(Items::default());
+        let [resources, templates, prompts] =
+            encoded.items.clone().map(|items| Arc::new(Items::from_encoded(items)));
         SourceSnapshot {
             encoded,
             defaults,
-            resources: nothing.clone(),
-            templates: nothing.clone(),
-            prompts: nothing,
+            resources,
+            templates,
+            prompts,
             known: [true; CatalogKind::ALL.len()],
             failure: None,
             kept_back: Arc::default(),
@@ -164,6 +165,11 @@ impl SourceSnapshot {
         &self.encoded
     }
 
+    /// Whether an argument of any of its prompts and templates can be completed, as its own lists say.
+    pub(crate) fn completes(&self) -> bool {
+        [&self.templates, &self.prompts].iter().any(|items| items.encoded().completes)
+    }
+
     pub(crate) fn defaults(&self) -> &SourceDefaults {
         &self.defaults
     }
@@ -217,6 +223,7 @@ pub(crate) fn remote_file(
         optional_members: optional_members(tools.iter().map(|tool| tool.listing)),
         skills: &serde_json::to_string(&read.skills).unwrap_or_else(|_| "[]".to_owned()),
         diagnostics: &serde_json::to_string(&read.findings).unwrap_or_else(|_| "[]".to_owned()),
+        items: [&[]; 3],
     };
     let file = Bytes::from(encoded_list::encode(&tools, meta).map_err(|_| NotAToolList::TooLarge)?);
     let encoded = EncodedList::decode(file.clone(), names).ok_or(NotAToolList::TooLarge)?;
@@ -232,6 +239,7 @@ impl EncodedList {
             optional_members: OptionalMembers::default(),
             skills: "[]",
             diagnostics: "[]",
+            items: [&[]; 3],
         };
         let file = encoded_list::encode(&[], meta).unwrap_or_default();
         EncodedList::decode(file.into(), style).expect("what was encoded a line above decodes")

@@ -13,7 +13,7 @@ use crate::source_defaults::SourceDefaults;
 use crate::validate::Schema;
 
 /// Where a tool comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Relative to the skills folder, with `/`.
     pub file: String,

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::encoded_list::{EncodedList, TooLarge};
+use crate::encoded_list::EncodedList;
 use crate::list_fields::{self, ListFields};
+use crate::list_index::TooLarge;
 use crate::pages::{Page, joined};
 use crate::source_defaults::SourceDefaults;
 use crate::tool_rules::ProfileTools;
+use crate::used::Used;
 use crate::{Diagnostic, NameStyle, Tool, UnknownName, listing, name_findings};
 
 /// Which list, of all that can be made from the same tools.
@@ -34,7 +36,7 @@ pub struct ToolList {
     version: String,
     /// Lists with fewer members than the complete one, made when first asked for.
     lists: Mutex<HashMap<ListKey, Arc<[Bytes]>>>,
-    used: Mutex<Used>,
+    used: Mutex<Used<Tool>>,
 }
 
 impl ToolList {
@@ -178,35 +180,7 @@ impl ToolList {
         parsed.ok().map(Arc::new)
     }
 
-    fn used(&self) -> std::sync::MutexGuard<'_, Used> {
+    fn used(&self) -> std::sync::MutexGuard<'_, Used<Tool>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The tools used last, by the names they were called by, in two generations: when the young one is full it becomes the
-/// old one, and what nobody asked for since is dropped with its compiled schema. Bounds memory without keeping order.
-#[derive(Debug, Default)]
-struct Used {
-    young: HashMap<Box<str>, Arc<Tool>>,
-    old: HashMap<Box<str>, Arc<Tool>>,
-}
-
-const GENERATION_TOOLS_MAX: usize = 256;
-
-impl Used {
-    fn find(&mut self, name: &str) -> Option<Arc<Tool>> {
-        if let Some(tool) = self.young.get(name) {
-            return Some(Arc::clone(tool));
-        }
-        let tool = self.old.remove(name)?;
-        self.keep(name, &tool);
-        Some(tool)
-    }
-
-    fn keep(&mut self, name: &str, tool: &Arc<Tool>) {
-        if self.young.len() >= GENERATION_TOOLS_MAX {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(name.into(), Arc::clone(tool));
     }
 }

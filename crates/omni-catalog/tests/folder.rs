@@ -845,6 +845,9 @@ fn a_diff_says_what_a_refresh_would_do_and_does_not_do_it() {
                 {"name": "a.three", "kind": "added"},
                 {"name": "b.two", "kind": "removed"},
             ],
+            "resources": [],
+            "templates": [],
+            "prompts": [],
         })
     );
     assert_eq!(place.open().diff().unwrap(), diff, "asking again gives the same answer");

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use omni_call::{ExecutorKind, Target};
 use omni_catalog::{
-    Catalog, CatalogKind, FolderConfig, FolderSource, ListFields, NameStyle, RemoteSource, Severity,
-    Snapshot, Source, ToolRules,
+    Catalog, CatalogKind, FolderConfig, FolderSource, FoundResource, ListFields, NameStyle, ProfileId,
+    RemoteSource, Severity, Snapshot, Source, ToolRules,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -70,6 +70,14 @@ fn changed(before: &[String; 5], after: &[String; 5]) -> Vec<CatalogKind> {
         .filter(|(n, _)| before[*n] != after[*n])
         .map(|(_, kind)| kind)
         .collect()
+}
+
+/// The source that has what a URI means.
+fn source_of(snapshot: &Snapshot, uri: &str) -> Option<usize> {
+    Some(match snapshot.resource(ProfileId::EVERYBODY, uri)? {
+        FoundResource::Listed(item) | FoundResource::FromTemplate(item, _) => item.source,
+        FoundResource::Source(source) => source,
+    })
 }
 
 #[test]
@@ -242,13 +250,18 @@ fn a_version_changes_for_its_own_kind_alone() {
         "what is made of the same is taken over"
     );
     assert_eq!(
-        &snapshot.items_all(CatalogKind::Prompts, ListFields::All).unwrap().items[..],
+        &snapshot.items_all(ProfileId::EVERYBODY, CatalogKind::Prompts, ListFields::All).unwrap().items[..],
         br#"[{"name": "greet"}]"#
     );
-    assert_eq!(snapshot.source_of_resource("mem:one"), Some(1));
-    assert_eq!(snapshot.source_of_resource("file:///x"), Some(1));
-    assert_eq!(snapshot.source_of_resource("mem:unlisted"), Some(1), "the only one with resources");
-    assert_eq!((snapshot.source_of_prompt("greet"), snapshot.source_of_prompt("leave")), (Some(1), None));
+    assert_eq!(source_of(&snapshot, "mem:one"), Some(1));
+    assert_eq!(source_of(&snapshot, "file:///x"), Some(1));
+    assert_eq!(
+        source_of(&snapshot, "mem:unlisted"),
+        Some(1),
+        "the only one that may have more than it lists"
+    );
+    let prompt = |name| snapshot.prompt(ProfileId::EVERYBODY, name).map(|prompt| prompt.source);
+    assert_eq!((prompt("greet"), prompt("leave")), (Some(1), None));
     let codes: Vec<&str> = snapshot.diagnostics().iter().map(|found| found.code.as_str()).collect();
     assert_eq!(codes, ["source-failed", "bad-description"]);
     runner.describe(&list(&["up.bye"]), None).unwrap();
@@ -297,10 +310,11 @@ fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies
     assert_eq!(known(&catalog(vec![open()])).len(), 4, "of templates nothing is known yet");
     runner.describe_items(CatalogKind::Templates, b"{}").unwrap();
     assert_eq!(known(&catalog(vec![open()])).len(), 5);
-    let of_any = &both.sources()[snapshot.source_of_resource("mem:any").unwrap()];
+    let of_any = &both.sources()[source_of(&snapshot, "mem:any").unwrap()];
     assert_eq!(of_any.items_spec().unwrap().executor, ExecutorKind::Runner);
-    assert_eq!(snapshot.source_of_template("mem:{any}"), snapshot.source_of_resource("mem:any"));
-    assert!(snapshot.source_of_prompt("greet").is_none());
+    let template = snapshot.template(ProfileId::EVERYBODY, "mem:{any}");
+    assert!(matches!(template, Some(FoundResource::Source(1))), "{template:?}");
+    assert!(snapshot.prompt(ProfileId::EVERYBODY, "greet").is_none());
     assert!(!both.completes() && !runner.has_said_completes(), "nobody has said it");
     runner.set_completes(true);
     assert!(both.completes());
@@ -328,10 +342,13 @@ fn a_source_that_offers_less_leaves_the_rest_of_its_cache_to_those_that_offer_mo
     less.describe_items(CatalogKind::Resources, br#"{"resources": [{"uri": "a:b", "name": "b"}]}"#).unwrap();
     let snapshot = catalog(vec![remote("unix:/r", Some(&cache))]).snapshot();
     assert_eq!(
-        snapshot.items(CatalogKind::Prompts, ListFields::All, 0).unwrap().items,
+        snapshot.items(ProfileId::EVERYBODY, CatalogKind::Prompts, ListFields::All, 0).unwrap().items,
         r#"[{"name": "greet"}]"#
     );
-    assert_ne!(snapshot.items(CatalogKind::Resources, ListFields::All, 0).unwrap().items, "[]");
+    assert_ne!(
+        snapshot.items(ProfileId::EVERYBODY, CatalogKind::Resources, ListFields::All, 0).unwrap().items,
+        "[]"
+    );
 }
 
 #[test]
@@ -348,13 +365,13 @@ fn two_sources_with_resources_share_the_list_and_an_unlisted_one_is_nobodys() {
     let catalog = catalog(vec![one, two]);
     let snapshot = catalog.snapshot();
     assert_eq!(
-        &snapshot.items(CatalogKind::Resources, ListFields::All, 0).unwrap().items[..],
+        &snapshot.items(ProfileId::EVERYBODY, CatalogKind::Resources, ListFields::All, 0).unwrap().items[..],
         br#"[{"uri": "a:1", "name": "1"},{"uri": "b:1", "name": "1"}]"#
     );
-    assert_eq!(snapshot.items(CatalogKind::Resources, ListFields::All, 1), None);
-    assert_eq!(snapshot.source_of_resource("a:1"), Some(0));
-    assert_eq!(snapshot.source_of_resource("b:7"), Some(1));
-    assert_eq!(snapshot.source_of_resource("c:7"), None);
+    assert_eq!(snapshot.items(ProfileId::EVERYBODY, CatalogKind::Resources, ListFields::All, 1), None);
+    assert_eq!(source_of(&snapshot, "a:1"), Some(0));
+    assert_eq!(source_of(&snapshot, "b:7"), Some(1));
+    assert_eq!(source_of(&snapshot, "c:7"), None);
     let found = &snapshot.diagnostics()[0];
     assert_eq!(found.code, "duplicate-resource");
     assert!(

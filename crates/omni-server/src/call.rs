@@ -1,7 +1,7 @@
 //! One call, from what a client named to its answer; of a tool, all that is done with it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{
@@ -20,8 +20,9 @@ use crate::call_log::{CallLog, Timing};
 use crate::call_options::CallOptions;
 use crate::caller::{Caller, RequestAnswer};
 use crate::failure_log::log_failure;
-use crate::item_calls;
+use crate::item_calls::{self, ItemRequest};
 use crate::server::Server;
+use crate::stale_call::StaleCall;
 
 /// Arguments and results above this many bytes are checked and adapted on another thread: parsing them, when they are many
 /// small values, takes about a millisecond, and every other client would wait for it.
@@ -29,17 +30,6 @@ const CHECK_INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Of the name of a tool that there is not, so much is said.
 const NAME_CHARS_MAX: usize = 128;
-
-/// How long a call is resolved anew whose skill changes each time that it is about to begin: a series of edits by hand or
-/// by a program is mostly over by then.
-const RESOLVED_ANEW_FOR: Duration = Duration::from_secs(5);
-
-/// What is waited for before the second time; before each further one twice as long, up to `PAUSE_MAX`.
-const PAUSE_FIRST: Duration = Duration::from_millis(20);
-
-/// An executor that starts a process for each call has little time between two edits: a pause longer than those would
-/// often miss it.
-const PAUSE_MAX: Duration = Duration::from_millis(160);
 
 /// A call to run: what [`Server::call`] takes.
 #[derive(Clone, Debug)]
@@ -193,23 +183,8 @@ impl Server {
         mut outcome: Outcome,
         log: &mut CallLog<'_>,
     ) -> Result<Outcome, UnknownName> {
-        let began = tokio::time::Instant::now();
-        let mut pause: Option<Duration> = None;
-        while let OutcomeKind::Stale { otherwise } = &mut outcome.kind {
-            if let Some(pause) = pause {
-                if let Some(kind) = otherwise.take() {
-                    // What it lacks is missing for good.
-                    outcome.kind = *kind;
-                    break;
-                }
-                let left = unresolved.deadline.remaining(Instant::now());
-                if began.elapsed() + pause > RESOLVED_ANEW_FOR || left.is_some_and(|left| left <= pause) {
-                    break;
-                }
-                tokio::time::sleep(pause).await;
-            }
-            pause = Some(pause.map_or(PAUSE_FIRST, |pause| (pause * 2).min(PAUSE_MAX)));
-            self.settled().await;
+        let mut stale = StaleCall::new(unresolved.deadline);
+        while stale.settled(self, &mut outcome).await {
             let tool = self.find(named.profile, named.name)?;
             let id = unresolved.id;
             tracing::debug!(call = %id, tool = tool.name(), "the skill has changed: the call is resolved anew");
@@ -356,10 +331,10 @@ impl Server {
             }
             Callee::Item(request) => {
                 let errors = self.live().errors;
-                let deadline = item_calls::deadline(self, accepted);
-                let options = CallOptions { deadline, wants, session, forwards_changes: false };
-                let (outcome, timing) = self.run_item(request.clone(), options, port).await;
-                let result = item_calls::result_or_error(outcome, &request, revision, errors)?;
+                let asked =
+                    ItemRequest { request, wants, session, profile, accepted, forwards_changes: false };
+                let (outcome, timing) = self.run_item(&asked, port).await;
+                let result = item_calls::result_or_error(outcome, &asked.request, revision, errors)?;
                 Ok((result, timing))
             }
         }

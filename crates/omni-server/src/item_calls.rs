@@ -1,85 +1,200 @@
 //! How a resource is read, a prompt filled in and an argument completed: a call like any other, with its deadline, its
 //! place in the log and its questions. Only what runs it differs, which the catalogue says.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
+use bytes::Bytes;
 use omni_call::{
-    Call, CallPort, CallRequest, CallResult, Completion, CompletionReference, Deadline, ErrorDetail, Outcome,
-    OutcomeKind,
+    Call, CallId, CallPort, CallRequest, CallResult, Completion, CompletionReference, CompletionRequest,
+    Deadline, ErrorDetail, Outcome, OutcomeKind, RunSpec, Wants,
 };
+use omni_catalog::{FoundResource, Item, ProfileId};
 use omni_protocol::{ErrorCode, ListKind, Revision, RpcError};
 
 use crate::call_changes::CallChanges;
 use crate::call_log::{CallLog, Timing};
-use crate::call_options::CallOptions;
 use crate::failure_log::log_failure;
 use crate::server::Server;
+use crate::stale_call::StaleCall;
 
-/// When a call that is no tool's has to end: there is nobody who could have declared limits for it.
-pub(crate) fn deadline(server: &Server, accepted: Instant) -> Deadline {
-    let live = server.live();
-    Deadline::new(accepted, live.timeout, live.idle_timeout)
+/// Arguments of a prompt above this many bytes are refused: they are texts that somebody types.
+const ARGUMENT_BYTES_MAX: usize = 256 << 10;
+
+/// A request that is no tool call, as its client made it.
+pub(crate) struct ItemRequest {
+    pub(crate) request: CallRequest,
+    pub(crate) wants: Wants,
+    /// Names the client's session; may be empty.
+    pub(crate) session: Arc<str>,
+    /// What the client sees: it can ask for nothing else.
+    pub(crate) profile: ProfileId,
+    /// When the request arrived: its deadline counts from here.
+    pub(crate) accepted: Instant,
+    /// Whoever asked does what the call changes for clients.
+    pub(crate) forwards_changes: bool,
+}
+
+/// What is kept of a request that may have to be run again.
+struct Runs<'a> {
+    id: CallId,
+    asked: &'a ItemRequest,
+    wants: Wants,
+    deadline: Deadline,
+}
+
+/// What answers a request.
+struct Resolved {
+    /// The number of the source that it is of.
+    source: usize,
+    spec: Arc<RunSpec>,
+    request: CallRequest,
 }
 
 impl Server {
-    /// The number of the source that has what a request names. Before all sources have been asked, what nobody lists may still come.
-    async fn item_source(&self, request: &CallRequest) -> Option<usize> {
-        let list = match request {
-            CallRequest::Resource { .. } => ListKind::Resources,
+    /// What answers a request, after its arguments were looked at; else how it ends. Before all sources have been asked,
+    /// what nobody lists may still come.
+    async fn item(&self, asked: &ItemRequest) -> Result<Resolved, OutcomeKind> {
+        let list = match &asked.request {
             CallRequest::Prompt { .. } => ListKind::Prompts,
-            CallRequest::Completion(completing) => match &completing.reference {
-                CompletionReference::Prompt { .. } => ListKind::Prompts,
-                CompletionReference::Resource { .. } => ListKind::Resources,
-            },
-            CallRequest::Tool { .. } => return None,
+            CallRequest::Completion(completing)
+                if matches!(completing.reference, CompletionReference::Prompt { .. }) =>
+            {
+                ListKind::Prompts
+            }
+            _ => ListKind::Resources,
         };
-        let found = self.source_of(request);
-        if found.is_some() || self.is_refreshed(list) {
+        let found = self.resolve(asked);
+        if !matches!(found, Err(OutcomeKind::NotFound { .. })) || self.is_refreshed(list) {
             return found;
         }
         self.catalog_ready(list).await;
-        self.source_of(request)
+        self.resolve(asked)
     }
 
-    fn source_of(&self, request: &CallRequest) -> Option<usize> {
+    fn resolve(&self, ItemRequest { request, profile, .. }: &ItemRequest) -> Result<Resolved, OutcomeKind> {
         let snapshot = self.catalog.snapshot();
+        let not_found = || OutcomeKind::NotFound { message: nothing_there(request) };
         match request {
-            CallRequest::Resource { uri, .. } => snapshot.source_of_resource(uri),
-            CallRequest::Prompt { name, .. } => snapshot.source_of_prompt(name),
-            CallRequest::Completion(completing) => match &completing.reference {
-                CompletionReference::Prompt { name } => snapshot.source_of_prompt(name),
-                CompletionReference::Resource { uri } => snapshot.source_of_template(uri),
-            },
-            CallRequest::Tool { .. } => None,
+            CallRequest::Resource { uri, .. } => {
+                let (source, spec, request) = match snapshot.resource(*profile, uri).ok_or_else(not_found)? {
+                    FoundResource::Listed(item) => (item.source, self.spec_of(&item), request.clone()),
+                    FoundResource::Source(source) => (source, self.source_spec(source), request.clone()),
+                    FoundResource::FromTemplate(item, variables) => {
+                        let arguments = Bytes::from(serde_json::to_vec(&variables).unwrap_or_default());
+                        checked(&item, uri, &arguments)?;
+                        let request = CallRequest::Resource { uri: uri.clone(), arguments };
+                        (item.source, self.spec_of(&item), request)
+                    }
+                };
+                Ok(Resolved { source, spec: spec.ok_or_else(not_found)?, request })
+            }
+            CallRequest::Prompt { name, arguments } => {
+                let item = snapshot.prompt(*profile, name).ok_or_else(not_found)?;
+                checked(&item, name, request.arguments())?;
+                // By its canonical name it is known to whoever runs it, such as a runner with the same folder.
+                let request = CallRequest::Prompt { name: item.name().into(), arguments: arguments.clone() };
+                let spec = self.spec_of(&item).ok_or_else(not_found)?;
+                Ok(Resolved { source: item.source, spec, request })
+            }
+            CallRequest::Completion(completing) => {
+                let mut completing = completing.clone();
+                let found = match &completing.reference {
+                    CompletionReference::Prompt { name } => {
+                        snapshot.prompt(*profile, name).map(FoundResource::Listed)
+                    }
+                    CompletionReference::Resource { uri } => snapshot.template(*profile, uri),
+                };
+                let (source, spec) = match found.ok_or_else(not_found)? {
+                    FoundResource::Source(source) => (source, self.source_completing(source)?),
+                    FoundResource::Listed(item) | FoundResource::FromTemplate(item, _) => {
+                        let spec = self.completing(&item, &completing)?;
+                        completing.reference = match completing.reference {
+                            CompletionReference::Prompt { .. } => {
+                                CompletionReference::Prompt { name: item.name().to_owned() }
+                            }
+                            CompletionReference::Resource { .. } => {
+                                CompletionReference::Resource { uri: item.key.clone() }
+                            }
+                        };
+                        (item.source, spec)
+                    }
+                };
+                let request = CallRequest::Completion(completing);
+                Ok(Resolved { source, spec: spec.ok_or_else(not_found)?, request })
+            }
+            CallRequest::Tool { .. } => Err(not_found()),
         }
     }
 
-    /// Runs a request that is no tool call and says how it ended.
-    pub(crate) async fn run_item(
+    /// How an item is run: as it says itself, or as its source says of all that it has.
+    fn spec_of(&self, item: &Item) -> Option<Arc<RunSpec>> {
+        item.spec.clone().or_else(|| self.source_spec(item.source))
+    }
+
+    fn source_spec(&self, source: usize) -> Option<Arc<RunSpec>> {
+        self.catalog.sources().get(source)?.items_spec()
+    }
+
+    /// What completes an argument of an item; else the answer, where nobody has to be asked for it.
+    fn completing(
         &self,
-        request: CallRequest,
-        options: CallOptions,
-        events: &mut dyn CallPort,
-    ) -> (Outcome, Timing) {
-        let CallOptions { deadline, wants, session, forwards_changes } = options;
-        let number = self.item_source(&request).await;
-        let source = number.and_then(|number| self.catalog.sources().get(number));
-        let Some((source, spec)) = source.and_then(|source| Some((source, source.items_spec()?))) else {
-            tracing::info!(method = request.method(), kind = "not_found", "call");
-            let kind = OutcomeKind::NotFound { message: nothing_there(&request) };
-            return (Outcome::unstarted(kind, Duration::ZERO), Timing::default());
-        };
-        if matches!(request, CallRequest::Completion(_)) && !source.completes() {
-            // The method is offered because another source completes arguments. This one does not, so it is not asked.
-            let kind = OutcomeKind::Finished(CallResult::Completion(Completion::nothing()));
-            return (Outcome::unstarted(kind, Duration::ZERO), Timing::default());
+        item: &Item,
+        completing: &CompletionRequest,
+    ) -> Result<Option<Arc<RunSpec>>, OutcomeKind> {
+        if item.spec.is_none() {
+            return self.source_completing(item.source);
         }
-        let mut call = Call { wants, session, ..Call::new(self.next_call_id(), spec, request, deadline) };
+        match item.completion(&completing.argument) {
+            Some(how) => match how.fixed(&completing.value) {
+                Some(completion) => Err(OutcomeKind::Finished(CallResult::Completion(completion))),
+                None => Ok(how.function().cloned()),
+            },
+            None if item.has_argument(&completing.argument) => Err(nothing_to_complete()),
+            None => Err(OutcomeKind::InvalidArguments { message: item.no_argument(&completing.argument) }),
+        }
+    }
+
+    /// The method is offered as soon as one source completes arguments. One that does not is not asked.
+    fn source_completing(&self, source: usize) -> Result<Option<Arc<RunSpec>>, OutcomeKind> {
+        match self.catalog.sources().get(source) {
+            Some(source) if !source.completes() => Err(nothing_to_complete()),
+            source => Ok(source.and_then(|source| source.items_spec())),
+        }
+    }
+
+    /// Runs a request that is no tool call and says how it ended. Where its skill turns out to be another one than it was,
+    /// and no line of it has run, it is resolved and checked anew.
+    pub(crate) async fn run_item(&self, asked: &ItemRequest, events: &mut dyn CallPort) -> (Outcome, Timing) {
+        let resolved = self.item(asked).await;
+        let Resolved { source, spec, request } = match resolved {
+            Ok(resolved) => resolved,
+            Err(kind) => {
+                if !matches!(kind, OutcomeKind::Finished(_)) {
+                    tracing::info!(method = asked.request.method(), kind = kind.name(), "call");
+                }
+                let waited = Instant::now().duration_since(asked.accepted);
+                return (Outcome::unstarted(kind, waited), Timing::default());
+            }
+        };
+        let live = self.live();
+        let (total, idle) = spec.limits.resolve(live.timeout, live.idle_timeout);
+        let deadline = Deadline::new(asked.accepted, total, idle);
+        let id = self.next_call_id();
+        let mut call = Call {
+            wants: asked.wants,
+            session: Arc::clone(&asked.session),
+            ..Call::new(id, spec, request, deadline)
+        };
         let of = call.clone();
-        let changes = number.filter(|_| !forwards_changes).map(|source| CallChanges::new(self, source));
+        let changes = (!asked.forwards_changes).then(|| CallChanges::new(self, source));
         let mut log = CallLog::new(&of, of.name(), events, changes);
-        call.wants = CallLog::wants(wants, self.live().log_output);
+        call.wants = CallLog::wants(asked.wants, live.log_output);
+        let runs = Runs { id, asked, wants: call.wants, deadline };
         let mut outcome = self.executor.run(call, &mut log).await;
+        if matches!(outcome.kind, OutcomeKind::Stale { .. }) {
+            outcome = self.run_item_anew(&runs, outcome, &mut log).await;
+        }
         if let OutcomeKind::Finished(result) = &outcome.kind
             && !result.answers(&of.request)
         {
@@ -92,6 +207,45 @@ impl Server {
         }
         (outcome, timing)
     }
+
+    /// As for a tool's call: see [`StaleCall`].
+    async fn run_item_anew(&self, runs: &Runs<'_>, mut outcome: Outcome, log: &mut CallLog<'_>) -> Outcome {
+        let mut stale = StaleCall::new(runs.deadline);
+        while stale.settled(self, &mut outcome).await {
+            match self.resolve(runs.asked) {
+                Err(kind) => {
+                    outcome.kind = kind;
+                    return outcome;
+                }
+                Ok(Resolved { spec, request, .. }) => {
+                    tracing::debug!(call = %runs.id, "the skill has changed: the call is resolved anew");
+                    let call = Call {
+                        wants: runs.wants,
+                        session: Arc::clone(&runs.asked.session),
+                        ..Call::new(runs.id, spec, request, runs.deadline)
+                    };
+                    outcome = self.executor.run(call, log).await;
+                }
+            }
+        }
+        outcome
+    }
+}
+
+fn nothing_to_complete() -> OutcomeKind {
+    OutcomeKind::Finished(CallResult::Completion(Completion::nothing()))
+}
+
+/// Holds arguments to what an item takes.
+fn checked(item: &Item, called: &str, arguments: &Bytes) -> Result<(), OutcomeKind> {
+    if arguments.len() > ARGUMENT_BYTES_MAX && item.spec.is_some() {
+        let message = format!(
+            "`{called}` was not called: its arguments are {} bytes long; {ARGUMENT_BYTES_MAX} at most are taken",
+            arguments.len()
+        );
+        return Err(OutcomeKind::InvalidArguments { message });
+    }
+    item.check_arguments(called, arguments).map_err(|message| OutcomeKind::InvalidArguments { message })
 }
 
 /// The result of a request that is no tool call, or what its client is told instead.

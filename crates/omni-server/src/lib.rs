@@ -35,6 +35,7 @@ mod runner;
 mod running_request;
 mod server;
 mod session;
+mod stale_call;
 mod subscriptions;
 mod token;
 mod transport;

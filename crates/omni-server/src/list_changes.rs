@@ -40,24 +40,19 @@ impl ListVersions {
     }
 }
 
-/// The versions in force: of tools, that of each profile's list.
+/// The versions in force, of each profile's lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CurrentVersions {
-    /// Without that of tools.
-    others: ListVersions,
-    tools: Arc<[Arc<str>]>,
-}
+pub(crate) struct CurrentVersions(Arc<[ListVersions]>);
 
 impl CurrentVersions {
-    pub(crate) fn new(others: ListVersions, tools: Arc<[Arc<str>]>) -> Self {
-        CurrentVersions { others, tools }
+    /// By the numbers of the profiles.
+    pub(crate) fn new(by_profile: Arc<[ListVersions]>) -> Self {
+        CurrentVersions(by_profile)
     }
 
     /// What a client with that profile sees.
     pub(crate) fn of(&self, profile: ProfileId) -> ListVersions {
-        let mut versions = self.others.clone();
-        versions.0[0] = self.tools.get(profile.index()).cloned();
-        versions
+        self.0.get(profile.index()).cloned().unwrap_or_default()
     }
 }
 
@@ -222,8 +217,7 @@ mod tests {
     #[tokio::test]
     async fn a_listener_hears_of_another_version_and_of_the_end_and_of_nothing_else() {
         let in_force = |tools: [&str; 2], prompts: &str| {
-            let others = ListVersions::of(|kind| (kind == CatalogKind::Prompts).then(|| prompts.into()));
-            CurrentVersions::new(others, tools.map(Arc::from).into())
+            CurrentVersions::new(tools.map(|tools| versions(tools, prompts)).into())
         };
         let changes = ListChanges::new(in_force(["a", "x"], "a"));
         let mut listener = changes.listen();

@@ -48,9 +48,10 @@ pub(crate) fn items(
     meta: &RequestMeta,
     caller: Caller,
 ) -> RequestAnswer {
+    let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let request = ListRequest { id, revision, cursor, whole: is_whole(meta, &caller) };
     when_refreshed(server, kind.list(), request, caller, move |server, request, session| {
-        items_page(server, request, kind, session)
+        items_page(server, request, kind, profile, session)
     })
 }
 
@@ -90,15 +91,21 @@ fn tools_page(server: &Server, request: &ListRequest, profile: ProfileId, sessio
     })
 }
 
-fn items_page(server: &Server, request: &ListRequest, kind: ItemKind, session: &Session) -> Frame {
+fn items_page(
+    server: &Server,
+    request: &ListRequest,
+    kind: ItemKind,
+    profile: ProfileId,
+    session: &Session,
+) -> Frame {
     let snapshot = server.snapshot();
     let of = kind_of(kind);
-    let version = snapshot.version(of);
+    let version = snapshot.version_for(profile, of);
     session.saw_list(of, version);
     let fields = list_fields(request.revision.tool_fields());
     let page = |page: Option<usize>| match page {
-        Some(page) => snapshot.items(of, fields, page),
-        None => snapshot.items_all(of, fields),
+        Some(page) => snapshot.items(profile, of, fields, page),
+        None => snapshot.items_all(profile, of, fields),
     };
     framed(request, version, page, |page, next| {
         server.encoder.list_items_result(&request.id, request.revision, kind, page, next)

@@ -209,12 +209,9 @@ impl Server {
     }
 }
 
-/// The version of each list in force, that of tools by profile.
+/// The version of each list in force, by profile.
 fn list_versions(catalog: &Catalog) -> CurrentVersions {
     let snapshot = catalog.snapshot();
-    let others = ListVersions::of(|kind| match kind {
-        CatalogKind::Tools => None,
-        _ => Some(snapshot.version(kind).into()),
-    });
-    CurrentVersions::new(others, snapshot.versions().map(Arc::from).collect())
+    let of = |id| ListVersions::of(|kind| Some(snapshot.version_for(id, kind).into()));
+    CurrentVersions::new(snapshot.profiles().map(of).collect())
 }

@@ -89,6 +89,12 @@ impl TestServer {
 }
 
 impl TestServerBuilder {
+    /// Without the folder: a server of what [`sources`](Self::sources) adds, if anything.
+    pub fn without_folder(mut self) -> Self {
+        self.catalog = Arc::new(Catalog::new(Vec::new(), ToolRules::clone(&self.catalog.rules())).unwrap());
+        self
+    }
+
     /// These too, after the folder.
     pub fn sources(mut self, sources: Vec<Arc<dyn Source>>) -> Self {
         let all = self.catalog.sources().iter().cloned().chain(sources).collect();

@@ -29,9 +29,9 @@ pub(crate) enum Command {
     Runner(RunnerServeArguments),
     /// Call one tool and print its result; no server is needed
     Call(CallArguments),
-    /// List the tools
+    /// List the tools, resources and prompts
     List(ListArguments),
-    /// Show one tool: its schemas, limits and where it is written
+    /// Show one tool, prompt or resource: its schemas, limits and where it is written
     Describe(DescribeArguments),
     /// Bring the cached manifest up to date with the folder, and install what the skills need
     Sync(SyncArguments),
@@ -352,7 +352,8 @@ pub(crate) struct DescribeArguments {
     pub(crate) server: ServerArguments,
     #[command(flatten)]
     pub(crate) read: ReadArguments,
-    /// The tool, as `omni list` names it
+    /// The tool or prompt, as `omni list` names it, or a resource's URI
+    #[arg(value_name = "NAME")]
     pub(crate) tool: String,
 }
 

@@ -1,4 +1,4 @@
-//! `omni describe TOOL`: everything about one tool.
+//! `omni describe NAME`: everything about one tool, prompt, resource or template.
 
 use std::io::Write as _;
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::args::DescribeArguments;
 use crate::other_server::{self, OtherServer};
-use crate::read_catalog;
 use crate::settings::Places;
 use crate::terminal::{self, Output};
-use crate::text::{indented, schema};
+use crate::text::{indented, limit, schema};
+use crate::{item_text, read_catalog};
 
-/// Prints the tool; exits with 1 when there is none of that name.
+/// Prints the tool, else the prompt of that name or the resource of that URI; exits with 1 when there is none.
 pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8> {
     if let Some(server) = OtherServer::of(&arguments.server)? {
         return other_server::describe(server, &arguments.tool, arguments.read.json, out);
@@ -23,6 +23,13 @@ pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8>
     read_catalog::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();
     let Some(tool) = snapshot.tool(&arguments.tool) else {
+        if let Some(item) = item_text::find(&snapshot, &arguments.tool) {
+            match arguments.read.json {
+                true => out.json(&item_text::as_json(&item))?,
+                false => item_text::describe(&item, &places, out)?,
+            }
+            return Ok(0);
+        }
         terminal::say(&format!("error: {}", read_catalog::unknown_name(&snapshot, &arguments.tool)));
         return Ok(1);
     };
@@ -151,12 +158,4 @@ fn as_json(tool: &Tool, places: &Places) -> Value {
 
 fn listing(tool: &Tool) -> Value {
     serde_json::from_slice(&tool.listing).unwrap_or_default()
-}
-
-fn limit(milliseconds: Option<u64>) -> String {
-    match milliseconds {
-        None => "the server's".to_owned(),
-        Some(0) => "none".to_owned(),
-        Some(milliseconds) => format!("{} s", std::time::Duration::from_millis(milliseconds).as_secs_f64()),
-    }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use omni_call::{ExecutorKind, Requirements, shown_path};
-use omni_catalog::{Snapshot, Tool};
+use omni_call::{ExecutorKind, Requirements, RunSpec, shown_path};
+use omni_catalog::Snapshot;
 use omni_environments::{EnvironmentConfig, Environments, StoredEnvironment, stored_environments};
 use omni_process::ProcessConfig;
 
@@ -66,22 +66,22 @@ pub(crate) struct Wanted {
     pub(crate) skills: Vec<String>,
 }
 
-/// Whether any tool has requirements. Parses all tools: not for the thread that serves clients.
+/// Whether anything that is run has requirements. Parses all tools, resources and prompts: not for the thread that serves
+/// clients.
 pub(crate) fn any_required(snapshot: &Snapshot) -> bool {
-    snapshot.tools().any(|tool| required(&tool).is_some())
+    snapshot.run_specs().any(|spec| required(&spec).is_some())
 }
 
-/// Whether any tool needs a package. Parses all tools, like the above.
+/// Whether any needs a package. Parses all of them, like the above.
 pub(crate) fn any_dependency(snapshot: &Snapshot) -> bool {
-    snapshot.tools().any(|tool| required(&tool).is_some_and(|needs| !needs.dependencies.is_empty()))
+    snapshot.run_specs().any(|spec| required(&spec).is_some_and(|needs| !needs.dependencies.is_empty()))
 }
 
-/// What a tool needs installed here. One that runs elsewhere, or inside the server, gets no environment.
-pub(crate) fn required(tool: &Tool) -> Option<&Requirements> {
-    tool.spec
-        .target
+/// What a tool, resource or prompt needs installed here. One that runs elsewhere, or inside the server, gets no environment.
+pub(crate) fn required(spec: &RunSpec) -> Option<&Requirements> {
+    spec.target
         .requirements()
-        .filter(|_| !matches!(tool.spec.executor, ExecutorKind::Embedded | ExecutorKind::Runner))
+        .filter(|_| !matches!(spec.executor, ExecutorKind::Embedded | ExecutorKind::Runner))
 }
 
 /// Whether there is anything to be said about environments: needed ones, or some in the cache.
@@ -89,12 +89,11 @@ pub(crate) fn any(snapshot: &Snapshot, places: &Places) -> bool {
     any_required(snapshot) || !stored_environments(&folder(&places.cache)).is_empty()
 }
 
-/// The environments that the tools of a snapshot want, by their skills. Parses all tools.
+/// The environments that the tools, resources and prompts of a snapshot want, by their skills. Parses all of them.
 pub(crate) fn wanted(snapshot: &Snapshot, environments: &Environments) -> Vec<Wanted> {
     let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
-    for tool in snapshot.tools() {
-        let spec = &tool.spec;
-        let Some(requirements) = required(&tool).filter(|needs| environments.wanted(needs)) else { continue };
+    for spec in snapshot.run_specs() {
+        let Some(requirements) = required(&spec).filter(|needs| environments.wanted(needs)) else { continue };
         let Some(skill_dir) = spec.target.dir() else { continue };
         let name = environments.name(requirements);
         let entry = wanted.entry(name.clone()).or_insert_with(|| Wanted {

@@ -1,4 +1,4 @@
-//! `omni list`: every tool, what it is for, and where it is written.
+//! `omni list`: every tool, resource and prompt, what it is for, and where it is written.
 
 use std::io::Write as _;
 
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::args::ListArguments;
 use crate::other_server::{self, OtherServer};
 use crate::terminal::{self, Output};
-use crate::{getting_started, read_catalog, text};
+use crate::{getting_started, item_text, read_catalog, text};
 
-/// Prints one line a tool, sorted by name.
+/// Prints one line a tool, sorted by name, then one for each resource, template and prompt.
 pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
     if let Some(server) = OtherServer::of(&arguments.server)? {
         return other_server::list(server, arguments.read.json, out);
@@ -25,7 +25,11 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
     let tools = || list.tools().filter(|tool| list.is_listed(tool));
     if arguments.json {
         let tools: Vec<Value> = tools().map(|tool| summary(&tool)).collect();
-        out.json(&json!({ "version": snapshot.version(CatalogKind::Tools), "tools": tools }))?;
+        let mut all = json!({ "version": snapshot.version(CatalogKind::Tools), "tools": tools });
+        for (member, items) in item_text::summaries(&snapshot) {
+            all[member] = items;
+        }
+        out.json(&all)?;
         return Ok(0);
     }
     let rows: Vec<[String; 3]> = tools()
@@ -46,6 +50,7 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
     if rows.is_empty() {
         writeln!(out, "no tools in {}", places.source())?;
     }
+    item_text::print(&snapshot, &places, out)?;
     read_catalog::mention_findings(&snapshot);
     let text = getting_started::with_all_left_out(&snapshot)
         .or_else(|| getting_started::with_no_tools(&places, &snapshot))

@@ -17,6 +17,7 @@ mod executors;
 mod getting_started;
 mod http_access;
 mod http_setup;
+mod item_text;
 mod list;
 mod log;
 mod log_buffer;

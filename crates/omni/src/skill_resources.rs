@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use omni_call::{
     BoxFuture, Call, CallPort, CallRequest, CallResult, Executor, ExecutorKind, Outcome, OutcomeKind, Phase,
-    ResourceContents,
+    ResourceContents, Target,
 };
 use omni_catalog::{Catalog, CatalogKind, NameStyle, RemoteSource, Skill, Snapshot};
 use omni_exec::within;
@@ -65,7 +65,10 @@ async fn look<T: Send + 'static>(
 
 impl Executor for SkillResources {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        let CallRequest::Resource { uri, .. } = &call.request else { return self.others.run(call, events) };
+        let (Target::Native { .. }, CallRequest::Resource { uri, .. }) = (&call.spec.target, &call.request)
+        else {
+            return self.others.run(call, events);
+        };
         let uri = uri.clone();
         Box::pin(async move {
             events.begun();

@@ -17,7 +17,7 @@ use crate::progress_line::ProgressLine;
 use crate::read_catalog;
 use crate::settings::{Places, RunSettings, SkillsFolder, Sources};
 use crate::terminal::{Output, say};
-use crate::text::{plural, size};
+use crate::text::{self, plural, size};
 use crate::{executors, process_setup};
 
 /// Exits with 1 under `--check`, when the manifest is out of date, and when an environment cannot be made.
@@ -240,13 +240,17 @@ fn report(diff: &ManifestDiff, only_look: bool, catalog: &Catalog, out: &mut Out
     }
     changes("skill", &diff.skills, out)?;
     changes("tool", &diff.tools, out)?;
+    changes("resource", &diff.resources, out)?;
+    changes("resource template", &diff.templates, out)?;
+    changes("prompt", &diff.prompts, out)?;
     if only_look {
         writeln!(out, "out of date: {}\n`omni sync` brings it up to date, and so does every start", path)?;
     } else {
         let snapshot = catalog.snapshot();
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
-        writeln!(out, "written: {} ({skills}, {tools})", path)?;
+        let items = text::items(&snapshot).map(|items| format!(", {items}")).unwrap_or_default();
+        writeln!(out, "written: {} ({skills}, {tools}{items})", path)?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use omni_call::{shown_json, shown_line};
+use omni_catalog::{CatalogKind, Snapshot};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -15,6 +16,17 @@ pub(crate) fn plural(count: usize, what: &str) -> String {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
     }
+}
+
+/// `2 resources, 1 prompt`: what everybody sees besides tools; `None` where that is nothing.
+pub(crate) fn items(snapshot: &Snapshot) -> Option<String> {
+    let counts = [
+        (CatalogKind::Resources, "resource"),
+        (CatalogKind::Templates, "resource template"),
+        (CatalogKind::Prompts, "prompt"),
+    ];
+    let counts = counts.map(|(kind, what)| plural(snapshot.item_count(kind), what));
+    Some(join(&counts)).filter(|text| !text.is_empty())
 }
 
 /// `310 MB`, as people count: in steps of a thousand.
@@ -64,4 +76,13 @@ pub(crate) fn schema(schema: &RawValue) -> Result<String> {
 pub(crate) fn indented(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
     lines.join("\n")
+}
+
+/// A time limit that a tool, resource or prompt has, or whose it is.
+pub(crate) fn limit(milliseconds: Option<u64>) -> String {
+    match milliseconds {
+        None => "the server's".to_owned(),
+        Some(0) => "none".to_owned(),
+        Some(milliseconds) => format!("{} s", std::time::Duration::from_millis(milliseconds).as_secs_f64()),
+    }
 }

@@ -11,6 +11,7 @@ use omni_call::{ExecutorKind, with_causes};
 use super::last_good;
 use super::{RefreshReport, Source, SourceError};
 use crate::checksummed_file::{self, Magic};
+use crate::encoded_items::EncodedItems;
 use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta, list_file};
 use crate::file_stamps::{self, ChangedFiles, FileStamps, SkillStamps};
 use crate::listing::optional_members;
@@ -19,7 +20,9 @@ use crate::manifest_diff::ManifestDiff;
 use crate::record::Record;
 use crate::source_defaults::SourceDefaults;
 use crate::store::Store;
-use crate::{CatalogKind, Diagnostic, NameStyle, Origin, Severity, SourceSnapshot, folder, rescan};
+use crate::{
+    CatalogKind, Diagnostic, NameStyle, Origin, Severity, SourceSnapshot, folder, folder_items, rescan,
+};
 
 /// Where the skills are, and where what was read from them may be kept.
 #[derive(Clone, Debug, Default)]
@@ -117,8 +120,7 @@ impl FolderSource {
         let cached = store.read(list_file(names)).and_then(|file| EncodedList::decode(file.into(), names));
         let snapshot = match cached {
             Some(encoded) => SourceSnapshot::new(encoded, defaults.clone()),
-            None => SourceSnapshot::unknown(names, defaults.clone())
-                .without([CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts].into_iter()),
+            None => SourceSnapshot::unknown(names, defaults.clone()),
         };
         Ok(FolderSource {
             name,
@@ -173,7 +175,9 @@ impl FolderSource {
         let Rebuilt { manifest, manifest_differs, snapshot, encoded_bytes, stamps, mut report } = rebuilt;
         let is_new = !before.is_known() || before.failure().is_some();
         report.replaced = is_new || snapshot.encoded().content != before.encoded().content;
-        report.changed = snapshot.encoded().list_hash != before.encoded().list_hash;
+        let (old, new) = (before.encoded(), snapshot.encoded());
+        let differs = |(one, other): (&EncodedItems, &EncodedItems)| one.list_hash != other.list_hash;
+        report.changed = old.list_hash != new.list_hash || old.items.iter().zip(&new.items).any(differs);
         if manifest_differs || report.replaced {
             self.store.write(MANIFEST, manifest.into_bytes());
             self.store.write(list_file(self.names), encoded_bytes.into());
@@ -227,9 +231,11 @@ impl FolderSource {
         let lines: Vec<&str> = lines.collect();
         let records = read_records(lines.iter().copied());
         let (tools, twice) = unique_tools(&records);
-        let findings: Vec<Diagnostic> = findings.iter().cloned().chain(twice).collect();
+        let (items, items_twice) =
+            folder_items::encoded(&records, self.names).map_err(|_| self.too_large())?;
+        let findings: Vec<Diagnostic> = findings.iter().cloned().chain(twice).chain(items_twice).collect();
         let content = content_of(&manifest::write(lines.into_iter(), &findings));
-        let bytes = self.encoded(content, &records, &tools, findings)?;
+        let bytes = self.encoded(content, &records, &tools, &items, findings)?;
         let encoded = EncodedList::decode(bytes, self.names).ok_or_else(|| self.too_large())?;
         let faults = kept.into_iter().flatten().flat_map(|kept| kept.faults).collect();
         Ok(Some(SourceSnapshot::new(encoded, self.defaults.clone()).keeping_back(faults)))
@@ -260,6 +266,9 @@ impl FolderSource {
         let lines: Vec<&str> = skills.iter().map(|skill| &*skill.record).collect();
         let records = read_records(lines.iter().copied());
         let (tools, twice) = unique_tools(&records);
+        let (items, items_twice) =
+            folder_items::encoded(&records, self.names).map_err(|_| self.too_large())?;
+        let twice = twice.into_iter().chain(items_twice);
         let findings: Vec<Diagnostic> = root.findings.iter().cloned().chain(twice).collect();
         let manifest = manifest::write(lines.iter().copied(), &findings);
         let content = content_of(&manifest);
@@ -267,7 +276,7 @@ impl FolderSource {
             Some(served) => self.with_last_good(served, &records, &lines, &root.findings)?,
             None => None,
         };
-        let encoded_bytes = self.encoded(content, &records, &tools, findings)?;
+        let encoded_bytes = self.encoded(content, &records, &tools, &items, findings)?;
         let Some(encoded) = EncodedList::decode(encoded_bytes.clone(), self.names) else {
             // What was encoded a line above decodes; an empty list would be a lie, an error is not.
             return Err(self.too_large());
@@ -287,6 +296,7 @@ impl FolderSource {
         content: [u8; 32],
         records: &[Record<'_>],
         tools: &[EncodedTool<'_>],
+        items: &[Vec<u8>; 3],
         mut findings: Vec<Diagnostic>,
     ) -> Result<Bytes, SourceError> {
         findings.extend(records.iter().flat_map(|record| record.diagnostics.iter().cloned()));
@@ -299,6 +309,7 @@ impl FolderSource {
             optional_members: optional_members(tools.iter().map(|tool| tool.listing)),
             skills: &json(serde_json::to_string(&skills)),
             diagnostics: &json(serde_json::to_string(&findings)),
+            items: items.each_ref().map(Vec::as_slice),
         };
         encoded_list::encode(tools, meta).map(Bytes::from).map_err(|_| self.too_large())
     }
@@ -315,6 +326,15 @@ impl Source for FolderSource {
 
     fn snapshot(&self) -> Arc<SourceSnapshot> {
         self.current.load_full()
+    }
+
+    /// An edit may give a skill any of them, and clients are told of what is declared at their start only.
+    fn offers(&self, _kind: CatalogKind) -> bool {
+        true
+    }
+
+    fn completes(&self) -> bool {
+        self.current.load().completes()
     }
 
     /// One system call for each known file and folder, and where something differs, the time to read and scan those

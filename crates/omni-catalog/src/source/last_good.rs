@@ -7,11 +7,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::catalog_kind::{ITEM_KINDS, place};
 use crate::diagnostic::Fault;
 use crate::encoded_list::EncodedList;
+use crate::item_detail::RecordedItem;
 use crate::record::{Record, RecordedTool};
 use crate::skill_tags::SkillTags;
-use crate::{Diagnostic, Severity, SourceSnapshot};
+use crate::{CatalogKind, Diagnostic, Severity, SourceSnapshot};
 
 /// What is wrong with a file or folder that costs all that is in it.
 const NOT_READ: [&str; 3] = ["unreadable", "not-utf-8", "too-large"];
@@ -41,6 +43,8 @@ struct Served<'a> {
     skills: BTreeMap<String, &'a RawValue>,
     /// The numbers of its tools.
     tools: BTreeMap<String, Vec<usize>>,
+    /// Its resources, templates and prompts: their kinds and places.
+    items: BTreeMap<String, Vec<(CatalogKind, usize)>>,
     /// Its errors.
     faults: BTreeMap<String, BTreeSet<Fault>>,
 }
@@ -48,6 +52,17 @@ struct Served<'a> {
 #[derive(Deserialize)]
 struct SkillKey {
     folder: String,
+}
+
+#[derive(Deserialize)]
+struct DetailKey {
+    run: RunKey,
+}
+
+#[derive(Deserialize)]
+struct RunKey {
+    skill: String,
+    tool: String,
 }
 
 /// What is said of an error that keeps an edit back. What is served has not got it, though its findings say so.
@@ -113,7 +128,32 @@ impl<'a> Served<'a> {
         for tool in 0..encoded.tool_count() {
             tools.entry(SkillTags::of(encoded, tool).skill).or_default().push(tool);
         }
-        Served { encoded, skills, tools, faults }
+        let mut items: BTreeMap<String, Vec<(CatalogKind, usize)>> = BTreeMap::new();
+        for (kind, of_kind) in ITEM_KINDS.into_iter().zip(&encoded.items) {
+            for item in 0..of_kind.len() {
+                let whose = of_kind.detail(item).and_then(|it| serde_json::from_slice::<DetailKey>(&it).ok());
+                if let Some(DetailKey { run }) = whose {
+                    items.entry(run.skill).or_default().push((kind, item));
+                }
+            }
+        }
+        Served { encoded, skills, tools, items, faults }
+    }
+
+    fn items(&self, folder: &str) -> &[(CatalogKind, usize)] {
+        self.items.get(folder).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The key that a manifest has for an item: of a prompt its canonical name, which the list may show in another form.
+    fn item_key(&self, kind: CatalogKind, item: usize) -> Option<(String, Box<RawValue>)> {
+        let of_kind = &self.encoded.items[place(kind)];
+        let detail: Box<RawValue> = serde_json::from_slice(&of_kind.detail(item)?).ok()?;
+        let listed = of_kind.key(item)?;
+        if kind != CatalogKind::Prompts {
+            return Some((listed.to_owned(), detail));
+        }
+        let DetailKey { run } = serde_json::from_str(detail.get()).ok()?;
+        Some((run.tool, detail))
     }
 
     fn tools(&self, folder: &str) -> &[usize] {
@@ -123,7 +163,12 @@ impl<'a> Served<'a> {
     /// Whether a tool is served of the skill that the record has not.
     fn loses_tools(&self, record: &Record<'_>) -> bool {
         let names = self.tools(&record.folder).iter().filter_map(|tool| self.encoded.name(*tool));
-        names.into_iter().any(|name| record.tools.iter().all(|tool| tool.name != name))
+        let tools = names.into_iter().any(|name| record.tools.iter().all(|tool| tool.name != name));
+        let is_gone = |(kind, item): &(CatalogKind, usize)| {
+            let known = self.item_key(*kind, *item);
+            known.is_some_and(|(key, _)| !record.items.iter().any(|it| it.kind == *kind && it.key == key))
+        };
+        tools || self.items(&record.folder).iter().any(is_gone)
     }
 }
 
@@ -145,7 +190,16 @@ fn composed(
             Some((encoded.name(tool)?, raw(encoded.listing(tool))?, as_last_good(&detail)?))
         })
         .collect();
-    if tools.is_empty() {
+    let items: Vec<(CatalogKind, String, Box<RawValue>, Box<RawValue>)> = served
+        .items(folder)
+        .iter()
+        .filter_map(|&(kind, item)| {
+            let (key, detail) = served.item_key(kind, item)?;
+            let listing = raw(encoded.items[place(kind)].listing(item))?;
+            Some((kind, key, listing, as_last_good(&detail)?))
+        })
+        .collect();
+    if tools.is_empty() && items.is_empty() {
         return None;
     }
     let mut diagnostics = record.diagnostics.clone();
@@ -165,6 +219,15 @@ fn composed(
         digest: Cow::Borrowed(&record.digest),
         skill,
         tools: tools.collect(),
+        items: items
+            .iter()
+            .map(|(kind, key, listing, detail)| RecordedItem {
+                kind: *kind,
+                key: Cow::Borrowed(key),
+                listing,
+                detail,
+            })
+            .collect(),
         diagnostics,
     };
     serde_json::to_string(&composed).ok()
@@ -173,8 +236,15 @@ fn composed(
 /// How a tool is run, of a version that the folder does not have any more: workers are told so.
 fn as_last_good(detail: &RawValue) -> Option<Box<RawValue>> {
     let mut detail: Value = serde_json::from_str(detail.get()).ok()?;
-    if let Some(Value::Object(python)) = detail.pointer_mut("/run/target/python") {
-        python.insert("last_good".to_owned(), Value::Bool(true));
+    let mark = |run: Option<&mut Value>| {
+        if let Some(Value::Object(python)) = run.and_then(|run| run.pointer_mut("/target/python")) {
+            python.insert("last_good".to_owned(), Value::Bool(true));
+        }
+    };
+    mark(detail.get_mut("run"));
+    let completions = detail.get_mut("completions").and_then(Value::as_object_mut);
+    for (_, completion) in completions.into_iter().flatten() {
+        mark(completion.pointer_mut("/function/run"));
     }
     serde_json::value::to_raw_value(&detail).ok()
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use omni_call::{ExecutorKind, RunSpec, Target};
 use serde_json::value::RawValue;
 
@@ -194,9 +195,10 @@ impl RemoteSource {
                 writer.text(others.iter().find(|(other, _)| *other == kind).map_or("", |(_, array)| array));
                 continue;
             }
-            let texts = snapshot.items(kind).into_iter().flat_map(|items| items.iter());
+            let texts: Vec<Bytes> =
+                snapshot.items(kind).into_iter().flat_map(|items| items.listings()).collect();
             let texts: Vec<&str> =
-                texts.map(|item| std::str::from_utf8(&item.text).unwrap_or("{}")).collect();
+                texts.iter().map(|text| std::str::from_utf8(text).unwrap_or("{}")).collect();
             // Nothing, not an empty list, of what has not been heard of yet.
             writer.text(&if snapshot.knows(kind) { format!("[{}]", texts.join(",")) } else { String::new() });
         }

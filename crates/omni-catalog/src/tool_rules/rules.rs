@@ -256,6 +256,11 @@ impl ToolRules {
             && profile.is_none_or(|profile| profile.filter.is_empty() && profile.overrides.all().is_empty())
     }
 
+    /// Whether anything may be left out of what a profile shows.
+    pub(crate) fn has_filter(&self, id: ProfileId) -> bool {
+        self.filters_of(id).any(|filter| !filter.is_empty())
+    }
+
     /// The filters of a profile: everybody's and its own.
     pub(super) fn filters_of(&self, id: ProfileId) -> impl Iterator<Item = &Filter> {
         self.filters.iter().chain(self.profile(id).map(|profile| &profile.filter))

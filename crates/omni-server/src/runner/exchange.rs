@@ -33,7 +33,7 @@ use super::stream::{CallEvents, CallStream};
 use crate::authority::{Authority, Host};
 use crate::call::NamedTool;
 use crate::call_options::CallOptions;
-use crate::item_calls;
+use crate::item_calls::ItemRequest;
 use crate::list_changes::list_of;
 
 /// A caller has this long to send the body of a request.
@@ -332,7 +332,7 @@ fn health(shared: &Shared) -> Value {
 /// All items of that kind, as a JSON array.
 async fn list(shared: &Shared, kind: CatalogKind) -> Bytes {
     shared.server.catalog_ready(list_of(kind)).await;
-    let all = shared.server.snapshot().items_all(kind, ListFields::All);
+    let all = shared.server.snapshot().items_all(ProfileId::EVERYBODY, kind, ListFields::All);
     all.map_or_else(|| Bytes::from_static(b"[]"), |page| page.items)
 }
 
@@ -380,14 +380,16 @@ async fn item(
 ) -> Result<Reply, Reply> {
     let request = request.map_err(|why| bad_request(&why))?;
     let server = &shared.server;
-    let options = CallOptions {
-        deadline: item_calls::deadline(server, accepted),
+    let named: String = request.named().unwrap_or_default().chars().take(200).collect();
+    let asked = ItemRequest {
+        request,
         wants: Wants::default(),
         session: "".into(),
+        profile: ProfileId::EVERYBODY,
+        accepted,
         forwards_changes: true,
     };
-    let named: String = request.named().unwrap_or_default().chars().take(200).collect();
-    let (outcome, _) = server.run_item(request, options, &mut NoClient).await;
+    let (outcome, _) = server.run_item(&asked, &mut NoClient).await;
     match outcome.kind {
         OutcomeKind::Finished(result) => Ok(ok(body_of(result))),
         OutcomeKind::NotFound { message } => Err(refusal(StatusCode::NOT_FOUND, "not_found", &message)),

@@ -169,8 +169,16 @@ async fn only_lists_that_can_change_are_declared_and_acknowledged() {
         assert_eq!(declared["listChanged"], true, "{opened}");
         assert_eq!(declared.get("subscribe").is_some(), kind == Resources, "{opened}");
     }
-    // Of a folder there are tools alone.
-    let server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
+    // An edit may give the skills of a folder any of them. Where there is none for good, nothing is declared.
+    let opened =
+        all(&TestServer::new(&one_skill(), ScriptedExecutor::echoing())).initialize("2025-11-25").await;
+    let capabilities = opened["result"]["capabilities"].as_object().unwrap();
+    assert_eq!(
+        capabilities.keys().collect::<Vec<_>>(),
+        ["logging", "tools", "resources", "prompts"],
+        "nothing completes anything yet"
+    );
+    let server = TestServer::builder(&one_skill(), ScriptedExecutor::echoing()).without_folder().start();
     let discovered = all(&server).request(&modern(request(1, "server/discover", json!({})))).await;
     let capabilities = json!({"logging": {}, "tools": {"listChanged": true}});
     assert_eq!(discovered["result"]["capabilities"], capabilities);

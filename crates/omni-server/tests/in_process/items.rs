@@ -12,7 +12,7 @@ use omni_call::{
 use omni_catalog::{CatalogKind, NameStyle, RemoteSource};
 use omni_protocol::ServerCapabilities;
 use omni_server::LiveSettings;
-use omni_testkit::{ScriptedExecutor, SkillFolder, StdioClient, TestServer};
+use omni_testkit::{ScriptedExecutor, SkillFolder, StdioClient, TestServer, TestServerBuilder};
 use serde_json::{Value, json};
 
 fn script(offers: ServerCapabilities) -> Arc<RemoteSource> {
@@ -102,9 +102,16 @@ struct World {
 
 impl World {
     async fn new(offers: Option<ServerCapabilities>) -> World {
+        World::made(offers, |builder| builder).await
+    }
+
+    async fn made(
+        offers: Option<ServerCapabilities>,
+        change: impl FnOnce(TestServerBuilder) -> TestServerBuilder,
+    ) -> World {
         let folder = SkillFolder::new();
-        let mut builder =
-            TestServer::builder(&folder, ScriptedExecutor::answering(|call| outcome_kind(&call.request)));
+        let executor = ScriptedExecutor::answering(|call| outcome_kind(&call.request));
+        let mut builder = change(TestServer::builder(&folder, executor));
         if let Some(offers) = offers {
             builder = builder.sources(vec![script(offers)]);
         }
@@ -467,6 +474,7 @@ async fn each_read_and_prompt_goes_to_the_source_that_has_it_and_what_nobody_has
 async fn what_is_said_to_be_there_and_empty_has_lists_that_are_never_told_of() {
     let folder = SkillFolder::new();
     let server = TestServer::builder(&folder, ScriptedExecutor::echoing())
+        .without_folder()
         .config(|config| config.empty = ServerCapabilities { prompts: false, ..BOTH })
         .start();
     let mut client = server.stdio();
@@ -487,7 +495,7 @@ async fn what_is_not_offered_is_neither_announced_nor_known() {
         Some(ServerCapabilities { prompts: false, ..BOTH }),
         Some(completing),
     ] {
-        let mut world = World::new(offers).await;
+        let mut world = World::made(offers, TestServerBuilder::without_folder).await;
         let ServerCapabilities { resources, prompts, completions, .. } = offers.unwrap_or_default();
         let capabilities = world.initialize("2025-11-25").await["result"]["capabilities"].clone();
         assert_eq!(capabilities.get("resources").is_some(), resources, "{capabilities}");
@@ -542,7 +550,7 @@ async fn a_modern_client_hears_of_changes_under_the_id_of_its_subscription() {
     assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
     assert_eq!(
         acknowledged["params"],
-        json!({"_meta": {key: "s"}, "notifications": {"toolsListChanged": true}})
+        json!({"_meta": {key: "s"}, "notifications": {"toolsListChanged": true, "promptsListChanged": true}})
     );
     world.send(listen(json!(7), json!({}))).await;
     assert_eq!(world.next().await["params"], json!({"_meta": {key: 7}, "notifications": {}}));

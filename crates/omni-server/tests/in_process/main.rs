@@ -8,6 +8,7 @@ mod cancels;
 mod changes;
 mod client_questions;
 mod errors;
+mod folder_items;
 mod interleavings;
 mod items;
 mod profiles;

@@ -96,7 +96,7 @@ impl EnvironmentRollover {
         let old: HashMap<ToolFile, Arc<Tool>> = before.tools_unlike(now).filter_map(by_file).collect();
         let new: HashMap<ToolFile, Arc<Tool>> = now.tools_unlike(before).filter_map(by_file).collect();
         let needs =
-            |tools: &HashMap<ToolFile, Arc<Tool>>| tools.values().any(|tool| required(tool).is_some());
+            |tools: &HashMap<ToolFile, Arc<Tool>>| tools.values().any(|tool| required(&tool.spec).is_some());
         if !needs(&old) && !needs(&new) {
             return;
         }
@@ -113,7 +113,7 @@ impl EnvironmentRollover {
         // What nobody wants any more goes, but for what serves meanwhile.
         let left: HashSet<String> = old
             .values()
-            .filter_map(|tool| required(tool))
+            .filter_map(|tool| required(&tool.spec))
             .map(|requirements| self.environments.name(requirements))
             .collect();
         drop(state);
@@ -132,7 +132,7 @@ impl EnvironmentRollover {
         tool: &Tool,
         ahead: PrepareAhead,
     ) -> Option<MissingEnvironment> {
-        let requirements = required(tool).filter(|requirements| self.environments.wanted(requirements));
+        let requirements = required(&tool.spec).filter(|requirements| self.environments.wanted(requirements));
         let Some(requirements) = requirements.filter(|wanted| self.environments.ready(wanted).is_none())
         else {
             state.before.remove(file);
@@ -158,7 +158,7 @@ impl EnvironmentRollover {
 
     /// What a tool was run in, if that is at hand.
     fn served(&self, old: &Tool) -> Option<PreviousEnvironment> {
-        let wanted = required(old).filter(|requirements| self.environments.wanted(requirements));
+        let wanted = required(&old.spec).filter(|requirements| self.environments.wanted(requirements));
         let environment = match wanted {
             None => None,
             Some(requirements) => Some(self.environments.ready(requirements)?),

@@ -39,9 +39,11 @@ impl Differences {
             (CatalogKind::Templates, "resource templates"),
             (CatalogKind::Prompts, "prompts"),
         ];
-        let differs = |kind: CatalogKind| match kind {
-            CatalogKind::Tools => before.versions().ne(after.versions()),
-            other => before.version(other) != after.version(other),
+        let differs = |kind: CatalogKind| {
+            let versions = |snapshot: &Snapshot| -> Vec<String> {
+                snapshot.profiles().map(|id| snapshot.version_for(id, kind).to_owned()).collect()
+            };
+            versions(before) != versions(after)
         };
         let lists = lists.into_iter().filter(|(kind, _)| differs(*kind)).map(|(_, name)| name).collect();
         Differences {

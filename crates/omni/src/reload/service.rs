@@ -310,9 +310,9 @@ impl About {
 /// The skills that a broken edit has left at the version before it, sorted.
 fn served_as_before(snapshot: &Snapshot) -> Vec<String> {
     let is_broken = snapshot.diagnostics().iter().any(|found| found.severity == Severity::Error);
-    let tools = is_broken.then(|| snapshot.tools()).into_iter().flatten();
-    let before = tools.filter_map(|tool| match &tool.spec.target {
-        Target::Python(python) if python.last_good => Some(tool.spec.skill.clone()),
+    let specs = is_broken.then(|| snapshot.run_specs()).into_iter().flatten();
+    let before = specs.filter_map(|spec| match &spec.target {
+        Target::Python(python) if python.last_good => Some(spec.skill.clone()),
         _ => None,
     });
     before.collect::<BTreeSet<String>>().into_iter().collect()

@@ -116,10 +116,10 @@ async fn a_state_of_one_method_is_none_of_another_and_none_of_another_server() {
     let other_server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
     let mut other = Wire::Stdio(other_server.stdio());
     assert!(refused(&other.request(&retry(&first, 2, &asked, json!({}))).await).contains("started anew"));
-    // No source has any: the methods of resources and prompts are unknown whatever they bring.
+    // Of a prompt it is no state at all.
     let mut prompt = modern_able(request(3, "prompts/get", json!({"name": "t.run"})), able());
     prompt["params"]["requestState"] = asked["result"]["requestState"].clone();
-    assert_eq!(client.request(&prompt).await["error"]["code"], -32601);
+    assert_eq!(client.request(&prompt).await["error"]["code"], -32602);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,281 @@
+//! The resources, templates or prompts of one source as bytes: their list, ready to send, and an index to find one in it.
+//!
+//! Like the [encoded list](crate::encoded_list) of tools, which it is kept in, it is used as the bytes that it is: opening
+//! it costs nothing for each item, and what a call needs of one is parsed when that is first used.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::checksummed_file::{ByteReader, ByteWriter};
+use crate::list_fields::OptionalMembers;
+use crate::list_index::{Index, TooLarge, numbers, slice};
+
+/// One item on its way into the bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EncodedItem<'a> {
+    /// The URI, URI template or name that the list shows.
+    pub(crate) key: &'a str,
+    /// The JSON object that a list shows, on one line.
+    pub(crate) listing: &'a str,
+    /// The JSON object that a call needs; empty where only the source knows.
+    pub(crate) detail: &'a str,
+}
+
+/// The items of one kind. Cloning shares the bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct EncodedItems {
+    /// Two lists that show clients the same have the same.
+    pub(crate) list_hash: [u8; 32],
+    /// Of the list and all that calls need.
+    content: [u8; 32],
+    pub(crate) optional_members: OptionalMembers,
+    /// Whether an argument of any can be completed.
+    pub(crate) completes: bool,
+    records: Bytes,
+    key_texts: Bytes,
+    key_records: Bytes,
+    keys: Bytes,
+    pages: Bytes,
+    lists: Bytes,
+    details: Bytes,
+}
+
+const SECTIONS: usize = 7;
+const RECORD_BYTES: usize = 6 * 4;
+const KEY_RECORD_BYTES: usize = 3 * 4;
+const PAGE_RECORD_BYTES: usize = 2 * 4;
+
+/// Of the members that older clients do not know, which an item has.
+#[derive(Deserialize)]
+struct Members {
+    title: Option<IgnoredAny>,
+    annotations: Option<IgnoredAny>,
+    icons: Option<IgnoredAny>,
+    #[serde(rename = "_meta")]
+    meta: Option<IgnoredAny>,
+    /// Of a prompt, whose arguments may have titles.
+    arguments: Option<Vec<Titled>>,
+}
+
+#[derive(Deserialize)]
+struct Titled {
+    title: Option<IgnoredAny>,
+}
+
+/// Whether what a call needs of an item has anything to complete an argument by.
+#[derive(Deserialize)]
+struct Completes {
+    completions: Option<IgnoredAny>,
+}
+
+/// Writes items in the order of their list. `keys` are all names by which they are asked for, sorted, each with the place of
+/// its item; one that stands there for two means neither.
+pub(crate) fn encode(items: &[EncodedItem<'_>], keys: &[(Cow<'_, str>, usize)]) -> Result<Vec<u8>, TooLarge> {
+    let mut index = Index::default();
+    let mut optional_members = OptionalMembers::default();
+    let mut completes = false;
+    for item in items {
+        index.add_item(item.key, item.listing, item.detail)?;
+        if let Ok(has) = serde_json::from_str::<Members>(item.listing) {
+            let titles = has.arguments.iter().flatten().any(|argument| argument.title.is_some());
+            optional_members = optional_members.and(OptionalMembers {
+                annotations: has.annotations.is_some(),
+                structured: has.title.is_some() || has.meta.is_some() || titles,
+                icons: has.icons.is_some(),
+            });
+        }
+        completes |= serde_json::from_str::<Completes>(item.detail).is_ok_and(|it| it.completions.is_some());
+    }
+    index.end_page()?;
+    for (key, item) in keys {
+        index.add_key(key, *item)?;
+    }
+    let sections: [&[u8]; SECTIONS] = [
+        &index.records,
+        &index.names,
+        &index.key_records,
+        &index.keys,
+        &index.pages,
+        &index.lists,
+        &index.details,
+    ];
+    let mut writer = ByteWriter::default();
+    writer.bytes(blake3::hash(&index.lists).as_bytes());
+    let mut content = blake3::Hasher::new();
+    sections.iter().for_each(|section| {
+        content.update(&(section.len() as u64).to_le_bytes()).update(section);
+    });
+    writer.bytes(content.finalize().as_bytes());
+    writer.number(optional_members.bits());
+    writer.number(u64::from(completes));
+    sections.iter().for_each(|section| writer.count(section.len()));
+    sections.iter().for_each(|section| writer.bytes(section));
+    Ok(writer.finish())
+}
+
+/// Keys that each mean the one item of their place.
+pub(crate) fn own_keys<'a>(items: &[EncodedItem<'a>]) -> Vec<(Cow<'a, str>, usize)> {
+    let mut keys: Vec<(Cow<'_, str>, usize)> =
+        items.iter().enumerate().map(|(at, item)| (Cow::Borrowed(item.key), at)).collect();
+    keys.sort_unstable();
+    keys
+}
+
+impl EncodedItems {
+    /// No items.
+    pub(crate) fn empty() -> EncodedItems {
+        let bytes = encode(&[], &[]).unwrap_or_default();
+        EncodedItems::decode(&bytes.into()).expect("what was encoded a line above decodes")
+    }
+
+    /// `None` for anything but what [`encode`] wrote.
+    pub(crate) fn decode(bytes: &Bytes) -> Option<EncodedItems> {
+        let mut reader = ByteReader::new(bytes);
+        let list_hash = reader.bytes(32)?.try_into().ok()?;
+        let content = reader.bytes(32)?.try_into().ok()?;
+        let optional_members = OptionalMembers::from_bits(reader.number()?);
+        let completes = reader.number()? != 0;
+        let mut lengths = [0; SECTIONS];
+        for length in &mut lengths {
+            *length = reader.count()?;
+        }
+        let mut rest = bytes.slice_ref(reader.rest());
+        let mut sections = [const { Bytes::new() }; SECTIONS];
+        for (section, length) in sections.iter_mut().zip(lengths) {
+            if length > rest.len() {
+                return None;
+            }
+            *section = rest.split_to(length);
+        }
+        let [records, key_texts, key_records, keys, pages, lists, details] = sections;
+        Some(EncodedItems {
+            list_hash,
+            content,
+            optional_members,
+            completes,
+            records,
+            key_texts,
+            key_records,
+            keys,
+            pages,
+            lists,
+            details,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() / RECORD_BYTES
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The pages of the list, JSON arrays: one at least.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = Bytes> {
+        (0..self.pages.len() / PAGE_RECORD_BYTES).filter_map(|page| {
+            let [at, length] = numbers(&self.pages, page)?;
+            slice(&self.lists, at, length)
+        })
+    }
+
+    /// The item that is asked for by a key; `None` also where it means several. Binary search in place.
+    pub(crate) fn find(&self, key: &str) -> Option<usize> {
+        let (mut from, mut to) = (0, self.key_records.len() / KEY_RECORD_BYTES);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.key_at(middle)?.0 < key {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        let meant = |at| self.key_at(at).filter(|(known, _)| *known == key).map(|(_, item)| item);
+        let first = meant(from)?;
+        let others = (from + 1..).map_while(meant);
+        others.into_iter().all(|other| other == first).then_some(first)
+    }
+
+    fn key_at(&self, at: usize) -> Option<(&str, usize)> {
+        let [at, length, item] = numbers(&self.key_records, at)?;
+        Some((std::str::from_utf8(self.keys.get(at..at.checked_add(length)?)?).ok()?, item))
+    }
+
+    /// The key that the list shows.
+    pub(crate) fn key(&self, item: usize) -> Option<&str> {
+        let [at, length, ..] = self.record(item)?;
+        std::str::from_utf8(self.key_texts.get(at..at.checked_add(length)?)?).ok()
+    }
+
+    pub(crate) fn listing(&self, item: usize) -> Option<Bytes> {
+        let [_, _, at, length, ..] = self.record(item)?;
+        slice(&self.lists, at, length)
+    }
+
+    /// Empty where only the source knows how the item is read.
+    pub(crate) fn detail(&self, item: usize) -> Option<Bytes> {
+        let [.., at, length] = self.record(item)?;
+        slice(&self.details, at, length)
+    }
+
+    fn record(&self, item: usize) -> Option<[usize; 6]> {
+        numbers(&self.records, item)
+    }
+}
+
+impl PartialEq for EncodedItems {
+    fn eq(&self, other: &Self) -> bool {
+        self.content == other.content
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(items: &[(&str, &str, &str)]) -> EncodedItems {
+        let items: Vec<EncodedItem<'_>> =
+            items.iter().map(|(key, listing, detail)| EncodedItem { key, listing, detail }).collect();
+        EncodedItems::decode(&encode(&items, &own_keys(&items)).unwrap().into()).unwrap()
+    }
+
+    #[test]
+    fn every_item_is_found_by_its_key_and_the_list_is_in_the_order_of_the_source() {
+        let items = encoded(&[
+            ("b:2", r#"{"uri":"b:2","name":"b"}"#, "{}"),
+            ("a:1", r#"{"uri":"a:1","name":"a","title":"A"}"#, r#"{"completions":{"x":["1"]}}"#),
+        ]);
+        assert_eq!(items.pages().count(), 1);
+        assert_eq!(
+            &items.pages().next().unwrap()[..],
+            br#"[{"uri":"b:2","name":"b"},{"uri":"a:1","name":"a","title":"A"}]"#
+        );
+        assert_eq!((items.find("a:1"), items.find("b:2"), items.find("a:2")), (Some(1), Some(0), None));
+        assert_eq!(items.key(1), Some("a:1"));
+        assert!(items.completes && items.optional_members.structured && !items.optional_members.icons);
+        let none = EncodedItems::empty();
+        assert_eq!((none.len(), &none.pages().next().unwrap()[..]), (0, &b"[]"[..]));
+        assert!(!none.completes && none.find("").is_none());
+    }
+
+    #[test]
+    fn a_key_that_means_two_items_means_neither() {
+        let items: Vec<EncodedItem<'_>> =
+            ["a", "b"].iter().map(|key| EncodedItem { key, listing: "{}", detail: "" }).collect();
+        let keys = [("a".into(), 0), ("b".into(), 1), ("x".into(), 0), ("x".into(), 1), ("y".into(), 1)];
+        let items = EncodedItems::decode(&encode(&items, &keys).unwrap().into()).unwrap();
+        assert_eq!((items.find("x"), items.find("y")), (None, Some(1)));
+    }
+
+    #[test]
+    fn bytes_that_are_cut_are_no_items() {
+        let items = [EncodedItem { key: "a", listing: "{}", detail: "{}" }];
+        let bytes = encode(&items, &own_keys(&items)).unwrap();
+        for at in 0..bytes.len() {
+            assert!(EncodedItems::decode(&Bytes::copy_from_slice(&bytes[..at])).is_none(), "cut at {at}");
+        }
+    }
+}

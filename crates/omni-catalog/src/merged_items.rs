@@ -1,0 +1,140 @@
+//! How the resources, templates and prompts of all sources become the lists that each profile shows.
+//!
+//! Of two sources with one key the one that is named first wins, as for tools. A skill that is not served, because an
+//! earlier folder has one of its name, has no items either.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::catalog_kind::{ITEM_KINDS, place};
+use crate::item_facts::ItemFacts;
+use crate::item_list::{ItemList, Shadowed};
+use crate::item_lists::{HiddenSkills, ItemLists, MergedItems};
+use crate::items::{Items, called, code_of, key_of};
+use crate::skill_tags::SkillTags;
+use crate::snapshot::SourceEntry;
+use crate::source_defaults::SourceDefaults;
+use crate::tool_list::ToolList;
+use crate::tool_rules::ToolRules;
+use crate::{CatalogKind, Diagnostic, Severity, Snapshot};
+
+/// So many names of what is hidden are given in one finding.
+pub(crate) const NAMED_MAX: usize = 5;
+
+/// Merges items, and says what is found. `tools` are the lists of tools that the profiles show. `before` has the same rules
+/// and tools: what of it is made from the same items is taken over, with its parsed items and its version.
+pub(crate) fn merge(
+    sources: &[SourceEntry],
+    rules: &ToolRules,
+    tools: &[Arc<ToolList>],
+    duplicates: &HiddenSkills,
+    before: Option<&Snapshot>,
+) -> (MergedItems, Vec<Diagnostic>) {
+    let mut findings = Vec::new();
+    let mut merged = ITEM_KINDS.map(|kind| {
+        let of_each: Vec<_> =
+            sources.iter().filter_map(|source| source.snapshot.items(kind).cloned()).collect();
+        if let Some(before) = before
+            && before.items.all[place(kind)].is_of(&of_each)
+        {
+            let found = before.findings.iter().filter(|found| found.code == code_of(kind)).cloned();
+            findings.extend(found);
+            let lists = before.items.lists.iter().map(|lists| Arc::clone(&lists[place(kind)]));
+            return (Arc::clone(&before.items.all[place(kind)]), lists.collect());
+        }
+        let (all, lists, found) = of_kind(kind, of_each, sources, rules, (tools, duplicates));
+        findings.extend(found);
+        (all, lists)
+    });
+    let all = merged.each_ref().map(|(all, _)| Arc::clone(all));
+    let count = merged[0].1.len();
+    let lists: Vec<ItemLists> = (0..count)
+        .map(|profile| merged.each_mut().map(|(all, lists)| lists.get(profile).unwrap_or(all).clone()))
+        .collect();
+    let defaults = sources.iter().map(|source| {
+        let defaults = source.snapshot.defaults().clone();
+        SourceDefaults { prefix: source.prefix.clone(), ..defaults }
+    });
+    (MergedItems { all, lists: lists.into(), defaults: defaults.collect() }, findings)
+}
+
+/// All items of one kind, and what each profile shows of them.
+fn of_kind(
+    kind: CatalogKind,
+    of_each: Vec<Arc<Items>>,
+    sources: &[SourceEntry],
+    rules: &ToolRules,
+    (tools, duplicates): (&[Arc<ToolList>], &HiddenSkills),
+) -> (Arc<ItemList>, Vec<Arc<ItemList>>, Vec<Diagnostic>) {
+    let needs_facts = !duplicates.is_empty() || rules.ids().any(|id| rules.has_filter(id));
+    let facts: Vec<Vec<ItemFacts>> = match needs_facts {
+        false => Vec::new(),
+        true => of_each.iter().map(|items| facts(kind, items)).collect(),
+    };
+    let fact = |source: usize, item: usize| facts.get(source).and_then(|facts| facts.get(item));
+    let is_served = |source: usize, item: usize| {
+        let skill = fact(source, item).map_or("", |facts| &facts.skill);
+        !duplicates.iter().any(|(of, folder)| *of == source && folder == skill)
+    };
+    let some_are_not = !duplicates.is_empty();
+    let (all, shadowed) =
+        ItemList::new(kind, of_each.clone(), some_are_not.then_some(&is_served as &dyn Fn(_, _) -> _));
+    let all = Arc::new(all);
+    let lists = rules.ids().zip(tools).map(|(id, list)| {
+        if !rules.has_filter(id) {
+            return Arc::clone(&all);
+        }
+        let encoded = list.encoded();
+        let with_tools: BTreeSet<String> =
+            (0..encoded.tool_count()).map(|tool| SkillTags::of(encoded, tool).skill).collect();
+        let is_shown = |source: usize, item: usize| {
+            is_served(source, item)
+                && fact(source, item).is_none_or(|facts| facts.is_shown(rules, id, &with_tools))
+        };
+        Arc::new(ItemList::new(kind, of_each.clone(), Some(&is_shown)).0)
+    });
+    let lists = lists.collect();
+    let found = shadowed.iter().map(|shadowed| items_twice(kind, shadowed, sources)).collect();
+    (all, lists, found)
+}
+
+fn facts(kind: CatalogKind, items: &Items) -> Vec<ItemFacts> {
+    let encoded = items.encoded();
+    (0..encoded.len()).map(|item| ItemFacts::of(kind, encoded, item)).collect()
+}
+
+pub(crate) fn is_of_items(found: &Diagnostic) -> bool {
+    ITEM_KINDS.iter().any(|kind| found.code == code_of(*kind))
+}
+
+fn items_twice(kind: CatalogKind, shadowed: &Shadowed, sources: &[SourceEntry]) -> Diagnostic {
+    let Shadowed { first, second, keys } = shadowed;
+    let (first, second) = (&sources[*first].name, &sources[*second].name);
+    let message = match keys.as_slice() {
+        [key] => format!(
+            "`{first}` has one with the {} `{key}` already, so that of `{second}` is not listed",
+            key_of(kind)
+        ),
+        keys => {
+            let named: Vec<String> = keys.iter().take(NAMED_MAX).map(|key| format!("`{key}`")).collect();
+            let more = match keys.len().saturating_sub(NAMED_MAX) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let (what, named) = (called(kind), named.join(", "));
+            format!(
+                "`{first}` has {what}s of these already, so those of `{second}` are not listed: {named}{more}"
+            )
+        }
+    };
+    Diagnostic {
+        severity: Severity::Error,
+        skill: String::new(),
+        file: second.to_string(),
+        line: 0,
+        column: 0,
+        code: code_of(kind).to_owned(),
+        message,
+        help: Some("give one of the two another; the source that is named first wins".to_owned()),
+    }
+}

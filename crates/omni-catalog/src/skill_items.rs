@@ -1,0 +1,56 @@
+//! What a skill offers besides tools: its resources, resource templates and prompts, on their way into the manifest.
+//!
+//! Whoever reads a part of a skill hands in its items in [`read`]: functions, and files. An item says all that a list
+//! shows and a call needs, so nothing else knows where it is from.
+
+mod functions;
+
+use std::collections::HashMap;
+
+use omni_scan::Scan;
+
+use crate::folder::SkillFolder;
+use crate::item_detail::SkillItem;
+use crate::items::twice;
+use crate::requirements::SkillRequirements;
+use crate::{CatalogKind, Diagnostic, Origin, Skill};
+
+/// What a skill hands in: each part in its turn, in an order that depends on nothing but the files.
+pub(crate) fn read(
+    skill: &Skill,
+    folder: &SkillFolder,
+    scan: &Scan,
+    requirements: &SkillRequirements,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<SkillItem> {
+    let _ = folder;
+    let mut items = functions::items(skill, scan, requirements, findings);
+    functions::complete(skill, scan, requirements, &mut items, findings);
+    one_of_each_key(skill, items, findings)
+}
+
+/// Of two items with one key the first stays.
+fn one_of_each_key(skill: &Skill, items: Vec<SkillItem>, findings: &mut Vec<Diagnostic>) -> Vec<SkillItem> {
+    let mut first: HashMap<(CatalogKind, String), Origin> = HashMap::new();
+    let mut kept = Vec::with_capacity(items.len());
+    for item in items {
+        let known = first.get(&(item.kind, item.key.clone()));
+        if let Some(known) = known {
+            let there = match known.line {
+                0 => known.file.clone(),
+                line => format!("{}:{line}", known.file),
+            };
+            findings.push(twice(
+                item.kind,
+                &item.key,
+                &skill.folder,
+                &item.detail.origin,
+                &format!("at {there}"),
+            ));
+            continue;
+        }
+        first.insert((item.kind, item.key.clone()), item.detail.origin.clone());
+        kept.push(item);
+    }
+    kept
+}

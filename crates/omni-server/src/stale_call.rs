@@ -1,0 +1,52 @@
+//! When a call is resolved anew whose skill has turned out to be another one than the catalogue had.
+
+use std::time::{Duration, Instant};
+
+use omni_call::{Deadline, Outcome, OutcomeKind};
+
+use crate::server::Server;
+
+/// How long a call is resolved anew whose skill changes each time that it is about to begin: a series of edits by hand or
+/// by a program is mostly over by then.
+const RESOLVED_ANEW_FOR: Duration = Duration::from_secs(5);
+
+/// What is waited for before the second time; before each further one twice as long, up to `PAUSE_MAX`.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+
+/// An executor that starts a process for each call has little time between two edits: a pause longer than those would
+/// often miss it.
+const PAUSE_MAX: Duration = Duration::from_millis(160);
+
+/// A call whose skill was another one than the catalogue had, again and again.
+pub(crate) struct StaleCall {
+    deadline: Deadline,
+    began: tokio::time::Instant,
+    /// Before it is resolved anew the next time.
+    pause: Option<Duration>,
+}
+
+impl StaleCall {
+    pub(crate) fn new(deadline: Deadline) -> Self {
+        StaleCall { deadline, began: tokio::time::Instant::now(), pause: None }
+    }
+
+    /// Waits until the catalogue is what the folders are, in a quiet moment. `false` when `outcome` is how the call ends:
+    /// it is not stale, or has been for too long, or lacks something that is missing for good.
+    pub(crate) async fn settled(&mut self, server: &Server, outcome: &mut Outcome) -> bool {
+        let OutcomeKind::Stale { otherwise } = &mut outcome.kind else { return false };
+        if let Some(pause) = self.pause {
+            if let Some(kind) = otherwise.take() {
+                outcome.kind = *kind;
+                return false;
+            }
+            let left = self.deadline.remaining(Instant::now());
+            if self.began.elapsed() + pause > RESOLVED_ANEW_FOR || left.is_some_and(|left| left <= pause) {
+                return false;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.pause = Some(self.pause.map_or(PAUSE_FIRST, |pause| (pause * 2).min(PAUSE_MAX)));
+        server.settled().await;
+        true
+    }
+}

@@ -1,0 +1,168 @@
+//! How resources, resource templates and prompts are shown to people and to programs by `omni list` and `omni describe`.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use omni_call::{Target, shown_line};
+use omni_catalog::{ArgumentCompletion, CatalogKind, FoundResource, Item, ProfileId, Snapshot};
+use serde_json::{Value, json};
+
+use crate::read_catalog;
+use crate::settings::Places;
+use crate::terminal::Output;
+use crate::text::{self, indented, limit, schema};
+
+/// So many resources are shown one by one: a skill may have thousands of files.
+const SHOWN_MAX: usize = 100;
+
+/// Each kind, what a list of it is called, and its member of `omni list --json`.
+const KINDS: [(CatalogKind, &str, &str); 3] = [
+    (CatalogKind::Resources, "resources", "resources"),
+    (CatalogKind::Templates, "resource templates", "resource_templates"),
+    (CatalogKind::Prompts, "prompts", "prompts"),
+];
+
+/// Prints what everybody sees besides tools: a heading, and a line for each.
+pub(crate) fn print(snapshot: &Snapshot, places: &Places, out: &mut Output) -> Result<()> {
+    for (kind, heading, _) in KINDS {
+        let count = snapshot.item_count(kind);
+        if count == 0 {
+            continue;
+        }
+        writeln!(out, "\n{heading}")?;
+        let rows: Vec<[String; 3]> = snapshot
+            .all_items(kind)
+            .take(SHOWN_MAX)
+            .map(|item| {
+                let words = item.text("description").or_else(|| item.text("title")).unwrap_or_default();
+                [
+                    shown_line(&named(&item)).into_owned(),
+                    text::one_line(&words, text::DESCRIPTION_CHARS_MAX),
+                    shown_line(&written_at(&item, places)).into_owned(),
+                ]
+            })
+            .collect();
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let (names, words) = (width(0), width(1));
+        for [name, description, place] in &rows {
+            writeln!(out, "{}", format!("{name:names$}  {description:words$}  {place}").trim_end())?;
+        }
+        if count > SHOWN_MAX {
+            writeln!(out, "and {} more: `omni list --json` shows all", count - SHOWN_MAX)?;
+        }
+    }
+    Ok(())
+}
+
+/// The members of `omni list --json` besides those of tools.
+pub(crate) fn summaries(snapshot: &Snapshot) -> impl Iterator<Item = (&'static str, Value)> {
+    KINDS.into_iter().map(|(kind, _, member)| {
+        let all = snapshot.all_items(kind).map(|item| {
+            let origin = item.origin.as_ref();
+            json!({
+                "key": item.key,
+                "name": item.name(),
+                "title": item.text("title"),
+                "description": item.text("description"),
+                "skill": item.spec.as_ref().map(|spec| &spec.skill),
+                "file": origin.map(|origin| &origin.file),
+                "line": origin.map(|origin| origin.line),
+            })
+        });
+        (member, all.collect())
+    })
+}
+
+/// The prompt of that name, or the resource or template of that URI.
+pub(crate) fn find(snapshot: &Snapshot, name: &str) -> Option<std::sync::Arc<Item>> {
+    if let Some(prompt) = snapshot.prompt(ProfileId::EVERYBODY, name) {
+        return Some(prompt);
+    }
+    match snapshot.template(ProfileId::EVERYBODY, name)? {
+        FoundResource::Listed(item) | FoundResource::FromTemplate(item, _) => Some(item),
+        FoundResource::Source(_) => None,
+    }
+}
+
+/// Everything about one, for people.
+pub(crate) fn describe(item: &Item, places: &Places, out: &mut Output) -> Result<()> {
+    let title = item.text("title").map(|title| format!("  ({title})")).unwrap_or_default();
+    writeln!(out, "{}", shown_line(&format!("{}{title}", named(item))))?;
+    if let Some(description) = item.text("description") {
+        writeln!(out, "\n{}", indented(&description))?;
+    }
+    let mut facts = vec![("kind", what(item.kind).to_owned())];
+    facts.extend((item.kind == CatalogKind::Prompts).then(|| ("listed as", item.key.clone())));
+    facts.extend(item.text("mimeType").map(|mime| ("mime type", mime)));
+    if let Some(spec) = &item.spec {
+        let function = match &spec.target {
+            Target::Python(python) if python.is_async => format!(", `async def {}`", python.function),
+            Target::Python(python) => format!(", `def {}`", python.function),
+            _ => String::new(),
+        };
+        facts.push(("written in", format!("{}{function}", written_at(item, places))));
+        facts.push(("executor", spec.executor.name().to_owned()));
+        if spec.target.python().is_some() {
+            facts.push(("time limit", limit(spec.limits.timeout_ms)));
+            facts.push(("idle limit", limit(spec.limits.idle_timeout_ms)));
+        }
+    }
+    facts.extend((!item.tags.is_empty()).then(|| ("tags", item.tags.join(", "))));
+    for (argument, how) in item.completions() {
+        let how = match how {
+            ArgumentCompletion::Values(values) => values.join(", "),
+            ArgumentCompletion::Function(spec) => {
+                let function = spec.target.python().map_or("", |python| &python.function);
+                format!("by `def {function}`")
+            }
+        };
+        facts.push(("completes", format!("{argument}: {how}")));
+    }
+    writeln!(out)?;
+    for (name, value) in facts {
+        writeln!(out, "{name:<12} {}", shown_line(&value))?;
+    }
+    if let Some(of) = item.schema() {
+        writeln!(out, "\narguments\n{}", schema(of)?)?;
+    }
+    Ok(())
+}
+
+/// Everything about one, for programs.
+pub(crate) fn as_json(item: &Item) -> Value {
+    let listing: Value = serde_json::from_slice(&item.listing).unwrap_or_default();
+    let python = item.spec.as_ref().and_then(|spec| spec.target.python());
+    json!({
+        "name": item.name(),
+        "kind": what(item.kind),
+        "listing": listing,
+        "skill": item.spec.as_ref().map(|spec| &spec.skill),
+        "file": item.origin.as_ref().map(|origin| &origin.file),
+        "line": item.origin.as_ref().map(|origin| origin.line),
+        "function": python.map(|python| &python.function),
+        "executor": item.spec.as_ref().map(|spec| spec.executor.name()),
+        "schema": item.schema(),
+        "tags": item.tags,
+    })
+}
+
+fn what(kind: CatalogKind) -> &'static str {
+    match kind {
+        CatalogKind::Resources => "resource",
+        CatalogKind::Templates => "resource template",
+        CatalogKind::Prompts => "prompt",
+        CatalogKind::Tools | CatalogKind::Skills => "tool",
+    }
+}
+
+/// A prompt's name, or a URI.
+fn named(item: &Item) -> String {
+    match item.kind {
+        CatalogKind::Prompts => item.name().to_owned(),
+        _ => item.key.clone(),
+    }
+}
+
+fn written_at(item: &Item, places: &Places) -> String {
+    item.origin.as_ref().map(|origin| read_catalog::written_at(places, origin)).unwrap_or_default()
+}
