@@ -108,6 +108,82 @@ fn a_sync_writes_the_manifest_and_a_check_only_looks() {
     assert!(std::path::Path::new(synced["manifest"].as_str().unwrap()).is_file());
 }
 
+const NOTES: &str = r#"
+from typing import Literal
+
+from omni import completion, prompt, resource
+
+
+@resource("notes://{year}/{name*}", mime_type="text/markdown")
+def note(year: int, name: str) -> str:
+    """One note."""
+    return f"{name} of {year + 1}"
+
+
+@prompt(title="Review")
+def review(topic: str, depth: Literal["low", "high"] = "low", count: int = 3) -> str:
+    """Review what was written."""
+    return f"{topic} {depth} {count + 1}"
+
+
+@completion("topic", prompt=review)
+def topics(value: str) -> list:
+    return [value + "!"]
+"#;
+
+#[test]
+fn resources_and_prompts_of_a_skill_are_listed_described_synced_and_served() {
+    let folder = Folder::new(TOOLS);
+    folder.write("skills/notes/SKILL.md", "---\nname: notes\ndescription: Keeps notes.\n---\n");
+    folder.write("skills/notes/scripts/n.py", NOTES);
+    let (_, out, _) = text(&folder.run(&["sync", "--check"]));
+    assert!(out.contains("+ resource template notes://{year}/{name*}\n+ prompt notes.review\n"), "{out}");
+    let (code, out, _) = text(&folder.run(&["list"]));
+    assert_eq!(code, Some(0));
+    for part in [
+        "\nresource templates\nnotes://{year}/{name*}  One note.  skills/notes/scripts/n.py:",
+        "\nprompts\nnotes.review  Review what was written.  skills/notes/scripts/n.py:",
+    ] {
+        assert!(out.contains(part), "{part:?} is not in\n{out}");
+    }
+    let listed = json(&folder, &["list", "--json"]);
+    assert_eq!(listed["prompts"][0]["name"], "notes.review");
+    assert_eq!(listed["resource_templates"][0]["key"], "notes://{year}/{name*}");
+    let (_, out, _) = text(&folder.run(&["describe", "notes.review"]));
+    for part in ["listed as    notes_review\n", "completes    depth: low, high\n", "topic: by `def topics`"] {
+        assert!(out.contains(part), "{part:?} is not in\n{out}");
+    }
+
+    let mut client = folder.stdio(&[]);
+    let capabilities = client.initialize("2025-11-25")["result"]["capabilities"].clone();
+    let declared = ["resources", "prompts", "completions"].map(|one| capabilities.get(one).is_some());
+    assert_eq!(declared, [true; 3], "{capabilities}");
+    let read = client.request("resources/read", serde_json::json!({"uri": "notes://2025/a%20b/c"}));
+    let contents = &read["result"]["contents"][0];
+    assert_eq!(
+        (&contents["text"], &contents["mimeType"]),
+        (&"a b/c of 2026".into(), &"text/markdown".into())
+    );
+    let arguments = serde_json::json!({"name": "notes_review", "arguments": {"topic": "T", "count": "6"}});
+    let prompt = client.request("prompts/get", arguments);
+    assert_eq!(prompt["result"]["messages"][0]["content"]["text"], "T low 7", "{prompt}");
+    let wrong = serde_json::json!({"name": "notes_review", "arguments": {"count": "x", "z": "1"}});
+    let refused = client.request("prompts/get", wrong)["error"].clone();
+    let said = refused["message"].as_str().unwrap();
+    assert_eq!(refused["code"], -32602);
+    assert!(["/count", "/topic", "/z"].iter().all(|place| said.contains(place)), "{said}");
+    let of = |argument: &str, value: &str| {
+        serde_json::json!({
+            "ref": {"type": "ref/prompt", "name": "notes_review"},
+            "argument": {"name": argument, "value": value},
+        })
+    };
+    for (argument, value, values) in [("depth", "h", "high"), ("topic", "ab", "ab!")] {
+        let answer = client.request("completion/complete", of(argument, value));
+        assert_eq!(answer["result"]["completion"]["values"], serde_json::json!([values]), "{answer}");
+    }
+}
+
 #[test]
 fn the_doctor_reports_like_a_compiler_and_is_strict_when_asked() {
     let folder = Folder::new(TOOLS);
