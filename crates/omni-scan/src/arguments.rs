@@ -45,7 +45,9 @@ fn description(root: &Json, property: &Json) -> Option<String> {
     {
         shown.insert("$defs".to_owned(), definitions.clone());
     }
-    let note = format!("Provide as a JSON string matching the following schema: {shown}");
+    let note = format!(
+        "Provide a value matching the following JSON schema: {shown}. Encode non-string values as JSON."
+    );
     Some(match said {
         Some(said) => format!("{said}\n\n{note}"),
         None => note,

@@ -32,7 +32,7 @@ pub struct Completion {
 }
 
 /// Whose argument is completed. A name is one of the same skill.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CompletionOf {
     /// A prompt, by its name.

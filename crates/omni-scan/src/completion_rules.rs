@@ -11,6 +11,9 @@ use crate::prompt::Prompt;
 use crate::resource::Resource;
 use crate::suggest::closest;
 
+/// Names that a wrong one is compared with, and that are told.
+const NAMES_MAX: usize = 50;
+
 /// A completion whose function has been read.
 pub(crate) struct Pending {
     pub(crate) file: FileId,
@@ -66,7 +69,7 @@ pub(crate) fn resolve(
     completion.argument = match (argument, names) {
         (Some((argument, argument_at)), Some(names)) => {
             if !names.contains(&argument) {
-                let known: Vec<&str> = names.iter().map(String::as_str).collect();
+                let known: Vec<&str> = names.iter().take(NAMES_MAX).map(String::as_str).collect();
                 let help = match closest(&argument, &known) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if known.is_empty() => "it has none".to_owned(),
@@ -113,7 +116,8 @@ fn of_prompt(reference: &Reference, prompts: &[Prompt], path: &impl Fn(FileId) -
             Err((format!("`{function}` is no prompt"), "put `@prompt` above it".to_owned()))
         }
         (None, Reference::Name(name)) => {
-            let names: Vec<&str> = prompts.iter().map(|prompt| prompt.name.as_str()).collect();
+            let names: Vec<&str> =
+                prompts.iter().take(NAMES_MAX).map(|prompt| prompt.name.as_str()).collect();
             match closest(name, &names) {
                 Some(near) => {
                     Err((format!("there is no prompt `{name}`"), format!("did you mean `{near}`?")))
@@ -146,7 +150,8 @@ fn of_resource(reference: &Reference, resources: &[Resource], path: &impl Fn(Fil
             Err((format!("`{function}` is no resource"), "put `@resource(…)` above it".to_owned()))
         }
         (None, Reference::Name(name)) => {
-            let names: Vec<&str> = resources.iter().map(|resource| resource.name.as_str()).collect();
+            let names: Vec<&str> =
+                resources.iter().take(NAMES_MAX).map(|resource| resource.name.as_str()).collect();
             let help = match closest(name, &names) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if names.is_empty() => "this skill has none".to_owned(),

@@ -1,5 +1,8 @@
 //! From a marked function and its options to a resource, a prompt or a completion.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use omni_call::FunctionKind;
 use serde_json::Value as Json;
 
@@ -19,8 +22,20 @@ use crate::syntax::Function;
 use crate::tool_name::is_tool_name;
 use crate::uri::{self, Uri};
 
-/// What a completion's function is given.
+/// What a completion's function is given: by these names, or else in this order.
 const COMPLETION_PARAMETERS: [&str; 2] = ["value", "context"];
+
+/// The first parameter of a completion that nothing is left for.
+fn unfilled(schema: &Json) -> Option<&str> {
+    let Some(Json::Object(properties)) = schema.get("properties") else { return None };
+    let required = schema.get("required").and_then(Json::as_array);
+    let left = COMPLETION_PARAMETERS.iter().filter(|name| !properties.contains_key(**name)).count();
+    let others = properties.keys().filter(|name| !COMPLETION_PARAMETERS.contains(&name.as_str()));
+    others
+        .skip(left)
+        .find(|name| required.is_some_and(|names| names.iter().any(|known| known.as_str() == Some(*name))))
+        .map(String::as_str)
+}
 
 fn parsed(function: &Function) -> Docstring {
     function.docstring.as_deref().map(docstring::parse).unwrap_or_default()
@@ -180,10 +195,7 @@ impl Scanner<'_, '_> {
         }
         let Inputs { schema, inject, .. } =
             self.inputs(FunctionKind::Completion, file, function, &parsed(function));
-        let required = schema.get("required").and_then(Json::as_array).into_iter().flatten();
-        let strange: Vec<&str> =
-            required.filter_map(Json::as_str).filter(|name| !COMPLETION_PARAMETERS.contains(name)).collect();
-        if let Some(name) = strange.first() {
+        if let Some(name) = unfilled(&schema) {
             let message = format!(
                 "nobody gives `{name}` to `{}`: a completion takes `value`, and `context` when it wants, so it \
                  completes nothing",
@@ -214,15 +226,19 @@ impl Scanner<'_, '_> {
     /// Finds out what each completion is for.
     pub(crate) fn resolve_completions(&mut self) -> Vec<Completion> {
         let mut found: Vec<Completion> = Vec::new();
+        // Which of `found` completes an argument.
+        let mut taken: HashMap<(CompletionOf, String), usize> = HashMap::new();
         for pending in std::mem::take(&mut self.pending) {
             let (file, at) = (pending.file, pending.at);
             let path = |file: FileId| self.reports[file].file().to_owned();
             match resolve(pending, &self.prompts, &self.resources, path) {
-                Ok(completion) => {
-                    let same = |known: &&Completion| {
-                        known.of == completion.of && known.argument == completion.argument
-                    };
-                    if let Some(known) = found.iter().find(same) {
+                Ok(completion) => match taken.entry((completion.of.clone(), completion.argument.clone())) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(found.len());
+                        found.push(completion);
+                    }
+                    Entry::Occupied(entry) => {
+                        let known = &found[*entry.get()];
                         let message = format!(
                             "`{}` of {} is completed by `{}` at {}:{} already",
                             completion.argument,
@@ -232,10 +248,8 @@ impl Scanner<'_, '_> {
                             known.line
                         );
                         self.reports[file].error(at, "duplicate-completion", message, "remove one of them");
-                    } else {
-                        found.push(completion);
                     }
-                }
+                },
                 Err(fault) => self.reports[file].error(fault.at, fault.code, fault.message, &fault.help),
             }
         }
@@ -244,20 +258,23 @@ impl Scanner<'_, '_> {
 
     /// Tells of a second resource at one address; `false` when it is that.
     fn is_new_address(&mut self, file: FileId, at: u32, resource: &Resource) -> bool {
-        let address = |resource: &Resource| {
-            resource.uri.clone().or_else(|| resource.uri_template.as_deref().map(uri::shape))
-        };
-        let Some(own) = address(resource) else { return true };
-        let Some(known) = self.resources.iter().find(|known| address(known).as_ref() == Some(&own)) else {
-            return true;
-        };
-        let message = format!("the resource at {}:{} is read at this URI already", known.file, known.line);
-        self.reports[file].error(
-            at,
-            "duplicate-resource",
-            message,
-            "this one is not listed: give one another URI",
-        );
-        false
+        let own = resource.uri.clone().or_else(|| resource.uri_template.as_deref().map(uri::shape));
+        let Some(own) = own else { return true };
+        match self.addresses.entry(own) {
+            Entry::Vacant(entry) => {
+                entry.insert((file, resource.line));
+                true
+            }
+            Entry::Occupied(entry) => {
+                let (other, line) = *entry.get();
+                let message = format!(
+                    "the resource at {}:{line} is read at this URI already",
+                    self.reports[other].file()
+                );
+                let help = "this one is not listed: give one another URI";
+                self.reports[file].error(at, "duplicate-resource", message, help);
+                false
+            }
+        }
     }
 }

@@ -24,6 +24,9 @@ const TOP_TYPES: [&str; 11] = [
     "video",
 ];
 
+/// Faults of one function that are told: more tell nobody anything.
+const MISFITS_MAX: usize = 8;
+
 /// What MCP says of a resource beside its content.
 const ANNOTATIONS: [&str; 3] = ["audience", "priority", "lastModified"];
 
@@ -219,6 +222,9 @@ pub(crate) fn misfits(
         }
     }
     for name in required.iter().filter(|name| !variables.iter().any(|variable| variable.name == **name)) {
+        if misfits.len() >= MISFITS_MAX {
+            break;
+        }
         // A slip in a variable's name was told above, from its side.
         if misfits.iter().any(|misfit| misfit.help.contains(&format!("`{{{name}}}`"))) {
             continue;
@@ -254,9 +260,12 @@ pub(crate) fn variables_schema(schema: Json, uri: Option<&Uri>) -> Json {
     if let Some(Json::Array(required)) = schema.get_mut("required") {
         required.retain(|name| name.as_str().is_some_and(is_variable));
     }
-    if variables.is_empty() {
-        schema.remove("$defs");
-        schema.remove("required");
+    if schema.get("required").is_some_and(|required| *required == Json::Array(Vec::new())) {
+        schema.shift_remove("required");
+    }
+    // Definitions that only the parameters left out referred to.
+    if !schema.get("properties").is_some_and(|properties| properties.to_string().contains("\"#/$defs/")) {
+        schema.shift_remove("$defs");
     }
     Json::Object(schema)
 }

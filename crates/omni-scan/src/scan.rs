@@ -79,6 +79,7 @@ pub fn scan(sources: &[Source<'_>]) -> Scan {
         prompts: Vec::new(),
         pending: Vec::new(),
         names: HashMap::new(),
+        addresses: HashMap::new(),
         fails: false,
     };
     for (file, source) in package.ids().zip(sources) {
@@ -106,6 +107,8 @@ pub(crate) struct Scanner<'p, 'a> {
     pub(crate) pending: Vec<Pending>,
     /// Where the function of each name is; the kinds have names of their own.
     names: HashMap<(FunctionKind, String), (FileId, u32)>,
+    /// File and line of the resource at each URI or shape of a template.
+    pub(crate) addresses: HashMap<String, (FileId, u32)>,
     /// The file in hand cannot be loaded by Python, so it is looked at for findings only.
     fails: bool,
 }
@@ -141,6 +144,7 @@ impl<'p> Scanner<'p, '_> {
             self.prompts.truncate(before.2);
             self.pending.truncate(before.3);
             self.names.retain(|_, (known, _)| *known != file);
+            self.addresses.retain(|_, (known, _)| *known != file);
         }
     }
 

@@ -27,6 +27,9 @@ pub(crate) struct UriFault {
 /// Schemes of URIs that say themselves what they stand for, or what to do: nobody asks a server for one.
 const NEVER_READ: [&str; 6] = ["about", "blob", "data", "javascript", "mailto", "vbscript"];
 
+/// Variables of one template: nobody writes more by hand.
+const VARIABLES_MAX: usize = 32;
+
 fn fault<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, UriFault> {
     Err(UriFault { message: message.into(), help: help.into() })
 }
@@ -137,6 +140,12 @@ fn variables(rest: &str) -> Result<Vec<Variable>, UriFault> {
                         variable.name
                     ),
                     format!("put something between, as in `{{{first}}}/{{{}}}`", variable.name),
+                );
+            }
+            if variables.len() == VARIABLES_MAX {
+                return fault(
+                    format!("has more than {VARIABLES_MAX} variables"),
+                    "take some together, as in `{path*}`",
                 );
             }
             before = Some(variable.name.clone());
@@ -266,6 +275,13 @@ mod tests {
             assert!(fault.message.contains(message), "{text}: {}", fault.message);
             assert!(fault.help.contains(help), "{text}: {}", fault.help);
         }
+    }
+
+    #[test]
+    fn a_template_of_many_variables_is_refused_and_not_searched() {
+        let many: Vec<String> = (0..100_000).map(|number| format!("{{v{number}}}")).collect();
+        let fault = parse(&format!("a://{}", many.join("/"))).unwrap_err();
+        assert_eq!(fault.message, "has more than 32 variables");
     }
 
     #[test]

@@ -208,7 +208,12 @@ fn loading_shows_what_reading_cannot_and_the_reverse() {
     let folder = with_lines("");
     folder.write("skills/a/scripts/fails.py", "from omni import tool\n\n@tool\ndef fails():\n    \"\"\"F.\"\"\"\n\nraise ValueError(\"not today\")\n");
     folder.write("skills/a/scripts/made.py", "from omni import tool\n\n@tool\ndef there():\n    \"\"\"T.\"\"\"\n\ndef make():\n    def made():\n        pass\n    return made\n\nfor name in [\"hidden\"]:\n    function = make()\n    function.__name__ = function.__qualname__ = name\n    globals()[name] = tool(function)\n\ndel there\n");
+    folder.write(
+        "skills/a/scripts/asks.py",
+        "from omni import prompt\n\n@prompt\ndef ask(code):\n    \"\"\"A.\"\"\"\n",
+    );
     let found = findings(&folder, &["--load"]);
+    assert!(!found.iter().any(|found| found.contains("asks.py")), "{found:#?}");
     let of = |code: &str| found.iter().filter(|found| found.contains(code)).cloned().collect::<Vec<_>>();
     let failed = of("load-failed a/scripts/fails.py");
     assert!(

@@ -78,8 +78,8 @@ fn a_completion_of_nothing_is_told() {
             "a function for each",
         ),
         (
-            "@completion(\"code\", prompt=review)\ndef go(text): ...",
-            "error scripts/a.py:9:5 completion-parameter: nobody gives `text` to `go`: a completion takes `value`, and \
+            "@completion(\"code\", prompt=review)\ndef go(text, more, language): ...",
+            "error scripts/a.py:9:5 completion-parameter: nobody gives `language` to `go`: a completion takes `value`, and \
              `context` when it wants, so it completes nothing",
             "what the user has typed",
         ),
@@ -94,6 +94,17 @@ fn a_completion_of_nothing_is_told() {
         assert_eq!(findings(&found), [said], "{decorated}");
         let given = found.diagnostics[0].help.clone().unwrap_or_default();
         assert!(given.contains(help), "{given}");
+    }
+}
+
+#[test]
+fn a_completion_may_call_its_parameters_otherwise() {
+    for parameters in
+        ["typed", "typed, others", "typed, context", "value, others=None", "value, context, more=3"]
+    {
+        let found =
+            scan_text(&format!("{START}@completion(\"code\", prompt=review)\ndef go({parameters}): ...\n"));
+        assert_eq!(findings(&found), [""; 0], "{parameters}");
     }
 }
 

@@ -142,6 +142,30 @@ fn large_files_take_time_in_proportion() {
 }
 
 #[test]
+fn many_resources_prompts_and_completions_take_time_in_proportion() {
+    let import = "from omni import completion, prompt, resource\n";
+    let count = 1_000;
+    let resources: String =
+        (0..count).map(|n| format!("@resource(\"a://{n}/{{x}}\")\ndef r{n}(x): ...\n")).collect();
+    let found = scan_text(&format!("{import}{resources}"));
+    assert_eq!((found.resources.len(), found.diagnostics.len()), (count, 0));
+    let prompts: String = (0..count)
+        .map(|n| format!("@prompt\ndef p{n}(x): ...\n@completion(prompt=\"p{n}\")\ndef c{n}(value): ...\n"))
+        .collect();
+    let found = scan_text(&format!("{import}{prompts}"));
+    assert_eq!((found.prompts.len(), found.completions.len()), (count, count));
+    // What is wrong with each costs no more than that.
+    let wrong: String = (0..count)
+        .map(|n| format!("@resource(\"a://x\", name=\"r{n}\")\ndef r{n}(): ...\n@completion(\"x\", resource=\"s{n}\")\ndef c{n}(value): ...\n"))
+        .collect();
+    assert_eq!(scan_text(&format!("{import}{wrong}")).resources.len(), 1);
+    let parameters: String = (0..5_000).map(|n| format!("p{n}, ")).collect();
+    let variables: String = (0..20_000).map(|n| format!("{{v{n}}}/")).collect();
+    assert_eq!(scan_text(&format!("{import}@resource(\"a://x\")\ndef f({parameters}): ...\n")).resources, []);
+    assert_eq!(scan_text(&format!("{import}@resource(\"a://{variables}\")\ndef f(x): ...\n")).resources, []);
+}
+
+#[test]
 fn bytes_changed_at_random_never_panic() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let mut state = 0x2545_f491_4f6c_dd1d_u64;

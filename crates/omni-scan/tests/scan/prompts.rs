@@ -86,17 +86,17 @@ fn an_argument_that_is_written_as_json_says_so() {
         described,
         [
             Some(
-                "Some words.\n\nProvide as a JSON string matching the following schema: \
-                 {\"items\":{\"type\":\"string\"},\"type\":\"array\"}"
+                "Some words.\n\nProvide a value matching the following JSON schema: \
+                 {\"items\":{\"type\":\"string\"},\"type\":\"array\"}. Encode non-string values as JSON."
             ),
             Some(
-                "Provide as a JSON string matching the following schema: {\"$ref\":\"#/$defs/Point\",\"$defs\":{\"Point\":\
-                 {\"properties\":{\"x\":{\"type\":\"integer\"}},\"required\":[\"x\"],\"type\":\"object\"}}}"
+                "Provide a value matching the following JSON schema: {\"$ref\":\"#/$defs/Point\",\"$defs\":{\"Point\":\
+                 {\"properties\":{\"x\":{\"type\":\"integer\"}},\"required\":[\"x\"],\"type\":\"object\"}}}. Encode non-string values as JSON."
             ),
             None,
             Some(
-                "Provide as a JSON string matching the following schema: \
-                 {\"anyOf\":[{\"items\":{\"type\":\"integer\"},\"type\":\"array\"},{\"type\":\"null\"}]}"
+                "Provide a value matching the following JSON schema: \
+                 {\"anyOf\":[{\"items\":{\"type\":\"integer\"},\"type\":\"array\"},{\"type\":\"null\"}]}. Encode non-string values as JSON."
             ),
         ]
     );

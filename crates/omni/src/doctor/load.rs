@@ -23,7 +23,9 @@ struct Loaded {
 
 #[derive(Debug, Deserialize)]
 struct Function {
-    command: String,
+    /// Of a tool. What is none has a `kind`, and is not compared.
+    #[serde(default)]
+    command: Option<String>,
     file: String,
     line: u32,
 }
@@ -133,18 +135,18 @@ fn compare(
         .filter(|tool| tool.spec.skill == folder && tool.spec.target.python().is_some())
         .collect();
     for function in &loaded.functions {
-        if !read.iter().any(|tool| tool.spec.command == function.command) {
+        let Some(command) = &function.command else { continue };
+        if !read.iter().any(|tool| tool.spec.command == *command) {
             let place = (&*place_of(&function.file), function.line);
-            let message = format!(
-                "Python sees a tool `{}` that reading does not, so it is not listed",
-                function.command
-            );
+            let message =
+                format!("Python sees a tool `{command}` that reading does not, so it is not listed");
             let help = "write it as a function with `@tool` on the line above its `def`, at the top level of its file";
             findings.push(finding(Severity::Error, folder, place, "only-loaded", message, help));
         }
     }
     for tool in read {
-        let is_there = loaded.functions.iter().any(|function| function.command == tool.spec.command);
+        let is_there =
+            loaded.functions.iter().any(|function| function.command.as_ref() == Some(&tool.spec.command));
         if !is_there && !tool.spec.target.file().is_some_and(|file| failed.contains(file)) {
             let place = (&*tool.origin.file, tool.origin.line);
             let message = format!(

@@ -11,6 +11,7 @@ from threading import Lock
 
 from omni.describe import programs, settings
 from omni.describe.folder import files_of, skill_folders, stamps
+from omni.describe.items import with_arguments
 from omni.names import is_tool_name
 from omni.options import POLICY_MEMBERS
 
@@ -206,7 +207,8 @@ def _compose(skills_dir: str, folder: str, files: list[str], found: tuple[list, 
         Problem(f"{folder}/{file}", line, severity, text) for file, line, severity, text in problems
     ]
     taken: set[str] = set()
-    skill.items = [{**item, "skill": folder, "flat": said.flat} for item in functions if "kind" in item]
+    items = [{**item, "skill": folder, "flat": said.flat} for item in functions if "kind" in item]
+    skill.items = with_arguments(items)
     tools = [tool for tool in functions if "kind" not in tool]
     everything = [*tools, *(_as_function(program) for program in declared.values())]
     for tool in everything:

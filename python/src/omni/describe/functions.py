@@ -9,7 +9,6 @@ import sys
 from omni import tool_marks
 from omni.convert import unwrapped
 from omni.describe import docstring, options
-from omni.describe.items import items_of
 from omni.describe.signature import describe
 from omni.load import LoadError, load_module
 
@@ -85,7 +84,12 @@ class _Finder:
                 found.append(tool)
         for function in marked:
             self._unlisted(module, function)
-        return found + items_of(module, self.file)
+        # Few files have what is no tool.
+        if all(kind == "tool" for kind, _function in marks):
+            return found
+        from omni.describe.items import items_of
+
+        return found + items_of(module, self.file, self.error)
 
     def _tool(self, module: ModuleType, name: str, value: Any, marked: list) -> dict | None:
         """Return the tool that a name of the module stands for, and take it off `marked`."""

@@ -1,8 +1,9 @@
-"""Which options does a tool's decorator set? The values, checked as the server checks them in the source."""
+"""Which options does a decorator set? The values, checked as the server checks them in the source."""
 
 from __future__ import annotations
 
 import math
+import re
 
 from omni.describe.values import NoJsonError, as_json
 from omni.options import OPTIONS, SECONDS_MAX
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Options:
-    """The options of one tool."""
+    """The options of one tool, resource, prompt or completion."""
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -31,25 +32,66 @@ class Options:
         self.meta: dict | None = None
         self.icons: list | None = None
         self.tags: list[str] = []
+        #: Of a resource or prompt: who describes tools for a runner runs them in one way.
+        self.executor: str | None = None
+        self.uri: str | None = None
+        self.mime_type: str | None = None
+        self.size: int | None = None
+        #: `ttl_ms` and `scope`: what a client is told of keeping what it has read.
+        self.cache: dict[str, Any] = {}
+        #: Of a completion: each a function or a name.
+        self.prompt: Any = None
+        self.resource: Any = None
+        self.argument: str | None = None
 
 
 class _WantedError(Exception):
     """The value is none that the option takes; the text says what would be."""
 
 
-def read(given: dict[str, Any], report: Callable[[str], None]) -> Options:
+def read(given: dict[str, Any], report: Callable[[str], None], kind: str = "tool") -> Options:
     """Read what the decorator was given; a wrong value is reported and not applied."""
     options = Options()
+    place = "decorator" if kind == "tool" else kind
     for name, value in given.items():
         option = OPTIONS.get(name)
-        if option is None or "decorator" not in option["at"]:
-            report(f"`tool` has no option `{name}`")
+        if option is None or place not in option["at"]:
+            report(f"`{kind}` has no option `{name}`")
             continue
         try:
-            _set(options, name, option, value)
+            if place == "decorator" or not _set_listed(options, name, option, value, report):
+                _set(options, name, option, value)
         except _WantedError as wanted:
             report(f"`{name}=` must be {wanted}")
     return options
+
+
+def _set_listed(options: Options, name: str, option: dict, value: Any, report: Callable[[str], None]) -> bool:
+    """Set an option that means something of its own for what is no tool; tell whether it is one."""
+    if name in ("uri", "argument", "mime_type"):
+        text = _text(value) if name != "mime_type" else _mime_type(value)
+        setattr(options, name, text)
+    elif name == "title":
+        options.title = _text(value) or None
+    elif name == "executor":
+        options.executor = _executor(value)
+    elif name == "size":
+        if type(value) is not int or value < 0:
+            raise _WantedError("a number of bytes, 0 or more")
+        options.size = value
+    elif name == "annotations":
+        options.annotations = _annotations(value, report)
+    elif name == "ttl":
+        options.cache["ttl_ms"] = _milliseconds(option, value)
+    elif name == "scope":
+        options.cache["scope"] = _choice(option, value)
+    elif name in ("prompt", "resource"):
+        if not isinstance(value, str) and not callable(value):
+            raise _WantedError("a function of this skill, or a string that names it")
+        setattr(options, name, value)
+    else:
+        return False
+    return True
 
 
 def _set(options: Options, name: str, option: dict[str, Any], value: Any) -> None:
@@ -81,7 +123,7 @@ def _set(options: Options, name: str, option: dict[str, Any], value: Any) -> Non
 def wanted(option: dict[str, Any], place: str) -> str:
     """Return what a value of an option must be, in words: `must be …`."""
     kind = option["kind"]
-    python = place == "decorator"
+    python = place not in ("front_matter", "program")
     if kind == "flag":
         return "`True` or `False`" if python else "`true` or `false`"
     if kind == "seconds":
@@ -165,10 +207,54 @@ def _schema(value: Any) -> dict:
     return {**schema, "type": "object"}
 
 
+def _executor(value: Any) -> str:
+    from omni.executors import check
+
+    try:
+        check(_text(value))
+    except ValueError as error:
+        raise _WantedError(f"an executor: {error}") from None
+    return value
+
+
+def _mime_type(value: Any) -> str:
+    if not re.match(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+\s*(;|$)", _text(value), re.ASCII):
+        raise _WantedError("a string such as `text/markdown`")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Return what an object of the protocol's own types stands for, in lists too."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json", by_alias=True, exclude_none=True) if callable(dump) else value
+
+
+def _annotations(value: Any, report: Callable[[str], None]) -> dict:
+    given = _json_dict(_plain(value), "a dictionary with `audience`, `priority` and `lastModified`")
+    checks = {
+        "audience": lambda items: (
+            type(items) is list and items and all(item in ("user", "assistant") for item in items)
+        ),
+        "priority": lambda number: type(number) in (int, float) and 0 <= number <= 1,
+        "lastModified": lambda text: isinstance(text, str) and re.match(r"\d{4}-\d\d-\d\d([T ]|$)", text),
+    }
+    kept = {}
+    for name, item in given.items():
+        if item is None:
+            continue
+        if name in checks and not checks[name](item):
+            report(f"`{name}` of `annotations=` is wrong")
+        else:
+            kept[name] = item
+    return kept
+
+
 def _icons(value: Any) -> list:
     wanted = "a list of dictionaries, each with a `src`"
     try:
-        icons = as_json(value)
+        icons = as_json(_plain(value))
     except NoJsonError:
         raise _WantedError(wanted) from None
     if type(icons) is not list or not all(
