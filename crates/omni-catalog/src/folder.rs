@@ -2,6 +2,7 @@
 
 pub(crate) mod code;
 mod misplaced;
+mod prompts;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::file_stamps::PathStamp;
+use crate::prompt_names;
 use crate::stamp::Stamp;
 use crate::{Diagnostic, Severity};
 
@@ -38,6 +40,8 @@ pub(crate) struct SkillFolder {
     pub(crate) sources: Vec<ReadFile>,
     pub(crate) pyproject: Option<ReadFile>,
     pub(crate) lock: Option<ReadFile>,
+    /// The texts below `prompts/`, sorted by path.
+    pub(crate) prompts: Vec<ReadFile>,
     /// Whether there is a `scripts` folder.
     pub(crate) has_scripts: bool,
     /// The digest over all Python files of the skill; `None` where there is no `scripts`, and so nothing that a worker
@@ -147,6 +151,7 @@ impl SkillFolder {
             sources: Vec::new(),
             pyproject: None,
             lock: None,
+            prompts: Vec::new(),
             has_scripts: false,
             code: None,
             findings: Vec::new(),
@@ -154,6 +159,7 @@ impl SkillFolder {
         };
         walk.top(&mut skill);
         skill.sources.sort_by(|a, b| a.path.cmp(&b.path));
+        skill.prompts.sort_by(|a, b| a.path.cmp(&b.path));
         skill.code = skill.has_scripts.then(|| walk.code_digest(&skill.sources));
         skill.findings = walk.findings;
         skill.paths = walk.paths;
@@ -162,7 +168,8 @@ impl SkillFolder {
 
     /// Every file that was read.
     pub(crate) fn files(&self) -> impl Iterator<Item = &ReadFile> {
-        self.skill_md.iter().chain(&self.pyproject).chain(&self.lock).chain(&self.sources)
+        let own = self.skill_md.iter().chain(&self.pyproject).chain(&self.lock);
+        own.chain(&self.sources).chain(&self.prompts)
     }
 
     /// Names the content: equal digests give equal records.
@@ -232,6 +239,12 @@ impl<'a> SkillWalk<'a> {
                 }
                 "uv.lock" if self.kind(&entry, &path) == EntryKind::File => {
                     skill.lock = self.read_file(&path);
+                }
+                prompt_names::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_dir()) => {
+                    self.prompts(&path, 1, &mut skill.prompts);
+                }
+                prompt_names::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_symlink()) => {
+                    self.linked_prompt(&path);
                 }
                 // A link that leads out, which is reported.
                 "SKILL.md" | "scripts" | "pyproject.toml" | "uv.lock" => {}

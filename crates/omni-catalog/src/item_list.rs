@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use omni_call::{Target, split_range};
 use serde_json::{Map, Value};
 
 use crate::encoded_items::EncodedItems;
@@ -221,6 +222,19 @@ impl ItemList {
     pub(crate) fn encoded_item(&self, key: &str) -> Option<(&EncodedItems, usize)> {
         let (source, item) = self.place(key)?;
         Some((self.sources.get(source)?.encoded(), item))
+    }
+
+    /// The file that is asked for by its URI with a range behind it (`?offset=…&length=…`). Of a range that is none, whoever
+    /// reads the file tells.
+    pub(crate) fn find_in_range(&self, uri: &str, defaults: &[SourceDefaults]) -> Option<Arc<Item>> {
+        let whole = match split_range(uri) {
+            Ok((_, None)) => return None,
+            Ok((whole, Some(_))) => whole,
+            Err(_) => uri.split_once('?')?.0.into(),
+        };
+        let item = self.find(&whole, defaults)?;
+        let is_file = item.spec.as_ref().is_some_and(|spec| matches!(spec.target, Target::File(_)));
+        is_file.then_some(item)
     }
 
     /// The item that is asked for by a key, parsed on first use and kept while it stays among the last few hundred used.

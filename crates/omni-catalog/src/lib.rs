@@ -44,6 +44,8 @@ mod manifest_diff;
 mod name_findings;
 mod names;
 mod own_words;
+mod prompt_files;
+mod prompt_names;
 mod pyproject;
 mod record;
 mod remote_list;

@@ -139,7 +139,8 @@ fn look_for_hidden(
     findings: &mut Vec<Diagnostic>,
 ) {
     // A lock file is for programs.
-    let read = || folder.skill_md.iter().chain(&folder.pyproject).chain(&folder.sources);
+    let read =
+        || folder.skill_md.iter().chain(&folder.pyproject).chain(&folder.sources).chain(&folder.prompts);
     for file in read() {
         findings.extend(hidden_characters::in_file(
             &folder.folder,

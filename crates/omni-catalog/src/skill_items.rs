@@ -13,7 +13,7 @@ use crate::folder::SkillFolder;
 use crate::item_detail::SkillItem;
 use crate::items::twice;
 use crate::requirements::SkillRequirements;
-use crate::{CatalogKind, Diagnostic, Origin, Skill};
+use crate::{CatalogKind, Diagnostic, Origin, Skill, prompt_files};
 
 /// What a skill hands in: each part in its turn, in an order that depends on nothing but the files.
 pub(crate) fn read(
@@ -23,8 +23,8 @@ pub(crate) fn read(
     requirements: &SkillRequirements,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<SkillItem> {
-    let _ = folder;
     let mut items = functions::items(skill, scan, requirements, findings);
+    items.extend(prompt_files::items(skill, folder, findings));
     functions::complete(skill, scan, requirements, &mut items, findings);
     one_of_each_key(skill, items, findings)
 }

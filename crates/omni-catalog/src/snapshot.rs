@@ -223,7 +223,8 @@ impl Snapshot {
         }
     }
 
-    /// What a URI means to whoever has a profile: the resource that is listed by it, else the first template that it comes
+    /// What a URI means to whoever has a profile: the resource that is listed by it, be it with a range behind it where it is
+    /// a file, else the first template that it comes
     /// of, else whatever the only source has that may have more than it lists. Parsed on first use and kept while it stays
     /// among the last few hundred used.
     pub fn resource(&self, id: ProfileId, uri: &str) -> Option<FoundResource> {
@@ -243,8 +244,9 @@ impl Snapshot {
     }
 
     fn listed_resource(&self, [resources, templates, _]: &ItemLists, uri: &str) -> Option<FoundResource> {
-        let listed = resources.find(uri, &self.items.defaults).map(FoundResource::Listed);
-        listed.or_else(|| templates.template_of(uri, &self.items.defaults))
+        let defaults = &self.items.defaults;
+        let listed = resources.find(uri, defaults).or_else(|| resources.find_in_range(uri, defaults));
+        listed.map(FoundResource::Listed).or_else(|| templates.template_of(uri, defaults))
     }
 
     /// The only source with resources that may have more than it lists.

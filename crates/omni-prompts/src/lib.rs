@@ -9,6 +9,9 @@ mod messages;
 mod render;
 mod template;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 pub use file::{PromptText, split};
 pub use messages::{Message, Role};
 pub use render::{Includes, RenderError, RenderLimits, render};

@@ -45,6 +45,8 @@ pub struct Uses {
     pub variables: BTreeSet<String>,
     /// Files that it includes by a name that is written out, each with the line.
     pub includes: Vec<(String, usize)>,
+    /// It takes something of files that cannot be known here: by a name that is put together, or by `import` or `extends`.
+    pub includes_by_expression: bool,
     /// Lines that look as if they were meant to begin a message, and what to write there.
     pub near_headings: Vec<(usize, String)>,
 }
@@ -85,9 +87,11 @@ pub fn check(file: &str, text: &str) -> Result<Uses, TemplateFault> {
     let template = environment.template_from_named_str(file, &body).map_err(|error| fault(file, &error))?;
     let globals: BTreeSet<String> = environment.globals().map(|(name, _)| name.to_owned()).collect();
     let variables = template.undeclared_variables(false).into_iter().filter(|name| !globals.contains(name));
+    let (includes, includes_by_expression) = includes(&body);
     Ok(Uses {
         variables: variables.collect(),
-        includes: includes(&body),
+        includes,
+        includes_by_expression,
         near_headings: near_headings(&body),
     })
 }
@@ -156,21 +160,23 @@ fn tokens(tag: &[u8]) -> usize {
     count
 }
 
-/// The names in `{% include "…" %}`.
-fn includes(body: &str) -> Vec<(String, usize)> {
-    let mut found = Vec::new();
+/// The names in `{% include "…" %}`, and whether anything else is taken of files.
+fn includes(body: &str) -> (Vec<(String, usize)>, bool) {
+    let (mut found, mut others) = (Vec::new(), false);
     for (at, _) in body.match_indices("{%") {
         let tag = body[at + 2..].trim_start_matches(['-', '+']).trim_start();
+        others |= ["import", "from", "extends"].iter().any(|word| tag.starts_with(word));
         let Some(rest) = tag.strip_prefix("include").map(str::trim_start) else { continue };
-        let Some(quote) = rest.chars().next().filter(|sign| matches!(sign, '"' | '\'')) else { continue };
-        let Some((name, behind)) = rest[1..].split_once(quote) else { continue };
+        let quote = rest.chars().next().filter(|sign| matches!(sign, '"' | '\''));
+        let name = quote.and_then(|quote| rest[1..].split_once(quote));
         // Put together from parts, or allowed to be missing.
-        let whole = behind.trim_start().trim_start_matches(['-', '+']).starts_with("%}");
-        if whole {
-            found.push((name.to_owned(), body[..at].matches('\n').count() + 1));
+        let is_whole = |behind: &str| behind.trim_start().trim_start_matches(['-', '+']).starts_with("%}");
+        match name.filter(|(_, behind)| is_whole(behind)) {
+            Some((name, _)) => found.push((name.to_owned(), body[..at].matches('\n').count() + 1)),
+            None => others = true,
         }
     }
-    found
+    (found, others)
 }
 
 /// What the engine found, in words for whoever wrote the file. Of an error in a file that is included, it is that one.
@@ -219,6 +225,8 @@ mod tests {
         let uses = check("a.md", text).unwrap();
         assert_eq!(uses.variables.into_iter().collect::<Vec<_>>(), ["topic"]);
         assert_eq!(uses.includes, [("parts/head.md".to_owned(), 6)]);
+        assert!(uses.includes_by_expression);
+        assert!(!check("a.md", "{% include 'b.md' %}").unwrap().includes_by_expression);
         assert_eq!(uses.near_headings, [(8, "write `## user`".to_owned())]);
     }
 

@@ -27,6 +27,7 @@ pub(super) fn page() -> String {
         ("What a file needs to run", RUNS),
         ("Files and folders", FILES),
         ("SKILL.md and pyproject.toml", FRONT),
+        ("Prompt files", PROMPTS),
         ("This machine", MACHINE),
         ("With `--load`", LOADED),
     ] {
@@ -539,9 +540,27 @@ const FILES: &[Finding] = &[
         "check its permissions",
     ),
     Finding("not-utf-8", "error", "a file is not UTF-8", "Latin-1", "save it as UTF-8"),
-    Finding("too-large", "error", "a file is larger than 4 MiB", "data in a `.py`", "move the data out"),
-    Finding("too-many-files", "error", "a skill has more than 2,000 files", "a copied library", "split it"),
-    Finding("nested-too-deep", "error", "folders deeper than 16 levels", "", "move them up"),
+    Finding(
+        "too-large",
+        "error",
+        "a file is larger than 4 MiB, or than 1 MiB in `prompts`",
+        "data in a `.py`",
+        "move the data out",
+    ),
+    Finding(
+        "too-many-files",
+        "error, warning",
+        "a skill has more than 2,000 files, or more than 500 in `prompts`",
+        "a copied library",
+        "split it",
+    ),
+    Finding(
+        "nested-too-deep",
+        "error, warning",
+        "folders deeper than 16 levels, or than 4 in `prompts`",
+        "",
+        "move them up",
+    ),
     Finding("not-a-file", "warning", "a pipe, socket or device", "", "put a file there"),
     Finding("bad-file-name", "error", "a name that is not UTF-8", "", "rename it"),
     Finding("broken-link", "warning", "a link that leads nowhere", "", "remove it"),
@@ -600,7 +619,13 @@ const FRONT: &[Finding] = &[
         "`My_Skill`",
         "lower-case letters, digits, hyphens",
     ),
-    Finding("missing-description", "warning", "no `description`", "", "a sentence"),
+    Finding(
+        "missing-description",
+        "warning, note",
+        "no `description`; a note for a prompt",
+        "",
+        "a sentence",
+    ),
     Finding("long-description", "warning", "more than 1,024 characters", "", "move the details below"),
     Finding(
         "bad-pyproject",
@@ -608,6 +633,59 @@ const FRONT: &[Finding] = &[
         "a line of `pyproject.toml` is not TOML",
         "`name =`",
         "correct the line",
+    ),
+];
+
+const PROMPTS: &[Finding] = &[
+    Finding(
+        "bad-prompt",
+        "error",
+        "the body is no template, so every call of the prompt fails",
+        "`{{ oops`, `{% if x %}` without `{% endif %}`",
+        "correct the line",
+    ),
+    Finding(
+        "bad-argument",
+        "error, warning",
+        "an argument without a name, with one that no template can use, or that contradicts itself; an error where it is left out",
+        "`- name: file-name`",
+        "what the help says",
+    ),
+    Finding(
+        "undeclared-argument",
+        "warning",
+        "the body uses what is none of its arguments, which fails",
+        "`{{ topci }}`",
+        "the argument that the help proposes, or `is defined`",
+    ),
+    Finding("unused-argument", "note", "the body does not use an argument", "", "use it, or take it out"),
+    Finding(
+        "missing-include",
+        "error",
+        "a file that the body includes is not there",
+        "`{% include \"rules.md\" %}`",
+        "a path below `prompts`",
+    ),
+    Finding(
+        "linked-prompt",
+        "warning",
+        "a link among prompts, which is not followed",
+        "",
+        "copy what it points to",
+    ),
+    Finding(
+        "prompt-heading",
+        "note",
+        "a heading that looks as if it began a message, and is text",
+        "`## User`, `# assistant`",
+        "`## user`, `## assistant`",
+    ),
+    Finding(
+        "not-a-prompt",
+        "note",
+        "a page in `prompts` without front matter",
+        "`prompts/notes.md`",
+        "nothing, or front matter with a `description`",
     ),
 ];
 
