@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use omni_call::{Completion, PromptArgument, RunSpec};
-use omni_scan::CacheHint;
+use omni_scan::{CacheHint, CacheScope};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -115,6 +115,11 @@ impl Item {
     /// What people, files and logs call it: `<skill>.<name>`, or its key where only its source knows more.
     pub fn name(&self) -> &str {
         self.spec.as_ref().map_or(&self.key, |spec| &spec.tool)
+    }
+
+    /// Whether its author says that every user of the server may be shown what one has read.
+    pub fn is_public(&self) -> bool {
+        self.cache.scope == Some(CacheScope::Public)
     }
 
     /// A hash over what its content comes from: the code of a function, the content of a file; `None` where only its source

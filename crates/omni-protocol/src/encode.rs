@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::RpcError;
-use crate::content::AdaptedResult;
+use crate::content::{AdaptedResult, CacheHints};
 use crate::message::Id;
 use crate::request::{
     ItemKind, ListKind, ListKinds, RESOURCE_SUBSCRIPTIONS, ServerCapabilities, SubscriptionFilter,
@@ -209,12 +209,13 @@ impl Encoder {
         revision: Revision,
         contents: Bytes,
         meta: Option<&[u8]>,
+        cache: CacheHints,
     ) -> Frame {
         let mut head = self.open(id, revision, 256, meta);
         comma(&mut head);
         if revision.has_cache_hints() {
-            // Nothing says how long it stays as it is, nor that everybody would be shown the same.
-            head.put_slice(br#""ttlMs":0,"cacheScope":"private","#);
+            let (ttl_ms, scope) = (cache.ttl_ms, if cache.public { "public" } else { "private" });
+            put(&mut head, format_args!(r#""ttlMs":{ttl_ms},"cacheScope":"{scope}","#));
         }
         head.put_slice(br#""contents":"#);
         with_body(head, contents)
@@ -280,12 +281,12 @@ impl Encoder {
 
     /// The answer to a call of whatever kind, for the revision that it was adapted to.
     pub fn call_result(&self, id: &Id, adapted: &AdaptedResult) -> Frame {
-        let AdaptedResult { revision, result } = adapted;
+        let AdaptedResult { revision, result, cache } = adapted;
         let revision = *revision;
         match result {
             CallResult::Tool(result) => self.tool_result(id, revision, result),
             CallResult::Resource(ResourceContents { contents, meta }) => {
-                self.read_resource_result(id, revision, contents.clone(), meta.as_deref())
+                self.read_resource_result(id, revision, contents.clone(), meta.as_deref(), *cache)
             }
             CallResult::Prompt(PromptMessages { description, messages, meta }) => self.get_prompt_result(
                 id,

@@ -26,7 +26,7 @@ mod strict_json;
 pub mod fuzz;
 
 pub use asking::{ClientCapabilities, InputResponses, NotAskable};
-pub use content::AdaptedResult;
+pub use content::{AdaptedResult, CacheHints};
 pub use decode::{decode, salvage_id};
 pub use encode::{Encoder, Frame, Implementation, error_frame};
 pub use error::{ErrorCode, RpcError};

@@ -9,8 +9,8 @@ use omni_call::{
 };
 use omni_catalog::{ProfileId, Tool, UnknownName};
 use omni_protocol::{
-    AdaptedResult, CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, RequestSubject,
-    Revision, RpcError, error_frame,
+    AdaptedResult, CacheHints, CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta,
+    RequestSubject, Revision, RpcError, error_frame,
 };
 
 use crate::admission::PendingPermit;
@@ -20,7 +20,7 @@ use crate::call_log::{CallLog, Timing};
 use crate::call_options::CallOptions;
 use crate::caller::{Caller, RequestAnswer};
 use crate::failure_log::log_failure;
-use crate::item_calls::{self, ItemRequest};
+use crate::item_calls::{self, ItemReply, ItemRequest};
 use crate::server::Server;
 use crate::stale_call::StaleCall;
 
@@ -289,10 +289,10 @@ async fn run(
     };
     let to = client.recipient(&server.encoder).await;
     match reply {
-        Ok((result, timing)) => {
+        Ok((result, timing, cache)) => {
             let result = if to.timing { timing.told(result) } else { result };
             match server.adapted(to.revision, result).await {
-                Ok(adapted) => server.encoder.call_result(&to.id, &adapted),
+                Ok(adapted) => server.encoder.call_result(&to.id, &adapted.with_cache(cache)),
                 Err(error) => error_frame(Some(&to.id), &error),
             }
         }
@@ -316,14 +316,16 @@ impl Server {
         called: Callee,
         context: CallContext,
         port: &mut dyn CallPort,
-    ) -> Result<(CallResult, Timing), RpcError> {
+    ) -> Result<(CallResult, Timing, CacheHints), RpcError> {
         let CallContext { wants, revision, profile, session, accepted } = context;
         match called {
             Callee::Tool(CallTool { name, arguments }) => {
                 let arguments = arguments.unwrap_or_else(|| Bytes::from_static(b"{}"));
                 let request = ToolRequest { name, arguments, wants, profile, session, accepted };
                 match self.call(request, port).await {
-                    Ok(ToolReply { result, timing, .. }) => Ok((result.into(), timing)),
+                    Ok(ToolReply { result, timing, .. }) => {
+                        Ok((result.into(), timing, CacheHints::default()))
+                    }
                     Err(unknown_name) => {
                         Err(RpcError::new(ErrorCode::InvalidParams, unknown_name.for_clients()))
                     }
@@ -333,9 +335,9 @@ impl Server {
                 let errors = self.live().errors;
                 let asked =
                     ItemRequest { request, wants, session, profile, accepted, forwards_changes: false };
-                let (outcome, timing) = self.run_item(&asked, port).await;
+                let ItemReply { outcome, timing, cache } = self.run_item(&asked, port).await;
                 let result = item_calls::result_or_error(outcome, &asked.request, revision, errors)?;
-                Ok((result, timing))
+                Ok((result, timing, cache))
             }
         }
     }

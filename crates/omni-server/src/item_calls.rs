@@ -10,7 +10,7 @@ use omni_call::{
     Deadline, ErrorDetail, Outcome, OutcomeKind, RunSpec, Wants,
 };
 use omni_catalog::{FoundResource, Item, ProfileId};
-use omni_protocol::{ErrorCode, ListKind, Revision, RpcError};
+use omni_protocol::{CacheHints, ErrorCode, ListKind, Revision, RpcError};
 
 use crate::call_changes::CallChanges;
 use crate::call_log::{CallLog, Timing};
@@ -49,6 +49,15 @@ struct Resolved {
     source: usize,
     spec: Arc<RunSpec>,
     request: CallRequest,
+    /// What its author says of keeping what is read.
+    cache: CacheHints,
+}
+
+/// How a request that is no tool call ended.
+pub(crate) struct ItemReply {
+    pub(crate) outcome: Outcome,
+    pub(crate) timing: Timing,
+    pub(crate) cache: CacheHints,
 }
 
 impl Server {
@@ -77,17 +86,22 @@ impl Server {
         let not_found = || OutcomeKind::NotFound { message: nothing_there(request) };
         match request {
             CallRequest::Resource { uri, .. } => {
+                let mut cache = CacheHints::default();
                 let (source, spec, request) = match snapshot.resource(*profile, uri).ok_or_else(not_found)? {
-                    FoundResource::Listed(item) => (item.source, self.spec_of(&item), request.clone()),
+                    FoundResource::Listed(item) => {
+                        cache = hints(&item);
+                        (item.source, self.spec_of(&item), request.clone())
+                    }
                     FoundResource::Source(source) => (source, self.source_spec(source), request.clone()),
                     FoundResource::FromTemplate(item, variables) => {
                         let arguments = Bytes::from(serde_json::to_vec(&variables).unwrap_or_default());
                         checked(&item, uri, &arguments)?;
+                        cache = hints(&item);
                         let request = CallRequest::Resource { uri: uri.clone(), arguments };
                         (item.source, self.spec_of(&item), request)
                     }
                 };
-                Ok(Resolved { source, spec: spec.ok_or_else(not_found)?, request })
+                Ok(Resolved { source, spec: spec.ok_or_else(not_found)?, request, cache })
             }
             CallRequest::Prompt { name, arguments } => {
                 let item = snapshot.prompt(*profile, name).ok_or_else(not_found)?;
@@ -95,7 +109,7 @@ impl Server {
                 // By its canonical name it is known to whoever runs it, such as a runner with the same folder.
                 let request = CallRequest::Prompt { name: item.name().into(), arguments: arguments.clone() };
                 let spec = self.spec_of(&item).ok_or_else(not_found)?;
-                Ok(Resolved { source: item.source, spec, request })
+                Ok(Resolved { source: item.source, spec, request, cache: CacheHints::default() })
             }
             CallRequest::Completion(completing) => {
                 let mut completing = completing.clone();
@@ -121,7 +135,8 @@ impl Server {
                     }
                 };
                 let request = CallRequest::Completion(completing);
-                Ok(Resolved { source, spec: spec.ok_or_else(not_found)?, request })
+                let spec = spec.ok_or_else(not_found)?;
+                Ok(Resolved { source, spec, request, cache: CacheHints::default() })
             }
             CallRequest::Tool { .. } => Err(not_found()),
         }
@@ -165,16 +180,20 @@ impl Server {
 
     /// Runs a request that is no tool call and says how it ended. Where its skill turns out to be another one than it was,
     /// and no line of it has run, it is resolved and checked anew.
-    pub(crate) async fn run_item(&self, asked: &ItemRequest, events: &mut dyn CallPort) -> (Outcome, Timing) {
+    pub(crate) async fn run_item(&self, asked: &ItemRequest, events: &mut dyn CallPort) -> ItemReply {
         let resolved = self.item(asked).await;
-        let Resolved { source, spec, request } = match resolved {
+        let Resolved { source, spec, request, cache } = match resolved {
             Ok(resolved) => resolved,
             Err(kind) => {
                 if !matches!(kind, OutcomeKind::Finished(_)) {
                     tracing::info!(method = asked.request.method(), kind = kind.name(), "call");
                 }
                 let waited = Instant::now().duration_since(asked.accepted);
-                return (Outcome::unstarted(kind, waited), Timing::default());
+                return ItemReply {
+                    outcome: Outcome::unstarted(kind, waited),
+                    timing: Timing::default(),
+                    cache: CacheHints::default(),
+                };
             }
         };
         let live = self.live();
@@ -205,7 +224,7 @@ impl Server {
         if self.config.log_failures {
             log_failure(of.id, of.name(), &outcome);
         }
-        (outcome, timing)
+        ItemReply { outcome, timing, cache }
     }
 
     /// As for a tool's call: see [`StaleCall`].
@@ -230,6 +249,10 @@ impl Server {
         }
         outcome
     }
+}
+
+fn hints(item: &Item) -> CacheHints {
+    CacheHints { ttl_ms: item.cache.ttl_ms.unwrap_or(0), public: item.is_public() }
 }
 
 fn nothing_to_complete() -> OutcomeKind {

@@ -28,6 +28,23 @@ const NEWER: &str = "omni/newer";
 pub struct AdaptedResult {
     pub(crate) revision: Revision,
     pub(crate) result: CallResult,
+    pub(crate) cache: CacheHints,
+}
+
+/// How long a client may show what it has read without asking again, and to whom: `ttlMs` and `cacheScope`, in revisions
+/// that have them. Default: it may be stale at once, and another user may be shown another thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheHints {
+    pub ttl_ms: u64,
+    /// Every user of the server may be shown it.
+    pub public: bool,
+}
+
+impl AdaptedResult {
+    /// The same result with hints of its own; they are said of a resource that was read.
+    pub fn with_cache(self, cache: CacheHints) -> AdaptedResult {
+        AdaptedResult { cache, ..self }
+    }
 }
 
 impl Revision {
@@ -59,7 +76,7 @@ impl Revision {
                 result = result.with_meta(NEWER, &newer);
             }
         }
-        AdaptedResult { revision: self, result }
+        AdaptedResult { revision: self, result, cache: CacheHints::default() }
     }
 
     /// Whether this result has to be looked at before it is known that the revision has all of it. To ask costs nothing.

@@ -33,7 +33,7 @@ use super::stream::{CallEvents, CallStream};
 use crate::authority::{Authority, Host};
 use crate::call::NamedTool;
 use crate::call_options::CallOptions;
-use crate::item_calls::ItemRequest;
+use crate::item_calls::{ItemReply, ItemRequest};
 use crate::list_changes::list_of;
 
 /// A caller has this long to send the body of a request.
@@ -389,7 +389,7 @@ async fn item(
         accepted,
         forwards_changes: true,
     };
-    let (outcome, _) = server.run_item(&asked, &mut NoClient).await;
+    let ItemReply { outcome, .. } = server.run_item(&asked, &mut NoClient).await;
     match outcome.kind {
         OutcomeKind::Finished(result) => Ok(ok(body_of(result))),
         OutcomeKind::NotFound { message } => Err(refusal(StatusCode::NOT_FOUND, "not_found", &message)),

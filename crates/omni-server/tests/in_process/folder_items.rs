@@ -12,7 +12,7 @@ from typing import Literal
 from omni import completion, prompt, resource
 
 
-@resource("notes://today")
+@resource("notes://today", ttl=60, scope="public")
 def today() -> str:
     """What is on today."""
 
@@ -112,6 +112,11 @@ async fn each_is_run_as_its_function_in_every_revision() {
     for (method, params, place, wanted) in &requests {
         let answer = client.request(&modern(request(1, method, params.clone()))).await;
         assert_eq!(answer["result"].pointer(place), Some(&json!(wanted)), "{answer}");
+        let (result, is_today) = (&answer["result"], params["uri"] == "notes://today");
+        if *method == "resources/read" {
+            let hints = if is_today { (json!(60_000), "public") } else { (json!(0), "private") };
+            assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&hints.0, &json!(hints.1)));
+        }
     }
 }
 
