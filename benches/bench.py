@@ -26,6 +26,7 @@ import ladder
 import memory
 import overrun
 import report
+import resources
 import servers
 import start
 
@@ -69,6 +70,10 @@ def main() -> int:
                 crowd.scale(omni, asked.rounds, asked.seconds)
             elif scenario == "overrun":
                 overrun.overrun(binary, [peer for peer in others if peer.stdio], asked.rounds)
+            elif scenario == "resources":
+                for count in asked.skills or [10_000]:
+                    resources.start(binary, python, others, count, asked.rounds)
+                    resources.steady(binary, others, count, asked.rounds, asked.seconds)
             elif scenario == "ladder":
                 ladder.ladder(binary, python, Path(folder, "ladder"), asked.rounds, asked.calls)
             elif scenario == "embedded":
@@ -95,13 +100,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "scenario",
         nargs="+",
-        choices=["calls", "start", "memory", "front", "crowd", "ladder", "overrun", "embedded"],
+        choices=["calls", "start", "memory", "front", "resources", "crowd", "ladder", "overrun", "embedded"],
     )
     parser.add_argument("--binary", type=Path, default=WORKSPACE / "target" / "release" / "omni")
     parser.add_argument("--rounds", type=int, default=5, help="how often each thing is measured, in turns")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long one measurement of a rate takes")
     parser.add_argument(
-        "--skills", type=int, action="append", help="how many generated skills; may be repeated"
+        "--skills", type=int, action="append", help="how many generated skills, or resources; may be repeated"
     )
     parser.add_argument(
         "--calls", type=int, default=100, help="how many single calls a round of `ladder` makes"

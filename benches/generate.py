@@ -54,3 +54,32 @@ def skills(folder: Path, count: int) -> Path:
         (scripts / "search.py").write_text(SCRIPT.format(number=number))
     stamp.touch()
     return folder
+
+
+RESOURCES_OF_A_SKILL = 100
+RESOURCE = '''
+
+@resource("bench://note/{number:05}", mime_type="text/plain")
+def note_{number:05}() -> str:
+    """Note {number} of a collection, as somebody wrote it down."""
+    return "The note number {number}.\\n" * 40
+'''
+
+
+def resources(folder: Path, count: int) -> Path:
+    """Fill `folder` with the bench's tools and `count` resources, all of them functions; return it."""
+    stamp = folder / f".resources-{count}"
+    if stamp.is_file():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(BENCH, folder / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+    for first in range(0, count, RESOURCES_OF_A_SKILL):
+        name = f"notes-{first:05}"
+        scripts = folder / name / "scripts"
+        scripts.mkdir(parents=True)
+        (folder / name / "SKILL.md").write_text(SKILL.format(name=name, number=first))
+        last = min(first + RESOURCES_OF_A_SKILL, count)
+        functions = [RESOURCE.format(number=number) for number in range(first, last)]
+        (scripts / "notes.py").write_text("".join(["from omni import resource\n", *functions]))
+    stamp.touch()
+    return folder

@@ -31,7 +31,14 @@ class Server:
 
     def with_tools(self, count: int) -> Server:
         """Return the same server with `count` more tools. Peers hear of it in `BENCH_TOOLS`."""
-        environment = {**self.environment, "BENCH_TOOLS": str(count)}
+        return self._with("BENCH_TOOLS", count)
+
+    def with_resources(self, count: int) -> Server:
+        """Return the same server with `count` resources. Peers hear of it in `BENCH_RESOURCES`."""
+        return self._with("BENCH_RESOURCES", count)
+
+    def _with(self, variable: str, count: int) -> Server:
+        environment = {**self.environment, variable: str(count)}
         return Server(self.name, self.stdio, self.http, environment)
 
 

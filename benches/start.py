@@ -30,13 +30,15 @@ def first_list(binary: Path, python: str, others: list[Server], counts: list[int
             row = f"{count:,} skills"
             skills = generate.skills(Path(folder, f"skills-{count}"), count)
             cached, fresh = Path(folder, f"cached-{count}"), Path(folder, f"fresh-{count}")
-            _list_once(_omni("omni, cached", binary, skills, cached), wait_seconds=2.0)
+            list_once(omni_over_stdio("omni, cached", binary, skills, cached), wait_seconds=2.0)
             runs = {
-                "python3 -c pass": lambda: _bare(python),
-                "omni, cached": lambda s=skills, c=cached: _list_once(_omni("omni, cached", binary, s, c)),
+                "python3 -c pass": lambda: bare(python),
+                "omni, cached": lambda s=skills, c=cached: list_once(
+                    omni_over_stdio("omni, cached", binary, s, c)
+                ),
                 "omni, nothing cached": lambda s=skills, c=fresh: _fresh(binary, s, c),
                 **{
-                    peer.name: lambda p=peer, n=count: _list_once(p.with_tools(n))
+                    peer.name: lambda p=peer, n=count: list_once(p.with_tools(n))
                     for peer in others
                     if peer.stdio
                 },
@@ -47,7 +49,8 @@ def first_list(binary: Path, python: str, others: list[Server], counts: list[int
     table.show("omni, cached", more_is_better=False)
 
 
-def _omni(name: str, binary: Path, skills: Path, cache: Path) -> Server:
+def omni_over_stdio(name: str, binary: Path, skills: Path, cache: Path) -> Server:
+    """Return omni with a folder of skills and a cache of its own."""
     command = [
         str(binary),
         "mcp",
@@ -61,9 +64,18 @@ def _omni(name: str, binary: Path, skills: Path, cache: Path) -> Server:
     return Server(name, stdio=command)
 
 
-def _list_once(server: Server, wait_seconds: float = 0.0) -> float:
+def list_once(
+    server: Server,
+    wait_seconds: float = 0.0,
+    method: str = "tools/list",
+    of_each: bytes = b'"inputSchema":',
+    empty: Path | None = None,
+) -> float:
+    """Return the seconds from the start of a process to the end of a list; the folder `empty` is removed first."""
+    if empty is not None:
+        shutil.rmtree(empty, ignore_errors=True)
     with Running(server, http=False) as running:
-        wire.list_all(wire.Stdio(running).ask)
+        wire.list_all(wire.Stdio(running).ask, method, of_each)
         taken = time.perf_counter() - running.started
         # The first time, leave the server time to write its caches after it has answered.
         time.sleep(wait_seconds)
@@ -71,11 +83,11 @@ def _list_once(server: Server, wait_seconds: float = 0.0) -> float:
 
 
 def _fresh(binary: Path, skills: Path, cache: Path) -> float:
-    shutil.rmtree(cache, ignore_errors=True)
-    return _list_once(_omni("omni, nothing cached", binary, skills, cache))
+    return list_once(omni_over_stdio("omni, nothing cached", binary, skills, cache), empty=cache)
 
 
-def _bare(python: str) -> float:
+def bare(python: str) -> float:
+    """Return the seconds that a Python takes to start and end."""
     started = time.perf_counter()
     subprocess.run([python, "-c", "pass"], check=True)
     return time.perf_counter() - started
@@ -91,7 +103,7 @@ def without_python(binary: Path, python: str) -> None:
         recorder.write_text(RECORDER.format(log=log, python=python))
         recorder.chmod(recorder.stat().st_mode | stat.S_IXUSR)
         skills = generate.skills(Path(folder, "skills"), 100)
-        server = _omni("omni", binary, skills, Path(folder, "cache"))
+        server = omni_over_stdio("omni", binary, skills, Path(folder, "cache"))
         server.stdio += ["--python", str(recorder)]
         server.environment["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
         print("\nis Python started by listing?")

@@ -244,21 +244,30 @@ def latencies(ask: Callable[[], bytes], seconds: float) -> list[float]:
     return taken
 
 
-def list_all(ask: Callable[[bytes], bytes]) -> tuple[int, int]:
+def read(number: int, uri: str) -> bytes:
+    """Return a request that reads a resource."""
+    return message(number, "resources/read", {"uri": uri})
+
+
+def list_all(
+    ask: Callable[[bytes], bytes], method: str = "tools/list", of_each: bytes = b'"inputSchema":'
+) -> tuple[int, int]:
     """
-    Walk `tools/list` to its end; return how many tools there are and how many bytes came.
+    Walk a list to its end; return how many items there are and how many bytes came.
+
+    `of_each` stands in each item once.
 
     The pages are searched, not parsed: parsing megabytes here would take longer than sending them there.
     """
     count = size = 0
     params: dict = {}
     for number in range(1, 10_000):
-        answer = ask(message(number, "tools/list", params))
+        answer = ask(message(number, method, params))
         check(answer)
-        count += answer.count(b'"inputSchema":')
+        count += answer.count(of_each)
         size += len(answer)
         cursor = _NEXT_CURSOR.search(answer)
         if cursor is None:
             return count, size
         params = {"cursor": json.loads(cursor[1])}
-    raise SystemExit("the list of tools does not end")
+    raise SystemExit(f"the answers to `{method}` do not end")

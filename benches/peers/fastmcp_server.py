@@ -1,6 +1,7 @@
 """The tools of the benchmarks served by FastMCP: `python fastmcp_server.py [PORT]`, stdio without a port."""
 
 import asyncio
+import os
 import sys
 import time
 
@@ -34,6 +35,18 @@ def nap(ms: int) -> str:
     time.sleep(ms / 1000)
     return str(ms)
 
+
+def note(number: int) -> None:
+    """Add a resource like those of `generate.resources`."""
+
+    @server.resource(f"bench://note/{number:05}", name=f"note_{number:05}", mime_type="text/plain")
+    def read() -> str:
+        """Note of a collection, as somebody wrote it down."""
+        return f"The note number {number}.\n" * 40
+
+
+for number in range(int(os.environ.get("BENCH_RESOURCES", "0"))):
+    note(number)
 
 if len(sys.argv) > 1:
     server.run(
