@@ -3,8 +3,9 @@
 Each client lists all tools of the shipped `skills/` and makes the five calls of `clients/calls.json`, one of
 which has to fail, in every protocol mode it knows: over stdio, over HTTP, and of the server in Python alone, which
 has to show the same list. One line for each. The Python client also looks at what comes from a runner
-(`runner.py`): resources, prompts, and a list of tools that changes. Tools ask the Python and the TypeScript client, and
-both use one server at once, each with a profile of its own. Last, omni itself is a client (`other_servers.py`).
+(`runner.py`): resources, prompts, and a list of tools that changes. Each client, and those of the older SDKs, look at
+what a skill offers besides tools (`offered.py`). Tools ask the Python and the TypeScript client, and both use one server
+at once, each with a profile of its own. Last, omni itself is a client (`other_servers.py`).
 
     python3 conformance/clients.py --binary target/debug/omni [--client python]
 """
@@ -30,8 +31,9 @@ from harness import (
     runner,
     stdio_command,
 )
+from offered import looked_at
 from other_servers import tried
-from real_clients import ASKED, CLIENTS, Client, ClientFailedError
+from real_clients import ASKED, CLIENTS, OFFERED, Client, ClientFailedError
 
 SKILLS = WORKSPACE / "skills"
 ASKING_SKILLS = CONFORMANCE / "clients" / "skills"
@@ -65,7 +67,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--binary", type=Path, required=True, help="the `omni` to test")
-    parser.add_argument("--client", action="append", choices=CLIENTS, help="only this one; all by default")
+    parser.add_argument(
+        "--client", action="append", choices={**CLIENTS, **OFFERED}, help="only this one; all by default"
+    )
     asked = parser.parse_args()
 
     binary = asked.binary.resolve()
@@ -86,7 +90,7 @@ def main() -> int:
                     "http": {"url": url},
                     "alone": {"command": python_alone_command(binary, SKILLS, root)},
                 }
-                for client in asked.client or CLIENTS:
+                for client in [client for client in CLIENTS if client in (asked.client or CLIENTS)]:
                     make, modes = CLIENTS[client]
                     look = make()
                     for transport, server in servers.items():
@@ -102,7 +106,7 @@ def main() -> int:
                                 passed += 1
                                 calls = len(world["calls"])
                                 print(f"passed  {line}  {len(tools)} tools, {calls} calls", flush=True)
-            for line, wrong in more(binary, root, str(home), asked.client or [*CLIENTS]):
+            for line, wrong in more(binary, root, str(home), asked.client or [*OFFERED]):
                 passed, failed = passed + (not wrong), failed + bool(wrong)
                 print(f"{'failed' if wrong else 'passed'}  {line}  {wrong}".rstrip(), flush=True)
     except SetupError as error:
@@ -125,12 +129,14 @@ def more(binary: Path, root: Path, home: str, clients: list[str]) -> Iterator[tu
             with http_server(binary, SKILLS, TARGET / "clients-forward.log", root, options) as url:
                 command = [*stdio_command(binary, SKILLS, root), *options]
                 yield from forwarded({"command": command}, {"url": url}, home)
+    offered = [client for client in OFFERED if client in clients]
+    yield from looked_at(offered, binary, root, home)
     for client in ASKED:
         if client in clients:
             yield from asked_by_tools(client, binary, root, home)
     if {"python", "typescript"} <= set(clients):
         yield from profiled(binary, root, home)
-    if set(clients) == set(CLIENTS):
+    if set(CLIENTS) <= set(clients):
         yield from tried(binary, home)
 
 

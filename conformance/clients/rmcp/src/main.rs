@@ -1,7 +1,10 @@
 //! What does the client of the Rust SDK see of a server?
 //!
 //! Takes one JSON argument, `{"mode": …, "command": […] or "url": …, "calls": […]}`, and prints one JSON
-//! object: the tools' names and how each call went.
+//! object: the tools' names and how each call went. With `"steps"` in place of the calls it takes and prints what
+//! `python_offers.py` does.
+mod offers;
+
 use std::error::Error;
 
 use rmcp::model::{CallToolRequestParams, ProtocolVersion};
@@ -15,17 +18,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let argument = std::env::args().nth(1).ok_or("one JSON argument is needed")?;
     let job: Value = serde_json::from_str(&argument)?;
     let mode = lifecycle(job["mode"].as_str().unwrap_or_default())?;
+    let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let hears = offers::Hears(sender);
     let client = match job["url"].as_str() {
         Some(url) => {
             let transport = StreamableHttpClientTransport::from_uri(url.to_owned());
-            ().serve_with_lifecycle(transport, mode).await?
+            hears.serve_with_lifecycle(transport, mode).await?
         }
         None => {
             let transport = TokioChildProcess::new(command(&job["command"])?)?;
-            ().serve_with_lifecycle(transport, mode).await?
+            hears.serve_with_lifecycle(transport, mode).await?
         }
     };
-    let seen = look(&client, &job["calls"]).await?;
+    let seen = if job["steps"].is_array() {
+        offers::look(&client, &job, &mut heard).await?
+    } else {
+        look(&client, &job["calls"]).await?
+    };
     println!("{seen}");
     client.cancel().await?;
     Ok(())
@@ -48,7 +57,10 @@ fn command(words: &Value) -> Result<tokio::process::Command, &'static str> {
     Ok(command)
 }
 
-async fn look(client: &RunningService<RoleClient, ()>, calls: &Value) -> Result<Value, Box<dyn Error>> {
+async fn look(
+    client: &RunningService<RoleClient, offers::Hears>,
+    calls: &Value,
+) -> Result<Value, Box<dyn Error>> {
     let tools = client.list_all_tools().await?;
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
     let mut done = Vec::new();

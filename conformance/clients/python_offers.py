@@ -1,0 +1,101 @@
+"""What does the official Python client see of resources, prompts and completions, and is it told of changes?
+
+Takes one JSON argument, `{"mode": …, "command": […] or "url": …, "steps": […], "edit": {"file", "text"}, "subscribes":
+URI}`. Makes each step, a method of MCP and its params, by the client's own function for it; then subscribes to
+everything, writes the file, and waits until it has been told of every kind. Prints one JSON object: the protocol, what
+each step gave, and what was told and listed after the edit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from mcp import MCPError
+from mcp.client import Client
+from mcp.types import PromptReference, ResourceTemplateReference
+from python_sdk import KINDS, Told, server_of
+
+CHANGE_SECONDS_MAX = 30
+
+
+async def ask(client: Client, method: str, params: dict) -> object:
+    """Make a request by the client's function for it."""
+    if method == "completion/complete":
+        ref = params["ref"]
+        kind = PromptReference if ref["type"] == "ref/prompt" else ResourceTemplateReference
+        return await client.complete(kind(**ref), params["argument"])
+    functions = {
+        "tools/list": client.list_tools,
+        "resources/list": client.list_resources,
+        "resources/templates/list": client.list_resource_templates,
+        "resources/read": client.read_resource,
+        "prompts/list": client.list_prompts,
+        "prompts/get": client.get_prompt,
+    }
+    return await functions[method](**params) if method in functions else None
+
+
+async def step(client: Client, wanted: dict) -> dict | None:
+    """Make a step; return what it gave, or the code of the error, or None where there is no function for it."""
+    try:
+        result = await ask(client, wanted["method"], wanted.get("params", {}))
+    except MCPError as error:
+        return {"refused": error.error.code}
+    return result and result.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def edit(job: dict) -> None:
+    """Make the job's edit."""
+    Path(job["edit"]["file"]).write_text(job["edit"]["text"])
+
+
+async def in_time(waiting: Awaitable[object]) -> None:
+    """Wait so long at most; what was told until then is judged by who reads it."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(waiting, CHANGE_SECONDS_MAX)
+
+
+async def change(client: Client, job: dict, told: Told) -> dict:
+    """Subscribe to everything, edit, and wait to be told."""
+    async with AsyncExitStack() as subscribed:
+        if str(client.protocol_version) >= "2026-07-28":
+            events = await subscribed.enter_async_context(
+                client.listen(
+                    tools_list_changed=True,
+                    resources_list_changed=True,
+                    prompts_list_changed=True,
+                    resource_subscriptions=[job["subscribes"]],
+                )
+            )
+            edit(job)
+            await in_time(told.hear_all(events))
+        else:
+            await client.subscribe_resource(job["subscribes"])
+            edit(job)
+            await in_time(told.all.wait())
+            await client.unsubscribe_resource(job["subscribes"])
+    lists = {kind: await step(client, {"method": f"{kind}/list"}) for kind in KINDS}
+    return {"told": sorted(told.kinds), "lists": lists}
+
+
+async def look(job: dict) -> dict:
+    told = Told()
+
+    async def hear(message: object) -> None:
+        told.hear(message)
+
+    async with Client(server_of(job), mode=job["mode"], message_handler=hear) as client:
+        return {
+            "protocol": str(client.protocol_version),
+            "steps": [await step(client, wanted) for wanted in job["steps"]],
+            "changes": await change(client, job, told),
+        }
+
+
+print(json.dumps(asyncio.run(look(json.loads(sys.argv[1])))))
