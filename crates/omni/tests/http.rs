@@ -337,7 +337,7 @@ fn a_subscription_is_a_stream_that_is_acknowledged_first_and_ends_with_a_result(
     let key = "io.modelcontextprotocol/subscriptionId";
     assert_eq!(
         acknowledged["params"],
-        json!({"_meta": {key: 1}, "notifications": {"toolsListChanged": true}})
+        json!({"_meta": {key: 1}, "notifications": {"toolsListChanged": true, "resourcesListChanged": true}})
     );
     server.stop();
     let ended = stream.next().expect("the result");
