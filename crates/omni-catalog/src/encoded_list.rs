@@ -29,12 +29,16 @@ pub(crate) struct EncodedTool<'a> {
     pub(crate) detail: &'a str,
 }
 
-/// The encoded list has a file for each way of naming, so that servers with different ones may share a folder.
-pub(crate) fn list_file(names: NameStyle) -> &'static str {
-    match names {
-        NameStyle::Underscore => "served.bin",
-        NameStyle::Dotted => "served-dotted.bin",
-        NameStyle::Canonical => "served-canonical.bin",
+/// The encoded list has a file for each way of naming, with tools of the server's own and without, so that servers with
+/// different ones may share a folder.
+pub(crate) fn list_file(names: NameStyle, with_own: bool) -> &'static str {
+    match (names, with_own) {
+        (NameStyle::Underscore, false) => "served.bin",
+        (NameStyle::Dotted, false) => "served-dotted.bin",
+        (NameStyle::Canonical, false) => "served-canonical.bin",
+        (NameStyle::Underscore, true) => "served-with-own.bin",
+        (NameStyle::Dotted, true) => "served-dotted-with-own.bin",
+        (NameStyle::Canonical, true) => "served-canonical-with-own.bin",
     }
 }
 

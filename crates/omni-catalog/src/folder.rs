@@ -3,6 +3,7 @@
 pub(crate) mod code;
 mod misplaced;
 mod prompts;
+mod skill_files;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,6 +12,7 @@ use std::time::SystemTime;
 
 use crate::file_stamps::PathStamp;
 use crate::prompt_names;
+use crate::skill_file::SkillFile;
 use crate::stamp::Stamp;
 use crate::{Diagnostic, Severity};
 
@@ -47,6 +49,8 @@ pub(crate) struct SkillFolder {
     /// The digest over all Python files of the skill; `None` where there is no `scripts`, and so nothing that a worker
     /// loads.
     pub(crate) code: Option<String>,
+    /// What clients may read, `SKILL.md` first.
+    pub(crate) offered: Vec<SkillFile>,
     pub(crate) findings: Vec<Diagnostic>,
     pub(crate) paths: Vec<PathStamp>,
 }
@@ -154,6 +158,7 @@ impl SkillFolder {
             prompts: Vec::new(),
             has_scripts: false,
             code: None,
+            offered: Vec::new(),
             findings: Vec::new(),
             paths: Vec::new(),
         };
@@ -161,6 +166,7 @@ impl SkillFolder {
         skill.sources.sort_by(|a, b| a.path.cmp(&b.path));
         skill.prompts.sort_by(|a, b| a.path.cmp(&b.path));
         skill.code = skill.has_scripts.then(|| walk.code_digest(&skill.sources));
+        skill.offered = walk.skill_files(&skill);
         skill.findings = walk.findings;
         skill.paths = walk.paths;
         (skill, walk.started)
@@ -186,6 +192,10 @@ impl SkillFolder {
         }
         part(&[u8::from(self.has_scripts)]);
         part(self.code.as_deref().unwrap_or_default().as_bytes());
+        for file in &self.offered {
+            part(file.path.as_bytes());
+            part(file.sha256.as_bytes());
+        }
         for finding in &self.findings {
             part(finding.file.as_bytes());
             part(finding.message.as_bytes());

@@ -37,6 +37,15 @@ impl FrontMatter {
     pub(crate) fn find(&self, key: &str) -> Option<&Entry> {
         find(&self.entries, key)
     }
+
+    /// All of it as JSON, by the rules of YAML's core schema.
+    pub(crate) fn json(&self) -> Map<String, Value> {
+        object(&self.entries)
+    }
+}
+
+fn object(entries: &[Entry]) -> Map<String, Value> {
+    entries.iter().map(|entry| (entry.key.clone(), entry.value.json())).collect()
 }
 
 impl Yaml {
@@ -60,20 +69,35 @@ impl Yaml {
     pub(crate) fn json(&self) -> Value {
         match self {
             Yaml::Text(text) => match text.as_str() {
-                "" | "~" | "null" => Value::Null,
-                "true" => Value::Bool(true),
-                "false" => Value::Bool(false),
-                text => serde_json::from_str::<serde_json::Number>(text)
-                    .map_or_else(|_| Value::from(text), Value::Number),
+                "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+                "true" | "True" | "TRUE" => Value::Bool(true),
+                "false" | "False" | "FALSE" => Value::Bool(false),
+                text => number(text).map_or_else(|| Value::from(text), Value::Number),
             },
             Yaml::Quoted(text) => Value::from(text.as_str()),
             Yaml::List(items) => items.iter().map(Yaml::json).collect(),
-            Yaml::Map(entries) => {
-                let members = entries.iter().map(|entry| (entry.key.clone(), entry.value.json()));
-                Value::Object(members.collect::<Map<_, _>>())
-            }
+            Yaml::Map(entries) => Value::Object(object(entries)),
         }
     }
+}
+
+/// The number that a plain text is. YAML writes some as JSON does not: `+1`, `.5`, `007`, `0x1F`.
+fn number(text: &str) -> Option<serde_json::Number> {
+    let of_radix = |prefix: &str, radix| u64::from_str_radix(text.strip_prefix(prefix)?, radix).ok();
+    if let Some(number) = of_radix("0x", 16).or_else(|| of_radix("0o", 8)) {
+        return Some(number.into());
+    }
+    if let Ok(number) = serde_json::from_str(text) {
+        return Some(number);
+    }
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        || !digits.contains(|c: char| c.is_ascii_digit())
+    {
+        return None;
+    }
+    let whole = text.parse::<i64>().ok().map(serde_json::Number::from);
+    whole.or_else(|| serde_json::Number::from_f64(text.parse().ok()?))
 }
 
 pub(crate) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {

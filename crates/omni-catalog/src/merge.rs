@@ -62,6 +62,7 @@ pub(crate) fn merge(
     let (items, found) = merged_items::merge(&sources, rules, &tools.lists, &tools.duplicate_skills, before);
     tools.findings.extend(found);
     let Merged { all, lists, hidden_skills, duplicate_skills, findings, rule_conflicts } = tools;
+    let skill_lists = lists.iter().map(|_| OnceLock::new()).collect();
     Ok(Snapshot {
         sources,
         rules: Arc::clone(rules),
@@ -74,6 +75,7 @@ pub(crate) fn merge(
         rule_conflicts,
         skills: OnceLock::new(),
         skills_version: OnceLock::new(),
+        skill_lists,
         diagnostics: OnceLock::new(),
     })
 }

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use omni_call::{ExecutorKind, FunctionKind, Policy, ProgramTarget, PythonTarget, RunSpec, Target, Trust};
+use omni_call::{
+    ExecutorKind, FileKind, FunctionKind, Policy, ProgramTarget, PythonTarget, RunSpec, Target, Trust,
+};
 use omni_scan::{Scan, Source, is_tool_name};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::declared_tools::{self, DeclaredTool, PYPROJECT};
 use crate::folder::SkillFolder;
@@ -19,6 +21,8 @@ use crate::own_words::{meta, tags};
 use crate::pyproject::{self, Pyproject};
 use crate::requirements::SkillRequirements;
 use crate::skill_items;
+use crate::skill_list::{SKILL_OF_TOOL, is_public_skill};
+use crate::skill_uri::skill_uri;
 use crate::tool::{Detail, Origin};
 use crate::{Diagnostic, Severity, Skill, usable_schemas};
 
@@ -81,6 +85,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     let mut findings = folder.findings.clone();
     let (mut skill, mut declared) = front_matter(folder, &mut findings);
     skill.digest.clone_from(&folder.code);
+    skill.files.clone_from(&folder.offered);
     let project = project(folder, &mut findings);
     declared_tools::read_pyproject(&folder.folder, &project, &mut declared, &mut findings);
     let mut scan = scan(folder, &mut findings);
@@ -102,7 +107,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     let items = skill_items::read(&skill, folder, &scan, &requirements, &mut findings);
     look_for_hidden(folder, &skill, &tools, &items, &mut findings);
     skill.tools = tools.len();
-    let nothing = scanned.is_empty() && declared.is_empty() && items.is_empty();
+    let nothing = scanned.is_empty() && declared.is_empty() && items.iter().all(is_file);
     if nothing && folder.skill_md.is_none() && !folder.has_scripts && folder.findings.is_empty() {
         findings.push(not_a_skill(&folder.folder));
     }
@@ -167,12 +172,15 @@ fn look_for_hidden(
         let Origin { file, line } = &tool.detail.origin;
         look(&listing, file, *line, format!("a text of the tool `{}`", tool.name));
     }
-    for item in items {
+    // Each file is looked at for itself.
+    for item in items.iter().filter(|item| !is_file(item)) {
         let listing = serde_json::from_str(item.listing.get()).unwrap_or_default();
         let Origin { file, line } = &item.detail.origin;
         look(&listing, file, *line, format!("a text of the {} `{}`", called(item.kind), item.key));
     }
-    let own = serde_json::to_value(skill).unwrap_or_default();
+    // The front matter stands in the other members, and each file is looked at for itself.
+    let own = Skill { front_matter: Map::new(), files: Vec::new(), ..skill.clone() };
+    let own = serde_json::to_value(own).unwrap_or_default();
     look(&own, &format!("{}/SKILL.md", folder.folder), 1, "the front matter".to_owned());
 }
 
@@ -283,7 +291,10 @@ fn written<'a>(
         input_schema: &tool.input_schema,
         output_schema,
         annotations: &tool.annotations,
-        meta: meta(tool.meta.as_ref(), tool.category.as_deref(), &tool.tags, tool.version.as_deref()),
+        meta: linked(
+            skill,
+            meta(tool.meta.as_ref(), tool.category.as_deref(), &tool.tags, tool.version.as_deref()),
+        ),
     };
     let structured = output_schema.is_some();
     let target = target(skill, tool, program, requirements, structured);
@@ -347,6 +358,19 @@ fn policy(skill: &Skill, tool: &omni_scan::Tool) -> Policy {
     let mut policy = tool.policy.clone().or(&skill.policy);
     policy.repeatable = declared("readOnlyHint") || declared("idempotentHint");
     policy
+}
+
+/// Whether it is a file of the skill, and no function.
+fn is_file(item: &SkillItem) -> bool {
+    matches!(&item.detail.run.target, Target::File(file) if matches!(file.kind, FileKind::Resource { .. }))
+}
+
+/// With the page of the tool's skill, where clients can look that up.
+fn linked(skill: &Skill, mut meta: Map<String, Value>) -> Map<String, Value> {
+    if is_public_skill(&skill.folder, &skill.front_matter) {
+        meta.entry(SKILL_OF_TOOL).or_insert_with(|| skill_uri(&skill.folder).into());
+    }
+    meta
 }
 
 fn named_twice(folder: &str, declared: &DeclaredTool, taken: &omni_scan::Tool) -> Diagnostic {

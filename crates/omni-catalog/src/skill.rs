@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::declared_tools::{self, DeclaredTool};
 use crate::front_matter::{self, Entry, FrontMatter, Position, Yaml};
-use crate::{Diagnostic, Severity};
+use crate::{Diagnostic, Severity, SkillFile};
 
 /// One skill, as its folder and front matter describe it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,12 @@ pub struct Skill {
     /// Names the version of its code: the digest over all its Python files. `None` where it has no `scripts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Its front matter as it stands there: what the public format, and clients that speak it, make of it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub front_matter: Map<String, Value>,
+    /// What clients may read of it, `SKILL.md` first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SkillFile>,
     /// Its folder, absolute; empty where it is not here.
     #[serde(skip)]
     pub path: PathBuf,
@@ -159,6 +165,8 @@ impl<'a> SkillReader<'a> {
             path: PathBuf::new(),
             tools: 0,
             digest: None,
+            front_matter: self.front.json(),
+            files: Vec::new(),
         };
         self.check_name(&skill);
         self.check_description(&skill);
@@ -419,7 +427,8 @@ mod tests {
                 let mut findings = Vec::new();
                 let text = format!("---\nname: a\ndescription: d\n{}: {value}\n---\n", option.name);
                 let (skill, _) = Skill::read("a", &text, &mut findings);
-                (skill, findings)
+                // As it stands there it would tell any two values apart.
+                (Skill { front_matter: Map::new(), ..skill }, findings)
             };
             let (without, _) = read("\"\"");
             let (skill, findings) = read(&good);

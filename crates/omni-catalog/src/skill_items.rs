@@ -3,6 +3,7 @@
 //! Whoever reads a part of a skill hands in its items in [`read`]: functions, and files. An item says all that a list
 //! shows and a call needs, so nothing else knows where it is from.
 
+mod files;
 mod functions;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ pub(crate) fn read(
 ) -> Vec<SkillItem> {
     let mut items = functions::items(skill, scan, requirements, findings);
     items.extend(prompt_files::items(skill, folder, findings));
+    items.extend(files::items(skill));
     functions::complete(skill, scan, requirements, &mut items, findings);
     one_of_each_key(skill, items, findings)
 }

@@ -13,6 +13,7 @@ use crate::item_lists::{HiddenSkills, ItemLists, MergedItems};
 use crate::list_fields::ListFields;
 use crate::pages::Page;
 use crate::resource_version::ResourceVersion;
+use crate::skill_list::SkillList;
 use crate::skill_tags::SkillTags;
 use crate::tool_list::ToolList;
 use crate::tool_rules::{ProfileId, RuleConflicts, SettingLocation, ToolFacts, ToolRules};
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub(crate) rule_conflicts: RuleConflicts,
     pub(crate) skills: OnceLock<Vec<Skill>>,
     pub(crate) skills_version: OnceLock<String>,
+    /// The skills that each profile shows, in the order of `lists`.
+    pub(crate) skill_lists: Box<[OnceLock<SkillList>]>,
     pub(crate) diagnostics: OnceLock<Vec<Diagnostic>>,
 }
 
@@ -350,6 +353,27 @@ impl Snapshot {
             all.sort_by(|a, b| a.folder.cmp(&b.folder));
             all
         })
+    }
+
+    /// The skills that a profile shows. Made when first asked for, and kept: that reads every skill, which takes about a
+    /// millisecond for a hundred, so a thread that must not wait asks [`skill_list_ready`](Self::skill_list_ready) first.
+    pub fn skill_list(&self, id: ProfileId) -> &SkillList {
+        let made = self.skill_lists.get(id.index()).or_else(|| self.skill_lists.first());
+        let made = made.expect("there is a list for everybody");
+        made.get_or_init(|| {
+            let is_filtered = |facts: &ToolFacts<'_>| self.rules.filtered(id, facts).is_some();
+            SkillList::new(self.skills(), self.for_profile(id), is_filtered)
+        })
+    }
+
+    /// Bytes of text that are read when the skills are first asked for.
+    pub fn skill_bytes(&self) -> usize {
+        self.sources.iter().map(|source| source.snapshot.encoded().skills().len()).sum()
+    }
+
+    /// The same, where it has been made.
+    pub fn skill_list_ready(&self, id: ProfileId) -> Option<&SkillList> {
+        self.skill_lists.get(id.index())?.get()
     }
 
     /// The skills whose code is another one here than in an earlier snapshot, and those that are gone: what executors are to

@@ -845,7 +845,11 @@ fn a_diff_says_what_a_refresh_would_do_and_does_not_do_it() {
                 {"name": "a.three", "kind": "added"},
                 {"name": "b.two", "kind": "removed"},
             ],
-            "resources": [],
+            "resources": [
+                {"name": "omni://skill/a/scripts/a.py", "kind": "changed"},
+                {"name": "omni://skill/b/SKILL.md", "kind": "removed"},
+                {"name": "omni://skill/b/scripts/b.py", "kind": "removed"},
+            ],
             "templates": [],
             "prompts": [],
         })

@@ -82,6 +82,7 @@ impl Place {
             cache_dir: Some(self.dir.path().join("cache")),
             default_executor: ExecutorKind::Pool,
             names: NameStyle::Underscore,
+            ..FolderConfig::default()
         }
     }
 

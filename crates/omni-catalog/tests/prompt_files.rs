@@ -29,6 +29,7 @@ impl Skills {
             cache_dir: None,
             default_executor: ExecutorKind::Pool,
             names: NameStyle::Underscore,
+            own_tools: None,
         };
         let source = Arc::new(FolderSource::open(config).unwrap());
         let skills = Skills { folder, catalog: Catalog::new(vec![source], ToolRules::default()).unwrap() };

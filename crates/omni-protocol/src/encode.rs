@@ -22,6 +22,9 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 /// not subscribe, so the time is short.
 const LIST_TTL_MS: u32 = 60_000;
 
+/// Skills over MCP, whose methods are `skills/list`, `skills/get` and `resources/directory/read`.
+const SKILLS_EXTENSION: &str = "io.modelcontextprotocol/skills";
+
 /// Ties a message to the `subscriptions/listen` it belongs to.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
@@ -87,7 +90,6 @@ pub struct Implementation {
 pub struct Encoder {
     /// `"name":…` of the server as JSON.
     server: String,
-    instructions: Option<String>,
     list_changed: ListKinds,
     /// The `_meta` of every modern result, up to and including our name.
     modern_meta: String,
@@ -112,14 +114,20 @@ impl ResultType {
 
 impl Encoder {
     /// `list_changed` are the lists whose changes clients can hear of.
-    pub fn new(server: &Implementation, instructions: Option<String>, list_changed: ListKinds) -> Self {
+    pub fn new(server: &Implementation, list_changed: ListKinds) -> Self {
         let server = json!(server).to_string();
         let modern_meta = format!(r#""_meta":{{"io.modelcontextprotocol/serverInfo":{server}"#);
-        Encoder { server, instructions, list_changed, modern_meta }
+        Encoder { server, list_changed, modern_meta }
     }
 
-    /// The answer to `initialize`, by a server that offers this.
-    pub fn initialize_result(&self, id: &Id, agreed: Revision, offers: ServerCapabilities) -> Frame {
+    /// The answer to `initialize`, by a server that offers this. `instructions` are for the client's model.
+    pub fn initialize_result(
+        &self,
+        id: &Id,
+        agreed: Revision,
+        offers: ServerCapabilities,
+        instructions: Option<&str>,
+    ) -> Frame {
         let mut out = self.open(id, agreed, 512, None);
         comma(&mut out);
         let version = agreed.name();
@@ -127,18 +135,24 @@ impl Encoder {
             &mut out,
             format_args!(
                 r#""protocolVersion":"{version}","capabilities":{},"serverInfo":{}"#,
-                capabilities(offers, self.list_changed),
+                capabilities(offers, self.list_changed, agreed.has_extensions()),
                 self.server
             ),
         );
         if agreed.has_instructions() {
-            self.put_instructions(&mut out);
+            put_instructions(&mut out, instructions);
         }
         close(out)
     }
 
-    /// The answer to `server/discover`, by a server that offers this.
-    pub fn discover_result(&self, id: &Id, revision: Revision, offers: ServerCapabilities) -> Frame {
+    /// The answer to `server/discover`, by a server that offers this. `instructions` are for the client's model.
+    pub fn discover_result(
+        &self,
+        id: &Id,
+        revision: Revision,
+        offers: ServerCapabilities,
+        instructions: Option<&str>,
+    ) -> Frame {
         let mut out = self.open(id, revision, 512, None);
         comma(&mut out);
         put(
@@ -146,10 +160,10 @@ impl Encoder {
             format_args!(
                 r#""supportedVersions":{},"capabilities":{},"ttlMs":{LIST_TTL_MS},"cacheScope":"public""#,
                 json!(Revision::modern_names()),
-                capabilities(offers, self.list_changed)
+                capabilities(offers, self.list_changed, revision.has_extensions())
             ),
         );
-        self.put_instructions(&mut out);
+        put_instructions(&mut out, instructions);
         close(out)
     }
 
@@ -180,6 +194,31 @@ impl Encoder {
         next_cursor: Option<&str>,
     ) -> Frame {
         self.list(id, revision, kind.member(), items, next_cursor)
+    }
+
+    /// One page of `skills/list`: a JSON array of entries.
+    pub fn list_skills_result(
+        &self,
+        id: &Id,
+        revision: Revision,
+        skills: Bytes,
+        next_cursor: Option<&str>,
+    ) -> Frame {
+        self.list(id, revision, "skills", skills, next_cursor)
+    }
+
+    /// The answer to `skills/get`. `skill` is its entry, a JSON object.
+    pub fn get_skill_result(&self, id: &Id, revision: Revision, skill: Bytes) -> Frame {
+        self.list(id, revision, "skill", skill, None)
+    }
+
+    /// The answer to `resources/directory/read`: a JSON array of resources. What it shows is of the moment, so it says
+    /// nothing of how long that holds.
+    pub fn read_directory_result(&self, id: &Id, revision: Revision, children: Bytes) -> Frame {
+        let mut head = self.open(id, revision, 64, None);
+        comma(&mut head);
+        head.put_slice(br#""resources":"#);
+        with_body(head, children)
     }
 
     fn list(
@@ -462,17 +501,18 @@ impl Encoder {
         }
         out
     }
+}
 
-    fn put_instructions(&self, out: &mut BytesMut) {
-        if let Some(instructions) = &self.instructions {
-            put(out, format_args!(r#","instructions":{}"#, json!(instructions)));
-        }
+fn put_instructions(out: &mut BytesMut, instructions: Option<&str>) {
+    if let Some(instructions) = instructions {
+        put(out, format_args!(r#","instructions":{}"#, json!(instructions)));
     }
 }
 
 /// What a server declares in either era: features it has, and of those the lists whose changes it tells. The first
-/// revision has completions and no word for them; servers may declare what it does not know.
-fn capabilities(offers: ServerCapabilities, list_changed: ListKinds) -> String {
+/// revision has completions and no word for them; servers may declare what it does not know. Extensions are declared
+/// where the revision has a place for them.
+fn capabilities(offers: ServerCapabilities, list_changed: ListKinds, extensions: bool) -> String {
     let mut members = serde_json::Map::from_iter([("logging".to_owned(), json!({}))]);
     for kind in ListKind::ALL {
         let offered = match kind {
@@ -490,6 +530,9 @@ fn capabilities(offers: ServerCapabilities, list_changed: ListKinds) -> String {
     }
     if offers.completions {
         members.insert("completions".to_owned(), json!({}));
+    }
+    if extensions && offers.skills {
+        members.insert("extensions".to_owned(), json!({ SKILLS_EXTENSION: {"directoryRead": true} }));
     }
     Value::Object(members).to_string()
 }
@@ -577,7 +620,7 @@ mod tests {
 
     fn encoder() -> Encoder {
         let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
-        Encoder::new(&server, Some("be kind".into()), only(&[ListKind::Tools]))
+        Encoder::new(&server, only(&[ListKind::Tools]))
     }
 
     fn only(kinds: &[ListKind]) -> ListKinds {
@@ -627,8 +670,12 @@ mod tests {
             let said = json!([{"type": "text", "text": "[1]"}]);
             assert_eq!(parsed(frame)["result"], json!({"content": said}), "{revision:?}");
         }
-        let first =
-            parsed(encoder().initialize_result(&id(), Revision::V2024_11_05, ServerCapabilities::default()));
+        let first = parsed(encoder().initialize_result(
+            &id(),
+            Revision::V2024_11_05,
+            ServerCapabilities::default(),
+            Some("be kind"),
+        ));
         assert_eq!(first["result"].get("instructions"), None);
         assert_eq!(first["result"].get("resultType"), None);
         let progress = encoder().progress_notification(Revision::V2024_11_05, b"1", 0.5, None, Some("half"));
@@ -682,11 +729,12 @@ mod tests {
             [(false, false, false), (true, false, false), (false, true, true), (true, true, true)]
         {
             let list_changed = only(&[ListKind::Tools, ListKind::Prompts]);
-            let encoder = Encoder::new(&server, None, list_changed);
-            let offers = ServerCapabilities { resources, subscribe: false, prompts, completions };
+            let encoder = Encoder::new(&server, list_changed);
+            let offers =
+                ServerCapabilities { resources, prompts, completions, ..ServerCapabilities::default() };
             for frame in [
-                encoder.initialize_result(&id(), Revision::V2024_11_05, offers),
-                encoder.discover_result(&id(), Revision::V2026_07_28, offers),
+                encoder.initialize_result(&id(), Revision::V2024_11_05, offers, None),
+                encoder.discover_result(&id(), Revision::V2026_07_28, offers, None),
             ] {
                 let capabilities = parsed(frame)["result"]["capabilities"].clone();
                 assert_eq!(capabilities["tools"], json!({"listChanged": true}));
@@ -703,14 +751,14 @@ mod tests {
     #[test]
     fn that_single_resources_can_be_subscribed_to_is_declared_with_resources() {
         let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
-        let encoder = Encoder::new(&server, None, only(&[ListKind::Resources]));
+        let encoder = Encoder::new(&server, only(&[ListKind::Resources]));
         for (resources, declared) in
             [(true, json!({"listChanged": true, "subscribe": true})), (false, Value::Null)]
         {
             let offers = ServerCapabilities { resources, subscribe: true, ..ServerCapabilities::default() };
             for frame in [
-                encoder.initialize_result(&id(), Revision::V2024_11_05, offers),
-                encoder.discover_result(&id(), Revision::V2026_07_28, offers),
+                encoder.initialize_result(&id(), Revision::V2024_11_05, offers, None),
+                encoder.discover_result(&id(), Revision::V2026_07_28, offers, None),
             ] {
                 assert_eq!(parsed(frame)["result"]["capabilities"]["resources"], declared);
             }

@@ -20,14 +20,19 @@ pub enum Method {
     GetPrompt,
     Complete,
     Listen,
+    /// Of the extension for skills, as are the two after it.
+    ListSkills,
+    GetSkill,
+    ReadDirectory,
 }
 
 impl Method {
     /// The most common one first: a name is looked for in this order.
-    const ALL: [Method; 15] = {
+    const ALL: [Method; 18] = {
         use Method::{
-            CallTool, Complete, Discover, GetPrompt, Initialize, ListPrompts, ListResourceTemplates,
-            ListResources, ListTools, Listen, Ping, ReadResource, SetLogLevel, Subscribe, Unsubscribe,
+            CallTool, Complete, Discover, GetPrompt, GetSkill, Initialize, ListPrompts,
+            ListResourceTemplates, ListResources, ListSkills, ListTools, Listen, Ping, ReadDirectory,
+            ReadResource, SetLogLevel, Subscribe, Unsubscribe,
         };
         // Does not compile while one is missing, so that none is forgotten below.
         match CallTool {
@@ -45,7 +50,10 @@ impl Method {
             | ListPrompts
             | GetPrompt
             | Complete
-            | Listen => {}
+            | Listen
+            | ListSkills
+            | GetSkill
+            | ReadDirectory => {}
         }
         [
             CallTool,
@@ -63,6 +71,9 @@ impl Method {
             GetPrompt,
             Complete,
             Listen,
+            ListSkills,
+            GetSkill,
+            ReadDirectory,
         ]
     };
 
@@ -84,12 +95,20 @@ impl Method {
             Method::GetPrompt => "prompts/get",
             Method::Complete => "completion/complete",
             Method::Listen => "subscriptions/listen",
+            Method::ListSkills => "skills/list",
+            Method::GetSkill => "skills/get",
+            Method::ReadDirectory => "resources/directory/read",
         }
     }
 
     /// The method of that name.
     pub(crate) fn from_name(name: &str) -> Option<Method> {
         Method::ALL.into_iter().find(|method| method.name() == name)
+    }
+
+    /// Whether it is of the extension for skills (`io.modelcontextprotocol/skills`), which a revision has or has not.
+    pub(crate) fn is_of_skills(self) -> bool {
+        matches!(self, Method::ListSkills | Method::GetSkill | Method::ReadDirectory)
     }
 
     /// Whether the revisions that open with `initialize` have it.
@@ -108,7 +127,10 @@ impl Method {
             | Method::Unsubscribe
             | Method::ListPrompts
             | Method::GetPrompt
-            | Method::Complete => true,
+            | Method::Complete
+            | Method::ListSkills
+            | Method::GetSkill
+            | Method::ReadDirectory => true,
         }
     }
 
@@ -129,7 +151,10 @@ impl Method {
             | Method::ListPrompts
             | Method::GetPrompt
             | Method::Complete
-            | Method::Listen => true,
+            | Method::Listen
+            | Method::ListSkills
+            | Method::GetSkill
+            | Method::ReadDirectory => true,
         }
     }
 }

@@ -75,6 +75,19 @@ pub enum Action {
     Complete(Box<CompletionRequest>),
     /// `subscriptions/listen` of the modern era: stays open and tells what changes.
     Listen(SubscriptionFilter),
+    /// `skills/list` of the extension for skills.
+    ListSkills {
+        cursor: Option<String>,
+    },
+    /// `skills/get`: the skill of that `SKILL.md`.
+    GetSkill {
+        uri: String,
+    },
+    /// `resources/directory/read`: what lies directly in a folder of a skill.
+    ReadDirectory {
+        uri: String,
+        cursor: Option<String>,
+    },
 }
 
 impl Action {
@@ -96,6 +109,9 @@ impl Action {
             Action::GetPrompt(_) => Method::GetPrompt,
             Action::Complete(_) => Method::Complete,
             Action::Listen(_) => Method::Listen,
+            Action::ListSkills { .. } => Method::ListSkills,
+            Action::GetSkill { .. } => Method::GetSkill,
+            Action::ReadDirectory { .. } => Method::ReadDirectory,
         }
     }
 
@@ -107,6 +123,9 @@ impl Action {
             | Action::ReadResource { .. } => offers().resources,
             Action::Subscribe { .. } | Action::Unsubscribe { .. } => offers().subscribe,
             Action::Complete(_) => offers().completions,
+            Action::ListSkills { .. } | Action::GetSkill { .. } | Action::ReadDirectory { .. } => {
+                offers().skills
+            }
             Action::Initialize(_)
             | Action::Discover
             | Action::Ping
@@ -136,7 +155,10 @@ impl Action {
             | Action::Unsubscribe { .. }
             // It is answered with values or an error, never with a question, and is named in no header.
             | Action::Complete(_)
-            | Action::Listen(_) => None,
+            | Action::Listen(_)
+            | Action::ListSkills { .. }
+            | Action::GetSkill { .. }
+            | Action::ReadDirectory { .. } => None,
         }
     }
 }
@@ -150,6 +172,8 @@ pub struct ServerCapabilities {
     pub prompts: bool,
     /// Arguments of prompts, or of templates, can be completed.
     pub completions: bool,
+    /// The extension for skills, with directories.
+    pub skills: bool,
 }
 
 /// What a list other than that of the tools holds.

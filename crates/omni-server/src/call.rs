@@ -22,6 +22,7 @@ use crate::caller::{Caller, RequestAnswer};
 use crate::failure_log::log_failure;
 use crate::item_calls::{self, ItemReply, ItemRequest};
 use crate::server::Server;
+use crate::skill_reader::is_skill_reader;
 use crate::stale_call::StaleCall;
 
 /// Arguments and results above this many bytes are checked and adapted on another thread: parsing them, when they are many
@@ -155,7 +156,7 @@ impl Server {
         let mut log = CallLog::new(&call, &named.tool.spec.tool, events, changes);
         unresolved.wants = CallLog::wants(wants, self.live().log_output);
         call.wants = unresolved.wants;
-        let mut outcome = self.outcome(named.tool, named.name, call, &mut log).await;
+        let mut outcome = self.outcome(named, call, &mut log).await;
         if matches!(outcome.kind, OutcomeKind::Stale { .. }) {
             outcome = match self.run_anew(named, &unresolved, outcome, &mut log).await {
                 Ok(outcome) => outcome,
@@ -188,12 +189,14 @@ impl Server {
             let tool = self.find(named.profile, named.name)?;
             let id = unresolved.id;
             tracing::debug!(call = %id, tool = tool.name(), "the skill has changed: the call is resolved anew");
-            outcome = self.outcome(&tool, named.name, unresolved.of(&tool), log).await;
+            let now = NamedTool { tool: &tool, ..named };
+            outcome = self.outcome(now, unresolved.of(&tool), log).await;
         }
         Ok(outcome)
     }
 
-    async fn outcome(&self, tool: &Arc<Tool>, called: &str, call: Call, log: &mut CallLog<'_>) -> Outcome {
+    async fn outcome(&self, named: NamedTool<'_>, call: Call, log: &mut CallLog<'_>) -> Outcome {
+        let NamedTool { profile, name: called, tool } = named;
         let arguments = call.arguments();
         let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
             true => argument_faults(tool, called, arguments),
@@ -205,6 +208,9 @@ impl Server {
         if let Err(faults) = checked {
             let waited = Instant::now().duration_since(call.deadline.accepted());
             return Outcome::unstarted(OutcomeKind::InvalidArguments { message: faults }, waited);
+        }
+        if is_skill_reader(&tool.spec) {
+            return self.read_skill(profile, call, log).await;
         }
         self.check_output(tool, self.executor.run(call, log).await).await
     }

@@ -10,7 +10,7 @@ use omni_protocol::{Implementation, ServerCapabilities};
 pub struct ServerConfig {
     /// The name and version that clients are told.
     pub implementation: Implementation,
-    /// Guidance for the client's model.
+    /// Guidance for the client's model, said before what is said of the skills. Cut at 2,000 characters.
     pub instructions: Option<String>,
     /// What clients are told of although no source has any: its lists are empty. Default: nothing.
     pub empty: ServerCapabilities,

@@ -9,8 +9,9 @@ use omni_protocol::{Action, ClientInfo, GetPrompt, RawRequest, Rejected, Request
 
 use crate::call::Callee;
 use crate::caller::{Caller, RequestAnswer};
+use crate::opening::{self, Opening};
 use crate::server::Server;
-use crate::{call, call_client, lists, session, subscriptions};
+use crate::{call, call_client, lists, session, skills, subscriptions};
 
 /// Reads a request whose session is looked up only if its era has sessions. A method of a feature that is not offered
 /// is as unknown as any other.
@@ -42,8 +43,8 @@ fn note_client(server: &Server, client: &ClientInfo, revision: Revision, profile
     );
 }
 
-/// Begins to answer a request. Only what an executor is asked, subscriptions, and lists before the catalogue has
-/// been refreshed, take time.
+/// Begins to answer a request. Only what an executor is asked, subscriptions, and what is listed or said of skills before
+/// the catalogue has been refreshed, take time.
 pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> RequestAnswer {
     if let Some(retry) = &request.meta.input_responses
         && let Some(subject) = request.subject()
@@ -56,15 +57,15 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             let profile = server.profile_of(Some(&initialize.client), &caller.session);
             session::initialize(&caller.session, &initialize, profile);
             note_client(server, &initialize.client, initialize.agreed, profile, "client initialised");
-            RequestAnswer::Now(server.encoder.initialize_result(&id, initialize.agreed, server.offers()))
+            opening::answer(server, id, initialize.agreed, Opening::Initialize, profile)
         }
         Action::Discover => {
             // Most clients that have no sessions begin with this.
+            let profile = server.profile_of(meta.client.as_ref(), &caller.session);
             if let Some(client) = &meta.client {
-                let profile = server.profile_of(Some(client), &caller.session);
                 note_client(server, client, revision, profile, "client discovered the server");
             }
-            RequestAnswer::Now(server.encoder.discover_result(&id, revision, server.offers()))
+            opening::answer(server, id, revision, Opening::Discover, profile)
         }
         Action::Ping => RequestAnswer::Now(server.encoder.empty_result(&id, revision)),
         Action::SetLogLevel(level) => {
@@ -91,6 +92,11 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             call::answer(server, id, revision, Callee::Item(request), meta, caller)
         }
         Action::List { kind, cursor } => lists::items(server, id, revision, kind, cursor, &meta, caller),
+        Action::ListSkills { cursor } => skills::list(server, id, revision, cursor, &meta, &caller),
+        Action::GetSkill { uri } => skills::get(server, id, revision, uri, &meta, &caller),
+        Action::ReadDirectory { uri, cursor } => {
+            skills::directory(server, id, revision, uri, cursor, &meta, &caller)
+        }
         Action::Listen(filter) => subscriptions::listen(server, id, revision, filter, &meta, &caller),
     }
 }

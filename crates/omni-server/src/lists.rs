@@ -14,12 +14,12 @@ use crate::server::Server;
 use crate::session::Session;
 
 /// How a list is asked for.
-struct ListRequest {
-    id: Id,
-    revision: Revision,
-    cursor: Option<String>,
+pub(crate) struct ListRequest {
+    pub(crate) id: Id,
+    pub(crate) revision: Revision,
+    pub(crate) cursor: Option<String>,
     /// On one page, for a client that does not follow cursors.
-    whole: bool,
+    pub(crate) whole: bool,
 }
 
 /// Answers `tools/list` at once, or when the catalogue has been refreshed.
@@ -55,7 +55,7 @@ pub(crate) fn items(
     })
 }
 
-fn is_whole(meta: &RequestMeta, caller: &Caller) -> bool {
+pub(crate) fn is_whole(meta: &RequestMeta, caller: &Caller) -> bool {
     caller.ignores_cursors || meta.client.as_ref().is_some_and(|client| client.ignores_cursors())
 }
 
@@ -113,7 +113,7 @@ fn items_page(
 }
 
 /// The page that is asked for: `page` gives one by its number, and the whole list for `None`.
-fn framed(
+pub(crate) fn framed(
     request: &ListRequest,
     version: &str,
     page: impl FnOnce(Option<usize>) -> Option<Page>,

@@ -67,9 +67,10 @@ impl Server {
             subscribe: has_resources,
             prompts: has_prompts || config.empty.prompts,
             completions: false,
+            skills: catalog.offers(CatalogKind::Skills) && has_resources,
         };
         let versions = list_versions(&catalog);
-        let encoder = Encoder::new(&config.implementation, config.instructions.clone(), announced);
+        let encoder = Encoder::new(&config.implementation, announced);
         let encoder = Arc::new(encoder);
         let admission = Admission::new(&config.limits, config.connection_descriptors);
         let changes = ListChanges::new(versions);

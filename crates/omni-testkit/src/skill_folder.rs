@@ -11,13 +11,19 @@ use tempfile::TempDir;
 pub struct SkillFolder {
     folder: TempDir,
     rules: ToolRules,
+    has_skill_reader: bool,
     catalog: OnceLock<Arc<Catalog>>,
 }
 
 impl SkillFolder {
     /// An empty folder.
     pub fn new() -> Self {
-        SkillFolder { folder: TempDir::new().unwrap(), rules: ToolRules::default(), catalog: OnceLock::new() }
+        SkillFolder {
+            folder: TempDir::new().unwrap(),
+            rules: ToolRules::default(),
+            has_skill_reader: false,
+            catalog: OnceLock::new(),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -44,10 +50,19 @@ impl SkillFolder {
         self
     }
 
+    /// The tool that reads skills is listed with the folder's.
+    pub fn with_skill_reader(mut self) -> Self {
+        self.has_skill_reader = true;
+        self
+    }
+
     /// What is in the folder, as it was when this was first asked for.
     pub fn catalog(&self) -> Arc<Catalog> {
         let read = || {
-            let config = FolderConfig { skills_dir: self.path().to_owned(), ..FolderConfig::default() };
+            let own_tools =
+                self.has_skill_reader.then(|| omni_server::skill_reader_list().to_string().into());
+            let skills_dir = self.path().to_owned();
+            let config = FolderConfig { skills_dir, own_tools, ..FolderConfig::default() };
             let folder = Arc::new(FolderSource::open(config).unwrap());
             let catalog = Catalog::new(vec![folder], self.rules.clone()).unwrap();
             catalog.refresh().unwrap();

@@ -25,7 +25,8 @@ pub(crate) fn is_left_out(name: &[u8]) -> bool {
     name.starts_with(b".")
         || name.ends_with(b"~")
         || (name.starts_with(b"#") && name.ends_with(b"#"))
-        || matches!(name, b"__pycache__" | b"node_modules")
+        || [&b".pyc"[..], b".pyo", b"-wal", b"-shm", b"-journal"].iter().any(|ending| name.ends_with(ending))
+        || matches!(name, b"__pycache__" | b"node_modules" | b"site-packages")
 }
 
 /// Whether a file may be read for the catalogue. `documents` says that it lies where any file is one.

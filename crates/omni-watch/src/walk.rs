@@ -21,7 +21,7 @@ pub struct Tree {
 pub(crate) enum Role {
     /// It is a tree's own: what comes and goes in it is a part of the tree.
     Tree,
-    /// It lies in a part of a tree. Where there are documents, every file matters.
+    /// It lies in a part of a tree. Where there are documents, every file matters but what programs leave.
     Inside { documents: bool },
     /// Nothing in it matters but what has this name.
     Entry(OsString),
@@ -30,8 +30,9 @@ pub(crate) enum Role {
 /// Whether a folder could be watched; an error ends the walk.
 pub(crate) type Watch<'a, E> = &'a mut dyn FnMut(&Path, Role) -> Result<(), E>;
 
-/// The name of the folder of a part in which every file is one of its documents.
-const DOCUMENTS: &[u8] = b"references";
+/// The folders of a part in which its tools keep what they write, or which are for its developers. Everywhere else in a part
+/// any file may be one that clients read.
+const OF_TOOLS: [&[u8]; 2] = [b"data", b"tests"];
 
 /// Deeper folders are not read either.
 const DEPTH_MAX: usize = 16;
@@ -89,7 +90,7 @@ pub(crate) fn part<E>(tree: &Path, name: &OsStr, watch: Watch<'_, E>) -> Result<
             return Ok(());
         }
     }
-    if folder.is_dir() { inside(&folder, 0, false, watch) } else { Ok(()) }
+    if folder.is_dir() { inside(&folder, 0, true, watch) } else { Ok(()) }
 }
 
 fn inside<E>(folder: &Path, depth: usize, documents: bool, watch: Watch<'_, E>) -> Result<(), E> {
@@ -106,7 +107,8 @@ fn inside<E>(folder: &Path, depth: usize, documents: bool, watch: Watch<'_, E>) 
         }
         let inner = entry.path();
         if !inner.join(ENVIRONMENT_MARK).exists() {
-            inside(&inner, depth + 1, documents || (depth == 0 && name.as_bytes() == DOCUMENTS), watch)?;
+            let of_tools = depth == 0 && OF_TOOLS.contains(&name.as_bytes());
+            inside(&inner, depth + 1, documents && !of_tools, watch)?;
         }
     }
     Ok(())
@@ -181,6 +183,8 @@ mod tests {
         let world = World::new(&[
             "skills/a/scripts/deep/er/x.py",
             "skills/a/references/more/y.md",
+            "skills/a/data/kept/y.json",
+            "skills/a/references/data/y.json",
             "skills/a/scripts/__pycache__/x.pyc",
             "skills/a/.git/HEAD",
             "skills/a/env/pyvenv.cfg",
@@ -188,12 +192,15 @@ mod tests {
         ]);
         let seen = world.watched(|watch| part(&world.path("skills"), OsStr::new("a"), watch));
         let expected = [
-            "skills/a",
-            "skills/a/scripts",
-            "skills/a/scripts/deep",
-            "skills/a/scripts/deep/er",
+            "skills/a: documents",
+            "skills/a/scripts: documents",
+            "skills/a/scripts/deep: documents",
+            "skills/a/scripts/deep/er: documents",
             "skills/a/references: documents",
             "skills/a/references/more: documents",
+            "skills/a/references/data: documents",
+            "skills/a/data",
+            "skills/a/data/kept",
         ];
         assert_eq!(seen, set(&expected));
     }
@@ -206,8 +213,16 @@ mod tests {
         symlink("a", world.path("skills/same")).unwrap();
         symlink(world.path("elsewhere/b"), world.path("skills/out")).unwrap();
         let of = |name: &str| world.watched(|watch| part(&world.path("skills"), OsStr::new(name), watch));
-        assert_eq!(of("a"), set(&["skills/a", "skills/a/scripts", "skills/_shared: lib.py"]));
-        let same = ["skills: a", "skills/same", "skills/same/scripts", "skills/_shared: lib.py"];
+        assert_eq!(
+            of("a"),
+            set(&["skills/a: documents", "skills/a/scripts: documents", "skills/_shared: lib.py"])
+        );
+        let same = [
+            "skills: a",
+            "skills/same: documents",
+            "skills/same/scripts: documents",
+            "skills/_shared: lib.py",
+        ];
         assert_eq!(of("same"), set(&same));
         assert_eq!(of("out"), set(&["elsewhere: b"]), "it is not read, but it may be another link soon");
         assert_eq!(of("nowhere"), set(&[]));

@@ -58,6 +58,9 @@ pub(crate) struct PlaceArguments {
     /// How the tools are named for clients; calls are taken by either name [default: underscore]
     #[arg(long, value_enum, env = "OMNI_NAMES", hide_short_help = true)]
     pub(crate) names: Option<Names>,
+    /// Whether the tool `skill_read` is listed, by which a model reads skills [default: true]
+    #[arg(long, value_name = "BOOL", env = "OMNI_SKILL_READ", hide_short_help = true)]
+    pub(crate) skill_read: Option<bool>,
     /// The profile of omni.toml that every client gets, whatever it calls itself [default: by client]
     #[arg(long, value_name = "NAME", env = "OMNI_PROFILE", hide_short_help = true)]
     pub(crate) profile: Option<String>,

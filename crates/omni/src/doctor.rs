@@ -4,6 +4,7 @@
 //! [people] and one for [programs](json).
 
 mod checks;
+mod cut_texts;
 mod environments;
 mod examination;
 mod finding;

@@ -28,7 +28,8 @@ pub(crate) fn with_all_left_out(snapshot: &Snapshot) -> Option<String> {
 /// What to do where a folder has no tools: commands for a shell that make the first one. `None` where there are some, and
 /// where a runner lists its own.
 pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<String> {
-    if snapshot.tool_count() > 0 {
+    // The tool that reads skills is there with any folder.
+    if snapshot.tools().any(|tool| tool.name() != omni_server::SKILL_READER) {
         return None;
     }
     if let Some(text) = with_all_left_out(snapshot) {

@@ -36,7 +36,6 @@ mod runner;
 mod runner_listener;
 mod serve_runner;
 mod settings;
-mod skill_resources;
 mod streams;
 mod sync;
 mod terminal;

@@ -170,13 +170,14 @@ pub(crate) fn server(
     log_failures: bool,
 ) -> Result<RunningServer> {
     say_unset(settings);
-    let Sources { catalog, runner: listed, .. } = places.catalog(settings.executor)?;
+    let Sources { catalog, runner: listed, .. } = places.served_catalog(settings.executor)?;
     if places.rules.renames() {
         // Aliases are held against the tools there are now, before anybody is served by a wrong one.
         catalog.refresh()?;
         read_catalog::refuse_rule_conflicts(&catalog.snapshot())?;
     }
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
+    config.instructions.clone_from(&places.file.instructions);
     config.timeout = settings.timeout;
     config.idle_timeout = settings.idle_timeout;
     config.grace = settings.grace.unwrap_or(config.grace);
@@ -241,7 +242,7 @@ impl ReloadSetup<'_> {
         let (place, run) = (self.arguments.place.clone(), self.arguments.run.clone());
         let settings = SettingsRereader::new(self.places, place, run, server.live(), false);
         let (name, ahead, stopping) = (self.name, self.ahead, self.stopping);
-        let served = reload::Served { server, executors, ahead, files: None, settings, name, stopping };
+        let served = reload::Served { server, executors, ahead, settings, name, stopping };
         let (places, hangups) = (Arc::clone(self.places), self.hangups);
         async move { reload::keep(&places, served, hangups).await }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use omni_call::{Executor, shown_path};
-use omni_catalog::{NameStyle, RemoteSource, Source};
+use omni_call::shown_path;
+use omni_catalog::NameStyle;
 use omni_exec::{ExecutorProvider as _, runner_policy};
 use omni_server::{Server, ServerConfig, serve_runner};
 
@@ -14,7 +14,6 @@ use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::{Executors, PrepareAhead};
 use crate::reload::{self, Hangups};
 use crate::settings::{Places, RunSettings, SettingsRereader, Sources, grace};
-use crate::skill_resources::{self, SkillResources};
 use crate::{process_setup, runner_listener};
 
 /// What calls that run get to end where nobody says: whoever calls a runner waits for it to come back.
@@ -40,12 +39,9 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let grace = own_grace.or(settings.grace).unwrap_or(GRACE);
     process_setup::say_unset(&settings);
     let executors = Executors::of_runner(&places, &settings)?;
-    let files = Arc::new(skill_resources::source());
-    let last: Arc<dyn Source> = files.clone();
-    let Sources { catalog, .. } = places.catalog_with(settings.executor, Some(last))?;
+    let Sources { catalog, .. } = places.catalog(settings.executor)?;
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
-    let others = Arc::new(runner_policy(executors.choice(), settings.bounds.of_policy()));
-    let executor: Arc<dyn Executor> = Arc::new(SkillResources { catalog: catalog.clone(), others });
+    let executor = Arc::new(runner_policy(executors.choice(), settings.bounds.of_policy()));
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.limits = settings.admission;
     config.log_output = settings.log_output;
@@ -74,13 +70,12 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
         let settings = SettingsRereader::new(&places, place, run, server.live(), true);
         let name = format!("omni runner at {address}");
         let keep_refreshed = tokio::spawn(async move {
-            refresh(&reloaded, &files).await;
+            reloaded.refresh_catalog().await;
             announce(&reloaded);
             let served = reload::Served {
                 server: reloaded.clone(),
                 executors: preparing.clone(),
                 ahead: PrepareAhead::Everything,
-                files: Some(files),
                 settings,
                 name,
                 stopping,
@@ -98,17 +93,6 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     // A scan that still runs must not keep the process.
     runtime.shutdown_background();
     served.map(|()| 0)
-}
-
-/// Has the catalogue read its folders for the first time. What cannot be read leaves what was there in force, and is logged.
-async fn refresh(server: &Server, files: &Arc<RemoteSource>) {
-    let (catalog, files) = (Arc::clone(server.catalog()), Arc::clone(files));
-    match tokio::task::spawn_blocking(move || skill_resources::refresh(&catalog, &files)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the skills could not be read"),
-        Err(error) => tracing::error!(%error, "bug: reading the skills failed"),
-    }
-    server.catalog_refreshed();
 }
 
 fn announce(server: &Server) {

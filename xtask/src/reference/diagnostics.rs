@@ -561,6 +561,28 @@ const FILES: &[Finding] = &[
         "",
         "move them up",
     ),
+    Finding(
+        "cut-by-clients",
+        "warning",
+        "a text is longer than clients show it to a model: a tool's description above 2,048 characters, or `instructions` of \
+         `omni.toml` above 2,000",
+        "a manual in a docstring",
+        "keep what decides whether to call it; move the rest into `SKILL.md` or a file of `references`",
+    ),
+    Finding(
+        "too-many-skill-files",
+        "warning",
+        "a skill has more than 512 files, or 16 MiB of them, so clients are not offered all",
+        "a folder of fonts",
+        "move what no model reads elsewhere, or into a folder whose name begins with a dot",
+    ),
+    Finding(
+        "file-not-offered",
+        "warning, note",
+        "clients cannot read a file of the skill: it is a link, has the name of a secret, or cannot be read",
+        "`notes/secrets.json`",
+        "copy what a link points to; keep secrets out of the skill",
+    ),
     Finding("not-a-file", "warning", "a pipe, socket or device", "", "put a file there"),
     Finding("bad-file-name", "error", "a name that is not UTF-8", "", "rename it"),
     Finding("broken-link", "warning", "a link that leads nowhere", "", "remove it"),

@@ -14,7 +14,7 @@ use super::{DEPTH_MAX, FILE_BYTES_MAX, ReadFile, SOURCE_FILES_MAX, SkillWalk, en
 use crate::stamp::Stamp;
 
 /// Folders that hold others' code, wherever they lie, or none.
-const LEFT_OUT: [&str; 3] = ["__pycache__", "node_modules", "site-packages"];
+pub(super) const LEFT_OUT: [&str; 3] = ["__pycache__", "node_modules", "site-packages"];
 
 /// Folders directly beneath the skill's that are for data and for tests: what a tool writes there makes no new version.
 const LEFT_OUT_AT_TOP: [&str; 5] = ["assets", "data", "references", "templates", "tests"];
@@ -125,7 +125,7 @@ pub fn skill_code(skills_dir: &Path, folder: &str) -> SkillCode {
     code
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

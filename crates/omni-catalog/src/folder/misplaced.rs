@@ -142,7 +142,7 @@ impl SkillWalk<'_> {
 }
 
 /// The line of the first decorator that was meant to make a tool.
-fn decorated(text: &str) -> Option<usize> {
+pub(super) fn decorated(text: &str) -> Option<usize> {
     let marks = |line: &str| {
         let name = line.strip_prefix('@').map(|rest| rest.split('(').next().unwrap_or(rest).trim());
         let last = name.map(|name| name.rsplit('.').next().unwrap_or(name));

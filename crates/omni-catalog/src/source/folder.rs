@@ -21,7 +21,8 @@ use crate::record::Record;
 use crate::source_defaults::SourceDefaults;
 use crate::store::Store;
 use crate::{
-    CatalogKind, Diagnostic, NameStyle, Origin, Severity, SourceSnapshot, folder, folder_items, rescan,
+    CatalogKind, Diagnostic, NameStyle, Origin, Severity, SourceSnapshot, folder, folder_items, remote_list,
+    rescan,
 };
 
 /// Where the skills are, and where what was read from them may be kept.
@@ -37,6 +38,10 @@ pub struct FolderConfig {
     pub cache_dir: Option<PathBuf>,
     /// How tools are run that do not say it, nor their skill.
     pub default_executor: ExecutorKind,
+    /// Tools of the server's own that are listed with those of the folder: a list as `tools/list` of MCP has it, the same
+    /// for all that a build of ours ever gives. They are kept in its encoded list, so that a list of both is served as it
+    /// lies. `None` lists no others.
+    pub own_tools: Option<Arc<str>>,
     /// How lists name the tools: an encoded list with these names is kept, so that it can be served as it lies.
     pub names: NameStyle,
 }
@@ -52,6 +57,7 @@ pub struct FolderSource {
     /// The one skill in it that is served; `None` serves all.
     only: Option<Box<str>>,
     defaults: SourceDefaults,
+    own_tools: Option<Arc<str>>,
     names: NameStyle,
     store: Store,
     current: ArcSwap<SourceSnapshot>,
@@ -67,6 +73,9 @@ struct SnapshotOrigin {
     /// Names the manifest of the folder. Where a last good version is served, the snapshot has another name.
     manifest: Option<[u8; 32]>,
 }
+
+/// What the source of the server's own tools is called.
+const OWN_TOOLS: &str = "omni itself";
 
 const STAMPS: &str = "stamps.bin";
 const MANIFEST: &str = "manifest.json";
@@ -101,7 +110,8 @@ impl FolderSource {
     ///
     /// When `skills_dir` is not a folder that can be entered.
     pub fn open(config: FolderConfig) -> Result<FolderSource, SourceError> {
-        let FolderConfig { skills_dir: path, only, name, cache_dir, default_executor, names } = config;
+        let FolderConfig { skills_dir: path, only, name, cache_dir, default_executor, own_tools, names } =
+            config;
         let unreadable = |source| SourceError::SkillsDir { path: path.clone(), source };
         let skills_dir = path.canonicalize().map_err(unreadable)?;
         if !skills_dir.metadata().map_err(unreadable)?.is_dir() {
@@ -117,7 +127,9 @@ impl FolderSource {
         let shown = name.clone().unwrap_or_else(|| skills_dir.display().to_string());
         let name = name.unwrap_or_else(|| served_dir.display().to_string());
         let defaults = SourceDefaults::folder(Arc::clone(&skills_dir), &shown, default_executor);
-        let cached = store.read(list_file(names)).and_then(|file| EncodedList::decode(file.into(), names));
+        let cached = store
+            .read(list_file(names, own_tools.is_some()))
+            .and_then(|file| EncodedList::decode(file.into(), names));
         let snapshot = match cached {
             Some(encoded) => SourceSnapshot::new(encoded, defaults.clone()),
             None => SourceSnapshot::unknown(names, defaults.clone()),
@@ -127,6 +139,7 @@ impl FolderSource {
             skills_dir,
             only: only.map(Into::into),
             defaults,
+            own_tools,
             names,
             store,
             current: ArcSwap::from_pointee(snapshot),
@@ -180,7 +193,7 @@ impl FolderSource {
         report.changed = old.list_hash != new.list_hash || old.items.iter().zip(&new.items).any(differs);
         if manifest_differs || report.replaced {
             self.store.write(MANIFEST, manifest.into_bytes());
-            self.store.write(list_file(self.names), encoded_bytes.into());
+            self.store.write(list_file(self.names, self.own_tools.is_some()), encoded_bytes.into());
         }
         // Last, because the stamps vouch for the other two.
         self.store.write(STAMPS, checksummed_file::encode(STAMPS_MAGIC, &stamps.encode()));
@@ -301,6 +314,20 @@ impl FolderSource {
     ) -> Result<Bytes, SourceError> {
         findings.extend(records.iter().flat_map(|record| record.diagnostics.iter().cloned()));
         findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        let own = self
+            .own_tools
+            .as_ref()
+            .and_then(|list| remote_list::read(OWN_TOOLS, list.as_bytes(), ExecutorKind::Native).ok());
+        let own = own.as_ref().map(|own| &own.tools);
+        let own = own.into_iter().flatten().map(|(name, texts)| EncodedTool {
+            name,
+            listing: &texts.listing,
+            detail: &texts.detail,
+        });
+        // A skill's tool of that name was there first, and its author can rename it.
+        let own = own.filter(|own| tools.iter().all(|tool| tool.name != own.name));
+        let mut tools: Vec<EncodedTool<'_>> = tools.iter().copied().chain(own).collect();
+        tools.sort_unstable_by_key(|tool| tool.name);
         let skills: Vec<_> = records.iter().map(|record| record.skill).collect();
         let json = |result: Result<String, serde_json::Error>| result.unwrap_or_else(|_| "[]".to_owned());
         let meta = ListMeta {
@@ -311,7 +338,7 @@ impl FolderSource {
             diagnostics: &json(serde_json::to_string(&findings)),
             items: items.each_ref().map(Vec::as_slice),
         };
-        encoded_list::encode(tools, meta).map(Bytes::from).map_err(|_| self.too_large())
+        encoded_list::encode(&tools, meta).map(Bytes::from).map_err(|_| self.too_large())
     }
 
     fn read_manifest(&self) -> Option<String> {

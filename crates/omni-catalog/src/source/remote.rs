@@ -68,7 +68,7 @@ impl RemoteSource {
         // A name of its own beside those of folders, which are absolute paths.
         let store = Store::new(cache_dir, &PathBuf::from(format!("described by {name}")));
         let cached = store
-            .read(list_file(names))
+            .read(list_file(names, false))
             .filter(|_| offers.contains(&CatalogKind::Tools))
             .and_then(|file| EncodedList::decode(file.into(), names));
         let defaults = SourceDefaults::without_folder(executor);
@@ -143,7 +143,7 @@ impl RemoteSource {
             let (encoded, file) = remote_file(&self.name, list, self.executor, self.names)?;
             report.replaced = true;
             report.changed = encoded.list_hash != before.encoded().list_hash;
-            self.store.write(list_file(self.names), file.into());
+            self.store.write(list_file(self.names, false), file.into());
             self.current.store(Arc::new(before.with_tools(encoded)));
         } else if before.failure().is_some() {
             report.replaced = true;

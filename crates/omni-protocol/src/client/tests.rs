@@ -41,12 +41,17 @@ fn client() -> ClientEncoder {
     ClientEncoder::new(&client, form())
 }
 
-const OFFERS: crate::ServerCapabilities =
-    crate::ServerCapabilities { resources: true, subscribe: true, prompts: false, completions: true };
+const OFFERS: crate::ServerCapabilities = crate::ServerCapabilities {
+    resources: true,
+    subscribe: true,
+    prompts: false,
+    completions: true,
+    skills: true,
+};
 
 fn server() -> Encoder {
     let server = Implementation { name: "s".into(), title: "S".into(), version: "2".into() };
-    Encoder::new(&server, Some("be kind".into()), ListKind::ALL.into_iter().collect())
+    Encoder::new(&server, ListKind::ALL.into_iter().collect())
 }
 
 fn id(text: &str) -> Id {
@@ -180,8 +185,12 @@ fn a_handshake_asks_for_each_legacy_revision_and_gets_it() {
         assert_eq!(initialize.client.name, "c");
 
         let (mut negotiation, _) = Negotiation::begin(Some(Era::Legacy));
-        let answer =
-            ProbeAnswer::Result(result(server().initialize_result(&read.id, initialize.agreed, OFFERS)));
+        let answer = ProbeAnswer::Result(result(server().initialize_result(
+            &read.id,
+            initialize.agreed,
+            OFFERS,
+            Some("be kind"),
+        )));
         let NegotiationStep::Agreed(agreed) = negotiation.answered(Probe::Initialize(asked), answer) else {
             panic!("no agreement");
         };
@@ -509,7 +518,8 @@ mod opening {
 
     #[test]
     fn a_modern_server_is_agreed_with_at_once() {
-        let result = result(server().discover_result(&id("1"), Revision::V2026_07_28, OFFERS));
+        let result =
+            result(server().discover_result(&id("1"), Revision::V2026_07_28, OFFERS, Some("be kind")));
         let NegotiationStep::Agreed(agreed) = step(None, DISCOVER, ProbeAnswer::Result(result)) else {
             panic!("no agreement")
         };

@@ -48,7 +48,10 @@ fn may_come_first(method: Method) -> bool {
         | Method::ListPrompts
         | Method::GetPrompt
         | Method::Complete
-        | Method::Listen => false,
+        | Method::Listen
+        | Method::ListSkills
+        | Method::GetSkill
+        | Method::ReadDirectory => false,
     }
 }
 

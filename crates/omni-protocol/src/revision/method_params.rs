@@ -47,6 +47,17 @@ pub(super) fn read(method: Method, params: Params<'_>, revision: Revision) -> Re
             complete(&params, revision).map(|completing| Action::Complete(Box::new(completing)))
         }
         Method::Listen => listen(&params),
+        Method::ListSkills => Ok(Action::ListSkills { cursor: cursor(params) }),
+        Method::GetSkill => {
+            let uri =
+                uri(&params).ok_or_else(|| invalid("`params.uri` must be a string: of which `SKILL.md`?"))?;
+            Ok(Action::GetSkill { uri })
+        }
+        Method::ReadDirectory => {
+            let uri =
+                uri(&params).ok_or_else(|| invalid("`params.uri` must be a string: which directory?"))?;
+            Ok(Action::ReadDirectory { uri, cursor: cursor(params) })
+        }
     }
 }
 
@@ -65,7 +76,7 @@ pub(crate) fn write_params(
             params.put("capabilities", &capabilities.write(revision));
             params.put("clientInfo", client);
         }
-        Action::ListTools { cursor } | Action::List { cursor, .. } => {
+        Action::ListTools { cursor } | Action::List { cursor, .. } | Action::ListSkills { cursor } => {
             if let Some(cursor) = cursor {
                 params.put("cursor", &json!(cursor));
             }
@@ -75,8 +86,15 @@ pub(crate) fn write_params(
             params.put_object("arguments", call.arguments.as_ref());
         }
         Action::SetLogLevel(level) => params.put("level", &json!(level.name())),
-        Action::ReadResource { uri } | Action::Subscribe { uri } | Action::Unsubscribe { uri } => {
+        Action::ReadResource { uri }
+        | Action::Subscribe { uri }
+        | Action::Unsubscribe { uri }
+        | Action::GetSkill { uri } => params.put("uri", &json!(uri)),
+        Action::ReadDirectory { uri, cursor } => {
             params.put("uri", &json!(uri));
+            if let Some(cursor) = cursor {
+                params.put("cursor", &json!(cursor));
+            }
         }
         Action::GetPrompt(prompt) => {
             params.put("name", &json!(prompt.name));
@@ -122,8 +140,11 @@ fn call_tool(params: Params<'_>) -> Result<Action, RpcError> {
 }
 
 fn resource_uri(params: &Params<'_>) -> Result<String, RpcError> {
-    let uri = params.uri.and_then(|uri| serde_json::from_str(uri.get()).ok());
-    uri.ok_or_else(|| invalid("`params.uri` must be a string: which resource?"))
+    uri(params).ok_or_else(|| invalid("`params.uri` must be a string: which resource?"))
+}
+
+fn uri(params: &Params<'_>) -> Option<String> {
+    params.uri.and_then(|uri| serde_json::from_str(uri.get()).ok())
 }
 
 fn get_prompt(params: Params<'_>) -> Result<Action, RpcError> {

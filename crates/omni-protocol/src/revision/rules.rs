@@ -37,6 +37,8 @@ pub(super) struct RevisionRules {
     pub(super) cache_hints: bool,
     /// Whether the answer that opens a conversation may carry instructions for the model.
     pub(super) instructions: bool,
+    /// Whether a server may declare extensions, and with that has the methods of the one for skills.
+    pub(super) extensions: bool,
     /// Whether a progress notification may carry a message.
     pub(super) progress_message: bool,
     /// Whether a request for completions may say which other arguments are known.

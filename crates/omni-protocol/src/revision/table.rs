@@ -82,7 +82,7 @@ impl Revision {
 
     /// Whether it has that method.
     pub fn has_method(self, method: Method) -> bool {
-        (self.rules().has_method)(method)
+        (self.rules().has_method)(method) && (self.rules().extensions || !method.is_of_skills())
     }
 
     /// What a client sends to find out whether its server is still there.
@@ -163,6 +163,11 @@ impl Revision {
     /// Whether a request for completions may say which other arguments are known.
     pub(crate) fn has_completion_context(self) -> bool {
         self.rules().completion_context
+    }
+
+    /// Whether a server may declare extensions.
+    pub(crate) fn has_extensions(self) -> bool {
+        self.rules().extensions
     }
 
     /// Whether the answer that opens a conversation may carry instructions for the model.

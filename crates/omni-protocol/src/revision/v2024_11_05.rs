@@ -21,6 +21,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     result_envelope: ResultEnvelope::Plain,
     cache_hints: false,
     instructions: false,
+    extensions: false,
     progress_message: false,
     completion_context: false,
     unknown_resource: ErrorCode::ResourceNotFound,

@@ -22,6 +22,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     result_envelope: ResultEnvelope::Plain,
     cache_hints: false,
     instructions: true,
+    extensions: false,
     progress_message: true,
     completion_context: false,
     unknown_resource: ErrorCode::ResourceNotFound,

@@ -26,6 +26,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     result_envelope: ResultEnvelope::Plain,
     cache_hints: false,
     instructions: true,
+    extensions: true,
     progress_message: true,
     completion_context: true,
     unknown_resource: ErrorCode::ResourceNotFound,

@@ -24,6 +24,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     result_envelope: ResultEnvelope::Typed,
     cache_hints: true,
     instructions: true,
+    extensions: true,
     progress_message: true,
     completion_context: true,
     unknown_resource: ErrorCode::InvalidParams,

@@ -130,7 +130,7 @@ mod tests {
 
     fn encoder() -> Arc<Encoder> {
         let omni = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
-        Arc::new(Encoder::new(&omni, None, ListKinds::default()))
+        Arc::new(Encoder::new(&omni, ListKinds::default()))
     }
 
     /// Asks for the client's folders.

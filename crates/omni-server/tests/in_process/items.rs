@@ -153,7 +153,7 @@ fn modern(mut params: Value) -> Value {
 }
 
 const BOTH: ServerCapabilities =
-    ServerCapabilities { resources: true, subscribe: true, prompts: true, completions: false };
+    ServerCapabilities { resources: true, subscribe: true, prompts: true, completions: false, skills: false };
 
 const ALL: ServerCapabilities = ServerCapabilities { completions: true, ..BOTH };
 

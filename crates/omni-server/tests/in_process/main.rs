@@ -14,6 +14,7 @@ mod items;
 mod profiles;
 mod sessions;
 mod shutdown;
+mod skills;
 mod stale;
 mod streams;
 mod subscriptions;

@@ -44,6 +44,12 @@ fn profile(name: &str, clients: &[&str], principals: &[&str]) -> Profile {
     }
 }
 
+/// Rules by which the clients of that name have what these patterns leave, and all others have everything.
+pub(crate) fn only_for(client: &str, patterns: &[&str]) -> ToolRules {
+    let own = Profile { filter: filter(patterns), ..profile("own", &[client], &[]) };
+    ToolRules::new(Vec::new(), Overrides::default(), NameStyle::Underscore, vec![own])
+}
+
 /// `a.x`, `a.y`, `b.z` and `secret.s`, which nobody has. Claudes see `a.x` as `first` and may call `a.y`, which they do not
 /// see; cursors have `b.z` alone, with its dot; user 7 has all but `b`; everybody else has no `a.y`.
 fn folder() -> SkillFolder {

@@ -5,6 +5,7 @@ use omni_call::shown_path;
 use omni_catalog::{Diagnostic, Snapshot};
 
 use super::checks::Checks;
+use super::cut_texts;
 use super::finding::{Finding, Section};
 use super::load;
 use super::options::DoctorOptions;
@@ -52,6 +53,7 @@ fn diagnostics(
     let checks =
         Checks { snapshot, places, python, environments, settings_file: options.settings_file.as_deref() };
     found.extend(checks.findings());
+    found.extend(cut_texts::diagnostics(places, snapshot));
     if let Some(python) = python.filter(|_| options.load) {
         found.extend(load::findings(snapshot, places, python, environments)?);
     }

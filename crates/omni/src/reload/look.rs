@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use omni_call::{SkillChange, shown_path, with_causes};
-use omni_catalog::{
-    Catalog, CatalogKind, Diagnostic, PreparedSnapshot, RemoteSource, Severity, Skill, ToolRules,
-};
+use omni_catalog::{Catalog, Diagnostic, PreparedSnapshot, Severity, Skill, ToolRules};
 use omni_server::LiveSettings;
 use omni_watch::{Look, Watched, Why};
 use tokio::sync::mpsc::UnboundedSender;
@@ -17,7 +15,6 @@ use super::differences::{Differences, place};
 use super::kept_versions::KeptVersions;
 use crate::log;
 use crate::settings::{Reread, SettingsChange, SettingsRereader};
-use crate::skill_resources;
 use crate::text::{first_of, plural};
 
 /// What the front has to do: at once, and without waiting for anything.
@@ -48,8 +45,6 @@ pub(super) struct Known {
 /// Looks at the folders, and hands what it finds to the front.
 pub(super) struct CatalogLook {
     pub(super) catalog: Arc<Catalog>,
-    /// The files of skills, where they are listed.
-    pub(super) files: Option<Arc<RemoteSource>>,
     pub(super) front: UnboundedSender<Publication>,
     pub(super) known: Arc<Mutex<Known>>,
     /// The settings file, where it is looked at.
@@ -127,20 +122,7 @@ impl CatalogLook {
     /// The snapshot to come, where it is another than the one in force.
     fn prepare(&self) -> Result<Option<PreparedSnapshot>, String> {
         let rules = self.rules();
-        let prepare = || self.catalog.prepare(rules.clone()).map_err(|error| with_causes(&error));
-        let mut prepared = prepare()?;
-        if let Some(files) = &self.files {
-            let snapshot =
-                prepared.as_ref().map_or_else(|| self.catalog.snapshot(), |it| Arc::clone(it.after()));
-            let listed = skill_resources::listed(&snapshot).to_string();
-            if files
-                .describe_items(CatalogKind::Resources, listed.as_bytes())
-                .map_err(|error| with_causes(&error))?
-            {
-                prepared = prepare()?;
-            }
-        }
-        Ok(prepared)
+        self.catalog.prepare(rules).map_err(|error| with_causes(&error))
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use omni_call::{BoxFuture, SkillChange, Target};
-use omni_catalog::{PreparedSnapshot, RemoteSource, Severity, Snapshot};
+use omni_catalog::{PreparedSnapshot, Severity, Snapshot};
 use omni_server::Server;
 use omni_watch::{Config, Mode, Pace, Watcher, Why};
 use tokio::net::UnixStream;
@@ -32,8 +32,6 @@ pub(crate) struct Served {
     pub(crate) executors: Arc<Executors>,
     /// Which environments are made before a call wants them.
     pub(crate) ahead: PrepareAhead,
-    /// The files of skills, where they are listed.
-    pub(crate) files: Option<Arc<RemoteSource>>,
     /// What the settings were read with, where an edit of them is obeyed.
     pub(crate) settings: Option<SettingsRereader>,
     /// How clients reach it, for people.
@@ -117,7 +115,6 @@ fn start(places: &Places, mut served: Served, hangups: Hangups) -> Result<Reload
     let known = Arc::new(Mutex::new(Known::default()));
     let look = CatalogLook {
         catalog: Arc::clone(served.server.catalog()),
-        files: served.files.clone(),
         front,
         known: Arc::clone(&known),
         settings,

@@ -19,7 +19,7 @@ pub(super) const LIVE: [&str; 9] = [
 ];
 
 /// The keys that a flag, or the variable that stands for it, says whatever a settings file says.
-const OVERRULED_BY: [(&str, &str); 21] = [
+const OVERRULED_BY: [(&str, &str); 22] = [
     ("skills_dir", "skills"),
     ("root", "root"),
     ("python", "python"),
@@ -30,6 +30,7 @@ const OVERRULED_BY: [(&str, &str); 21] = [
     ("transport", "transport"),
     ("errors", "errors"),
     ("names", "names"),
+    ("skill_read", "skill-read"),
     ("log_output", "log-output"),
     ("http.host", "host"),
     ("http.port", "port"),

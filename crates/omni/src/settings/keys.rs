@@ -142,6 +142,20 @@ pub(super) const KEYS: &[SettingKey] = &[
         "`\"underscore\"`",
         "How lists name tools. `--names`, `OMNI_NAMES`.",
     ),
+    other(
+        "instructions",
+        "a text of at most 2,000 characters",
+        "none",
+        "What the model of every client is told at its beginning, before a line for each skill \
+         ([skills](../guide/skill-md.md)).",
+    ),
+    other(
+        "skill_read",
+        "`true`, `false`",
+        "`true`",
+        "Whether the tool `skill_read` is listed, by which a model reads skills whose client shows it no resources. \
+         `--skill-read`, `OMNI_SKILL_READ`.",
+    ),
     SettingKey {
         name: "filter",
         kind: ValueKind::Other { values: "a list of patterns; `!` before one brings back", default: "none" },

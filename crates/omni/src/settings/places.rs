@@ -36,6 +36,8 @@ pub(crate) struct Places {
     pub(crate) runner: Option<RunnerSettings>,
     /// How lists name the tools.
     pub(crate) names: NameStyle,
+    /// Whether the tool is listed by which a model reads skills.
+    pub(crate) skill_read: bool,
     /// What is seen of the tools, and by whom.
     pub(crate) rules: ToolRules,
     pub(crate) file: SettingsFile,
@@ -89,6 +91,7 @@ impl Places {
             state: home.state,
             runner,
             names,
+            skill_read: arguments.skill_read.or(file.skill_read).unwrap_or(true),
             rules,
             file,
             protected,
@@ -170,26 +173,33 @@ impl Places {
     /// The catalogue of these places, with nothing looked at yet but the cache. `executor` is the one named for
     /// tools that name none.
     pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Sources> {
-        self.catalog_with(executor, None)
+        self.catalog_of_all(executor, None)
     }
 
-    /// The same with another source after those.
-    pub(crate) fn catalog_with(
+    /// The same as clients are served it: with the tool by which a model reads skills, unless the settings leave that out.
+    pub(crate) fn served_catalog(&self, executor: Option<ExecutorKind>) -> Result<Sources> {
+        let own = self.skill_read.then(|| Arc::from(omni_server::skill_reader_list().to_string()));
+        self.catalog_of_all(executor, own)
+    }
+
+    /// `own_tools` are listed with those of the first folder, whose list is then served as it lies.
+    fn catalog_of_all(
         &self,
         executor: Option<ExecutorKind>,
-        last: Option<Arc<dyn Source>>,
+        mut own_tools: Option<Arc<str>>,
     ) -> Result<Sources> {
         let default_executor = match executor {
             None if !self.runs_here() => ExecutorKind::Runner,
             kind => kind.unwrap_or_default(),
         };
-        let open = |folder: &SkillsFolder| {
+        let mut open = |folder: &SkillsFolder| {
             let config = FolderConfig {
                 skills_dir: folder.skills.clone(),
                 only: folder.only.clone(),
                 name: folder.is_shipped.then(|| SHIPPED.to_owned()),
                 cache_dir: Some(self.cache.clone()),
                 default_executor,
+                own_tools: own_tools.take(),
                 names: self.names,
             };
             FolderSource::open(config).map(Arc::new).context("there are no skills to read")
@@ -204,7 +214,6 @@ impl Places {
         if let Some(runner) = &runner {
             sources.push(runner.clone());
         }
-        sources.extend(last);
         let catalog = self.catalog_of(sources)?;
         Ok(Sources { catalog, runner })
     }

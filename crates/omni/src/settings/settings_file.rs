@@ -56,6 +56,10 @@ pub(crate) struct SettingsFile {
     pub(super) log_level: Option<String>,
     /// Whether the log has what tools print and log and no client asked for.
     pub(super) log_output: Option<bool>,
+    /// What the model of every client is told first.
+    pub(crate) instructions: Option<String>,
+    /// Whether the tool is listed by which a model reads skills.
+    pub(super) skill_read: Option<bool>,
     /// Patterns of tools and skills that are left out, and with `!` before it of such that are not.
     #[serde(default)]
     pub(super) filter: Vec<String>,
@@ -105,6 +109,12 @@ impl SettingsFile {
     /// The patterns of a file that nobody has trusted.
     pub(super) fn found_patterns(&self) -> &[String] {
         self.found_filter.as_ref().map_or(&[], |found| &found.patterns)
+    }
+
+    /// The file and the line where a key stands; 0 where it is not written there as it is written here.
+    pub(crate) fn written_at(&self, key: &str) -> (String, u32) {
+        let setting = self.lines.setting(key);
+        (setting.file().to_owned(), setting.line())
     }
 
     /// How a server that runs sees what is edited.

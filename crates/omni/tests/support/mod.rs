@@ -71,6 +71,8 @@ impl Folder {
             .env("OMNI_CACHE_DIR", shared_cache())
             // Tools tell tests their process numbers, which mean nothing outside of a namespace.
             .env("OMNI_ISOLATION", "none")
+            // Lists are those of the folder alone: `skill_read.rs` tries the tool that is listed besides.
+            .env("OMNI_SKILL_READ", "false")
             .env_remove("XDG_CACHE_HOME")
             .env_remove("XDG_STATE_HOME")
             .env_remove("XDG_CONFIG_HOME")

@@ -1,0 +1,250 @@
+//! Which files of a skill may clients read, and what is known of each?
+//!
+//! A public skill names its files in prose, so all that lies in the folder belongs to it: what is left out is what nobody
+//! wrote for a reader. Files are hashed here, so that a client can tell whether what it reads is what it was told of.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+
+use omni_call::MimeType;
+use sha2::{Digest as _, Sha256};
+
+use super::code::{LEFT_OUT, hex};
+use super::misplaced::decorated;
+use super::{DEPTH_MAX, SkillFolder, SkillWalk, entries};
+use crate::front_matter;
+use crate::skill_file::SkillFile;
+use crate::stamp::Stamp;
+
+/// Files of a skill at most, `SKILL.md` among them: what the extension for skills has every client take.
+const FILES_MAX: usize = 512;
+/// Bytes of all of them at most, likewise.
+const BYTES_MAX: u64 = 16 << 20;
+/// So many files are looked at before a folder is taken for none that a person made.
+const LOOKED_AT_MAX: usize = 10_000;
+/// Names given in one finding at most.
+const NAMED_MAX: usize = 5;
+
+/// Folders directly beneath the skill's in which its tools keep what they write, or which are for its developers. Of a
+/// skill without tools they are files like others.
+const OF_TOOLS: [&str; 2] = ["data", "tests"];
+
+/// What makes a folder a virtual environment.
+const ENVIRONMENT_MARK: &str = "pyvenv.cfg";
+
+/// Endings of files that programs leave.
+const LEFT_BY_PROGRAMS: [&str; 5] = [".pyc", ".pyo", "-wal", "-shm", "-journal"];
+
+/// Endings of files that hold keys.
+const KEYS: [&str; 6] = ["pem", "key", "p12", "pfx", "jks", "keystore"];
+
+/// Names, without their endings, of files that hold what nobody else should read. A page about such things is one to read.
+const SECRETS: [&str; 4] = ["secret", "secrets", "credential", "credentials"];
+
+/// What a walk through the folder comes upon.
+#[derive(Default)]
+struct FoundFiles {
+    /// Relative to the skill's folder, and their sizes.
+    files: Vec<(String, u64)>,
+    looked_at: usize,
+    links: Vec<String>,
+    secrets: Vec<String>,
+}
+
+impl SkillWalk<'_> {
+    /// The files of a skill that clients may read, `SKILL.md` first and then by path. What has been read already is not
+    /// read again.
+    pub(super) fn skill_files(&mut self, skill: &SkillFolder) -> Vec<SkillFile> {
+        if skill.skill_md.is_none() && !skill.has_scripts {
+            return Vec::new();
+        }
+        let mut known: HashSet<String> = self.paths.iter().map(|known| known.path.clone()).collect();
+        let mut found = FoundFiles::default();
+        self.find_files(self.folder, 0, has_tools(skill), &mut known, &mut found);
+        let left_out = bounded(skill, &mut found);
+        self.say_left_out(&found, &left_out);
+        let own = |path: &str| skill.files().find(|file| file.path == path);
+        let files = found.files.iter().filter_map(|(path, _)| match own(path) {
+            Some(file) => Some(described(path, file.text.as_bytes())),
+            None => self.read_skill_file(path, &mut known),
+        });
+        let mut files: Vec<SkillFile> = files.collect();
+        files.sort_by(|a, b| (a.path != "SKILL.md", &a.path).cmp(&(b.path != "SKILL.md", &b.path)));
+        files
+    }
+
+    fn find_files(
+        &mut self,
+        folder: &str,
+        depth: usize,
+        has_tools: bool,
+        known: &mut HashSet<String>,
+        found: &mut FoundFiles,
+    ) {
+        let absolute = self.skills_dir.join(folder);
+        // Its stamp is taken first: what is added while it is listed changes it again.
+        if known.insert(folder.to_owned()) {
+            self.remember(folder, Stamp::of(&absolute));
+        }
+        for entry in entries(&absolute).unwrap_or_default() {
+            let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else { continue };
+            if self.hidden(&name) || found.looked_at == LOOKED_AT_MAX {
+                continue;
+            }
+            let path = format!("{folder}/{name}");
+            let own = path.strip_prefix(self.folder).and_then(|own| own.strip_prefix('/')).unwrap_or(&path);
+            if kind.is_dir() {
+                let of_tools = depth == 0 && has_tools && OF_TOOLS.contains(&&*name);
+                let left_out = LEFT_OUT.contains(&&*name) || entry.path().join(ENVIRONMENT_MARK).exists();
+                if !of_tools && !left_out && depth < DEPTH_MAX {
+                    self.find_files(&path, depth + 1, has_tools, known, found);
+                }
+                continue;
+            }
+            found.looked_at += 1;
+            if kind.is_symlink() {
+                // A link among the scripts is a matter of the tools, which follow it within the skills folder.
+                if !own.starts_with("scripts/") {
+                    found.links.push(own.to_owned());
+                }
+            } else if is_secret(&name) {
+                found.secrets.push(own.to_owned());
+            } else if kind.is_file() && !is_left_by_a_program(&name) {
+                let size = entry.metadata().map_or(0, |metadata| metadata.len());
+                found.files.push((own.to_owned(), size));
+            }
+        }
+    }
+
+    /// `None` for what has gone meanwhile, cannot be read, or has grown beyond all bounds.
+    fn read_skill_file(&mut self, own: &str, known: &mut HashSet<String>) -> Option<SkillFile> {
+        let path = format!("{}/{own}", self.folder);
+        let absolute = self.skills_dir.join(&path);
+        let metadata = fs::symlink_metadata(&absolute).ok().filter(fs::Metadata::is_file)?;
+        if known.insert(path.clone()) {
+            self.remember(&path, Stamp::from(&metadata));
+        }
+        let mut bytes = Vec::new();
+        let read = File::open(&absolute).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
+        if let Err(error) = read {
+            self.not_offered(&path, &error);
+            return None;
+        }
+        (bytes.len() as u64 <= BYTES_MAX).then(|| described(own, &bytes))
+    }
+
+    fn not_offered(&mut self, path: &str, error: &io::Error) {
+        let message =
+            format!("the file cannot be read, so clients are not offered it: {}", super::plain(error));
+        self.warn(path, "file-not-offered", message, "check its permissions, or move it out of the skill");
+    }
+
+    fn say_left_out(&mut self, found: &FoundFiles, left_out: &[String]) {
+        let folder = self.folder.to_owned();
+        if !left_out.is_empty() {
+            let beyond = if found.looked_at == LOOKED_AT_MAX { ", and what was not looked at" } else { "" };
+            let message = format!(
+                "clients are not offered {}{beyond}: a skill has at most {FILES_MAX} files and {} MiB",
+                named(left_out),
+                BYTES_MAX >> 20
+            );
+            let help = "move what no model reads out of the skill, or into a folder whose name begins with a dot; \
+                        files that `SKILL.md` names come before others";
+            self.warn(&folder, "too-many-skill-files", message, help);
+        }
+        if !found.links.is_empty() {
+            let message =
+                format!("clients are not offered {}: a link may lead anywhere", named(&found.links));
+            self.note(&folder, "file-not-offered", message, "copy what it points to");
+        }
+        if !found.secrets.is_empty() {
+            let message =
+                format!("clients are not offered {}: by the name it is a secret", named(&found.secrets));
+            let help = "keep secrets out of the skill's folder; rename it if it is none";
+            self.note(&folder, "file-not-offered", message, help);
+        }
+    }
+}
+
+/// Leaves as many files as a skill may have: `SKILL.md`, those that it names, those in `references`, then all others by
+/// path. Returns what goes.
+fn bounded(skill: &SkillFolder, found: &mut FoundFiles) -> Vec<String> {
+    let total: u64 = found.files.iter().map(|(_, size)| *size).sum();
+    if found.files.len() <= FILES_MAX && total <= BYTES_MAX {
+        return Vec::new();
+    }
+    let page = skill.skill_md.as_ref().map(|file| &*file.text).unwrap_or_default();
+    let rank = |path: &str| match path {
+        "SKILL.md" => 0,
+        path if page.contains(path) => 1,
+        path if path.starts_with("references/") => 2,
+        _ => 3,
+    };
+    found.files.sort_by_cached_key(|(path, _)| (rank(path), path.clone()));
+    let (mut count, mut bytes, mut left_out) = (0, 0, Vec::new());
+    found.files.retain(|(path, size)| {
+        let fits = count < FILES_MAX && bytes + size <= BYTES_MAX;
+        if fits {
+            count += 1;
+            bytes += size;
+        } else {
+            left_out.push(path.clone());
+        }
+        fits
+    });
+    left_out
+}
+
+/// Whether the skill has tools, as far as a glance at its files tells.
+fn has_tools(skill: &SkillFolder) -> bool {
+    let mut sources = skill.sources.iter();
+    sources.any(|file| decorated(&file.text).is_some())
+        || skill.skill_md.as_ref().is_some_and(|file| file.text.contains("\ntools:"))
+        || skill.pyproject.as_ref().is_some_and(|file| file.text.contains("[tool.omni"))
+}
+
+fn described(path: &str, bytes: &[u8]) -> SkillFile {
+    let text = || std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+    let mime = MimeType::of_path(path)
+        .unwrap_or_else(|| if text().is_some() { MimeType::TEXT } else { MimeType::BINARY });
+    let mut file = SkillFile {
+        path: path.to_owned(),
+        size: bytes.len() as u64,
+        sha256: hex(&Sha256::digest(bytes)),
+        mime_type: mime.name.to_owned(),
+        title: None,
+        description: None,
+    };
+    if mime.name == "text/markdown"
+        && let Some(text) = text().filter(|text| text.starts_with("---"))
+    {
+        let (front, _) = front_matter::read(text);
+        let said = |key: &str| front.find(key).and_then(|entry| entry.value.text()).map(str::trim);
+        let said = |key: &str| said(key).filter(|text| !text.is_empty()).map(str::to_owned);
+        (file.title, file.description) = (said("title"), said("description"));
+    }
+    file
+}
+
+fn is_left_by_a_program(name: &str) -> bool {
+    name.ends_with('~')
+        || name.starts_with('#') && name.ends_with('#')
+        || LEFT_BY_PROGRAMS.iter().any(|ending| name.ends_with(ending))
+}
+
+fn is_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let (stem, ending) = lower.rsplit_once('.').unwrap_or((&lower, ""));
+    let is_page = MimeType::of_path(name).is_some_and(|mime| mime.name == "text/markdown");
+    KEYS.contains(&ending) || SECRETS.contains(&stem) && !is_page && !lower.ends_with(".py")
+}
+
+/// The first of these, in back-ticks, and how many more there are.
+fn named(paths: &[String]) -> String {
+    let shown: Vec<String> = paths.iter().take(NAMED_MAX).map(|path| format!("`{path}`")).collect();
+    match paths.len().saturating_sub(NAMED_MAX) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,70 @@
+//! What a client is told when it opens a conversation: what the server offers, and which skills there are, for its model.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use omni_catalog::{ProfileId, Snapshot};
+use omni_protocol::{Frame, Id, ListKind, Revision};
+
+use crate::caller::RequestAnswer;
+use crate::running_request::RunningRequest;
+use crate::server::Server;
+use crate::skill_reader::{SKILL_READER, is_skill_reader};
+use crate::skills;
+
+/// How long a client waits for the skills of a server that has never read them. Some give up before three seconds.
+const UNREAD_WAIT: Duration = Duration::from_secs(1);
+
+/// How a client opens.
+#[derive(Clone, Copy)]
+pub(crate) enum Opening {
+    Initialize,
+    Discover,
+}
+
+/// Answers at once, or when the skills have been read. What a session is told stays as it was: a later edit is for later
+/// sessions.
+pub(crate) fn answer(
+    server: &Arc<Server>,
+    id: Id,
+    revision: Revision,
+    opening: Opening,
+    profile: ProfileId,
+) -> RequestAnswer {
+    let snapshot = server.snapshot();
+    if server.is_refreshed(ListKind::Tools) && snapshot.skill_list_ready(profile).is_some() {
+        return RequestAnswer::Now(frame(server, &id, revision, opening, &snapshot, profile));
+    }
+    let server = Arc::clone(server);
+    let running = id.clone();
+    let later = async move {
+        let _ = tokio::time::timeout(UNREAD_WAIT, server.catalog_ready(ListKind::Tools)).await;
+        let snapshot = server.snapshot();
+        skills::made(&snapshot, profile).await;
+        frame(&server, &id, revision, opening, &snapshot, profile)
+    };
+    RequestAnswer::Later(RunningRequest::new(running, later, None))
+}
+
+fn frame(
+    server: &Server,
+    id: &Id,
+    revision: Revision,
+    opening: Opening,
+    snapshot: &Snapshot,
+    profile: ProfileId,
+) -> Frame {
+    let tools = snapshot.for_profile(profile);
+    let reader = tools.tool(SKILL_READER);
+    let reader = reader.as_ref().filter(|tool| is_skill_reader(&tool.spec) && tools.is_listed(tool));
+    let reader = reader.map(|tool| tool.wire_name.as_str());
+    let own = server.config.instructions.as_deref();
+    let instructions = snapshot.skill_list(profile).instructions(own, reader);
+    let offers = server.offers();
+    match opening {
+        Opening::Initialize => {
+            server.encoder.initialize_result(id, revision, offers, instructions.as_deref())
+        }
+        Opening::Discover => server.encoder.discover_result(id, revision, offers, instructions.as_deref()),
+    }
+}

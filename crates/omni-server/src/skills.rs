@@ -1,0 +1,126 @@
+//! The extension for skills, `io.modelcontextprotocol/skills`: `skills/list`, `skills/get` and
+//! `resources/directory/read`. The files themselves are resources like others.
+
+use std::sync::Arc;
+
+use omni_catalog::{ProfileId, SkillList, Snapshot, closest};
+use omni_protocol::{ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, error_frame};
+
+use crate::caller::{Caller, RequestAnswer};
+use crate::lists::{self, ListRequest};
+use crate::running_request::RunningRequest;
+use crate::server::Server;
+
+/// Descriptions of skills above this many bytes are read on another thread: less takes no millisecond.
+const READ_INLINE_BYTES_MAX: usize = 128 << 10;
+
+/// Of a URI that there is not, so much is said.
+const URI_CHARS_MAX: usize = 200;
+
+/// Answers `skills/list`.
+pub(crate) fn list(
+    server: &Arc<Server>,
+    id: Id,
+    revision: Revision,
+    cursor: Option<String>,
+    meta: &RequestMeta,
+    caller: &Caller,
+) -> RequestAnswer {
+    let profile = server.profile_of(meta.client.as_ref(), &caller.session);
+    let request = ListRequest { id: id.clone(), revision, cursor, whole: lists::is_whole(meta, caller) };
+    with_list(server, id, profile, move |server, skills| {
+        let page = |page: Option<usize>| match page {
+            Some(page) => skills.page(page),
+            None => Some(skills.page_all()),
+        };
+        lists::framed(&request, skills.version(), page, |page, next| {
+            server.encoder.list_skills_result(&request.id, request.revision, page, next)
+        })
+    })
+}
+
+/// Answers `skills/get`.
+pub(crate) fn get(
+    server: &Arc<Server>,
+    id: Id,
+    revision: Revision,
+    uri: String,
+    meta: &RequestMeta,
+    caller: &Caller,
+) -> RequestAnswer {
+    let profile = server.profile_of(meta.client.as_ref(), &caller.session);
+    with_list(server, id.clone(), profile, move |server, skills| match skills.entry(&uri) {
+        Some(entry) => server.encoder.get_skill_result(&id, revision, entry),
+        None => {
+            let near = closest(&uri, skills.uris()).map(|near| format!("; did you mean `{near}`?"));
+            let message = format!("no skill is served at `{}`{}", cut(&uri), near.unwrap_or_default());
+            error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidParams, message))
+        }
+    })
+}
+
+/// Answers `resources/directory/read`. A directory of a skill has 512 files at most, which is one page.
+pub(crate) fn directory(
+    server: &Arc<Server>,
+    id: Id,
+    revision: Revision,
+    uri: String,
+    cursor: Option<String>,
+    meta: &RequestMeta,
+    caller: &Caller,
+) -> RequestAnswer {
+    let profile = server.profile_of(meta.client.as_ref(), &caller.session);
+    with_list(server, id.clone(), profile, move |server, skills| {
+        let refused = |message| error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidParams, message));
+        if cursor.is_some() {
+            return refused(
+                "`params.cursor` is not one of this directory: all of it is on one page".to_owned(),
+            );
+        }
+        match skills.directory(&uri) {
+            Some(children) => server.encoder.read_directory_result(&id, revision, children),
+            None => refused(format!(
+                "`{}` is not a directory resource: those are `omni://skill/NAME` and the folders below it",
+                cut(&uri)
+            )),
+        }
+    })
+}
+
+/// Answers from the skills that a profile shows: at once where these are known, else when they have been read.
+fn with_list(
+    server: &Arc<Server>,
+    id: Id,
+    profile: ProfileId,
+    answer: impl FnOnce(&Server, &SkillList) -> Frame + Send + 'static,
+) -> RequestAnswer {
+    if server.is_refreshed(ListKind::Resources)
+        && let Some(list) = server.snapshot().skill_list_ready(profile)
+    {
+        return RequestAnswer::Now(answer(server, list));
+    }
+    let server = Arc::clone(server);
+    let later = async move {
+        server.catalog_ready(ListKind::Resources).await;
+        let snapshot = server.snapshot();
+        made(&snapshot, profile).await;
+        answer(&server, snapshot.skill_list(profile))
+    };
+    RequestAnswer::Later(RunningRequest::new(id, later, None))
+}
+
+/// Has the list of skills ready, without keeping this thread from others for long.
+pub(crate) async fn made(snapshot: &Arc<Snapshot>, profile: ProfileId) {
+    if snapshot.skill_list_ready(profile).is_none() && snapshot.skill_bytes() > READ_INLINE_BYTES_MAX {
+        let snapshot = Arc::clone(snapshot);
+        // Were it to panic, the same would happen here, and be answered as any bug is.
+        let _ = tokio::task::spawn_blocking(move || {
+            snapshot.skill_list(profile);
+        })
+        .await;
+    }
+}
+
+fn cut(uri: &str) -> String {
+    uri.chars().take(URI_CHARS_MAX).collect()
+}
