@@ -2,7 +2,8 @@
 //!
 //! Each page is a folder of its own. A block of code whose first line is `# skills/…` is that file; a block marked
 //! `console` has commands after `$ `, and after each the lines that it prints, in order. `…` stands for anything, and of
-//! a line any part will do.
+//! a line any part will do. A block marked `mcp` has requests after `→ `, a method and its params, and after each what
+//! stands in the answer of a server of `skills/`.
 
 #![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -13,7 +14,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use support::Folder;
+use serde_json::{Value, json};
+use support::{Folder, modern};
 
 #[test]
 fn the_readme() {
@@ -30,7 +32,12 @@ fn troubleshooting() {
     assert!(commands_run("docs/guide/troubleshooting.md") >= 6);
 }
 
-/// Runs the commands of a page; returns how many there were.
+#[test]
+fn offering_resources_and_prompts() {
+    assert!(commands_run("docs/guide/offering-resources-and-prompts.md") >= 9);
+}
+
+/// Runs the commands and requests of a page; returns how many there were.
 fn commands_run(page: &str) -> usize {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
     let text = fs::read_to_string(path).unwrap();
@@ -38,11 +45,16 @@ fn commands_run(page: &str) -> usize {
     let blocks = blocks(&text);
     for (_, lines) in &blocks {
         if let Some(file) = lines.first().and_then(|line| line.strip_prefix("# skills/")) {
-            folder.write(&format!("skills/{file}"), &(lines.join("\n") + "\n"));
+            // Only Python takes the line for a comment.
+            let text = if file.ends_with(".py") { &lines[..] } else { &lines[1..] };
+            folder.write(&format!("skills/{file}"), &(text.join("\n") + "\n"));
         }
     }
     let mut commands = 0;
     for (kind, lines) in &blocks {
+        if *kind == "mcp" {
+            commands += requests_answered(page, &folder, lines);
+        }
         if *kind != "console" {
             continue;
         }
@@ -55,6 +67,26 @@ fn commands_run(page: &str) -> usize {
         }
     }
     commands
+}
+
+/// Makes the requests of a block; returns how many there were.
+fn requests_answered(page: &str, folder: &Folder, lines: &[&str]) -> usize {
+    let mut client = folder.stdio(&["--skills", "skills"]);
+    let mut answer = String::new();
+    let mut requests = 0;
+    for line in lines {
+        let Some(request) = line.strip_prefix("→ ") else {
+            assert!(fits(line.trim(), &answer), "{page}: `{line}` does not stand in {answer}");
+            continue;
+        };
+        let (method, params) = request.split_once(' ').unwrap_or((request, "{}"));
+        let mut params: Value = serde_json::from_str(params).unwrap();
+        params["_meta"] = modern(&json!({}));
+        let reply = client.request(method, params);
+        answer = reply.get("result").or_else(|| reply.get("error")).unwrap_or(&reply).to_string();
+        requests += 1;
+    }
+    requests
 }
 
 /// The blocks of code: what stands after the fence, and their lines.
