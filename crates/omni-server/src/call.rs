@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{
-    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, ToolResult, Wants,
+    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, ResourceContents,
+    ToolResult, Wants,
 };
 use omni_catalog::{ProfileId, Tool, UnknownName};
 use omni_protocol::{
@@ -22,8 +23,10 @@ use crate::caller::{Caller, RequestAnswer};
 use crate::failure_log::log_failure;
 use crate::item_calls::{self, ItemReply, ItemRequest};
 use crate::server::Server;
+use crate::session::Session;
 use crate::skill_reader::is_skill_reader;
 use crate::stale_call::StaleCall;
+use crate::stored_results::{self, Owner, ReadError};
 
 /// Arguments and results above this many bytes are checked and adapted on another thread: parsing them, when they are many
 /// small values, takes about a millisecond, and every other client would wait for it.
@@ -89,6 +92,8 @@ pub struct ToolReply {
     pub kind: &'static str,
     /// How long it waited and ran.
     pub timing: Timing,
+    /// Clients were told of an output schema, and may refuse a result without structured content.
+    pub(crate) owes_structured: bool,
 }
 
 impl Server {
@@ -114,7 +119,9 @@ impl Server {
         let named = NamedTool { profile: request.profile, name: &request.name, tool: &tool };
         let (outcome, timing) = self.run(named, request.arguments, options, events).await?;
         let kind = outcome.kind.name();
-        Ok(ToolReply { result: outcome.into_result(&request.name, live.errors), kind, timing })
+        let result = outcome.into_result(&request.name, live.errors);
+        let owes_structured = tool.spec.structured && !result.is_error;
+        Ok(ToolReply { result, kind, timing, owes_structured })
     }
 
     /// The tool that a name means to whoever has that profile. The log knows when it is one that the profile has not;
@@ -265,10 +272,10 @@ pub(crate) fn answer(
     let client = CallClient::of(server, id, revision, &meta, &caller, called.subject());
     let accepted = Instant::now();
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
-    let session = caller.session.name();
+    let session = caller.session;
     let server = server.clone();
     RequestAnswer::Later(client.running(|client| async move {
-        let context = CallContext { wants: client.wants(), revision, profile, session, accepted };
+        let context = CallContext { wants: client.wants(), revision, profile, session: &session, accepted };
         run(&server, client, permit, called, context).await
     }))
 }
@@ -279,8 +286,9 @@ async fn run(
     client: CallClient,
     permit: PendingPermit,
     called: Callee,
-    context: CallContext,
+    context: CallContext<'_>,
 ) -> Frame {
+    let session = context.session;
     let reply = match permit.wait().await {
         // An executor has the call as long as this is held, while its client is asked too.
         Ok(_permit) => server.answered(called, context, &mut client.port(&server.encoder)).await,
@@ -295,8 +303,9 @@ async fn run(
     };
     let to = client.recipient(&server.encoder).await;
     match reply {
-        Ok((result, timing, cache)) => {
+        Ok(Answered { result, timing, owes_structured, cache }) => {
             let result = if to.timing { timing.told(result) } else { result };
+            let result = server.shortened(session, to.revision, result, owes_structured).await;
             match server.adapted(to.revision, result).await {
                 Ok(adapted) => server.encoder.call_result(&to.id, &adapted.with_cache(cache)),
                 Err(error) => error_frame(Some(&to.id), &error),
@@ -306,12 +315,21 @@ async fn run(
     }
 }
 
+/// A call that came to an end which is a result.
+struct Answered {
+    result: CallResult,
+    timing: Timing,
+    /// As in [`ToolReply`].
+    owes_structured: bool,
+    cache: CacheHints,
+}
+
 /// How a client's call is to be answered.
-struct CallContext {
+struct CallContext<'a> {
     wants: Wants,
     revision: Revision,
     profile: ProfileId,
-    session: Arc<str>,
+    session: &'a Session,
     accepted: Instant,
 }
 
@@ -320,22 +338,33 @@ impl Server {
     async fn answered(
         &self,
         called: Callee,
-        context: CallContext,
+        context: CallContext<'_>,
         port: &mut dyn CallPort,
-    ) -> Result<(CallResult, Timing, CacheHints), RpcError> {
-        let CallContext { wants, revision, profile, session, accepted } = context;
+    ) -> Result<Answered, RpcError> {
+        let CallContext { wants, revision, profile, session: of, accepted } = context;
+        let session = of.name();
         match called {
             Callee::Tool(CallTool { name, arguments }) => {
                 let arguments = arguments.unwrap_or_else(|| Bytes::from_static(b"{}"));
                 let request = ToolRequest { name, arguments, wants, profile, session, accepted };
                 match self.call(request, port).await {
-                    Ok(ToolReply { result, timing, .. }) => {
-                        Ok((result.into(), timing, CacheHints::default()))
-                    }
+                    Ok(ToolReply { result, timing, owes_structured, .. }) => Ok(Answered {
+                        result: result.into(),
+                        timing,
+                        owes_structured,
+                        cache: CacheHints::default(),
+                    }),
                     Err(unknown_name) => {
                         Err(RpcError::new(ErrorCode::InvalidParams, unknown_name.for_clients()))
                     }
                 }
+            }
+            Callee::Item(CallRequest::Resource { uri, .. })
+                if self.config.stored_results.is_some() && uri.starts_with(stored_results::URI) =>
+            {
+                let result = self.read_stored(of, revision, &uri).await?;
+                let (timing, cache) = (Timing::default(), CacheHints::default());
+                Ok(Answered { result, timing, owes_structured: false, cache })
             }
             Callee::Item(request) => {
                 let errors = self.live().errors;
@@ -343,10 +372,15 @@ impl Server {
                     ItemRequest { request, wants, session, profile, accepted, forwards_changes: false };
                 let ItemReply { outcome, timing, cache } = self.run_item(&asked, port).await;
                 let result = item_calls::result_or_error(outcome, &asked.request, revision, errors)?;
-                Ok((result, timing, cache))
+                Ok(Answered { result, timing, owes_structured: false, cache })
             }
         }
     }
+}
+
+/// Whose a result is that this session got.
+fn owner_of(session: &Session) -> Owner {
+    Owner::new(session.principal.clone(), session.name())
 }
 
 /// The beginning of a name that a client made up.
@@ -392,6 +426,75 @@ impl Server {
         self.aside(move || revision.adapt(result)).await.map_err(|error| {
             RpcError::new(ErrorCode::Internal, format!("the result could not be written: {error}"))
         })
+    }
+
+    /// A result that is too large is kept, and the client gets a preview of it and a link.
+    async fn shortened(
+        &self,
+        session: &Session,
+        revision: Revision,
+        result: CallResult,
+        owes_structured: bool,
+    ) -> CallResult {
+        match (&self.config.stored_results, result) {
+            (Some(stored), CallResult::Tool(result)) if stored.is_too_large(&result) => {
+                let (own, owner) = (stored.clone(), owner_of(session));
+                let keep_structured = owes_structured && revision.has_structured_content();
+                let kept = result.clone();
+                let shortened = self.aside(move || own.shorten(&owner, result, keep_structured)).await;
+                self.remove_ended_results();
+                shortened.unwrap_or(kept).into()
+            }
+            (_, result) => result,
+        }
+    }
+
+    /// Sees to it that kept results go when their time is over.
+    fn remove_ended_results(&self) {
+        let Some(stored) = &self.config.stored_results else { return };
+        let (kept_for, stored) = (stored.config().kept_for, Arc::downgrade(stored));
+        tokio::spawn(async move {
+            tokio::time::sleep(kept_for).await;
+            if let Some(stored) = stored.upgrade() {
+                // Removing a file may wait for the disk.
+                let _ = tokio::task::spawn_blocking(move || stored.remove_ended()).await;
+            }
+        });
+    }
+
+    /// The answer to `resources/read` for a result that is kept.
+    async fn read_stored(
+        &self,
+        session: &Session,
+        revision: Revision,
+        uri: &str,
+    ) -> Result<CallResult, RpcError> {
+        let Some(stored) = self.config.stored_results.clone() else {
+            return Err(RpcError::resource_not_found(revision, uri, stored_results::not_there(uri)));
+        };
+        let (owner, asked) = (owner_of(session), uri.to_owned());
+        let read = self.aside(move || stored.read(&owner, &asked)).await;
+        let (kind, error) = match read {
+            Ok(Ok(contents)) => {
+                tracing::info!(method = "resources/read", kind = "finished", "call");
+                let contents = contents.into();
+                return Ok(CallResult::Resource(ResourceContents { contents, meta: None }));
+            }
+            Ok(Err(ReadError::NotThere)) => {
+                let message = stored_results::not_there(uri);
+                ("not_found", RpcError::resource_not_found(revision, uri, message))
+            }
+            Ok(Err(ReadError::BadRange(message))) => {
+                ("invalid_arguments", RpcError::new(ErrorCode::InvalidParams, message))
+            }
+            Ok(Err(ReadError::System(error))) => {
+                tracing::warn!(%error, "a kept result could not be read");
+                ("tool_error", RpcError::new(ErrorCode::Internal, "the result could not be read"))
+            }
+            Err(error) => ("tool_error", RpcError::new(ErrorCode::Internal, error.to_string())),
+        };
+        tracing::info!(method = "resources/read", kind, "call");
+        Err(error)
     }
 
     async fn check_large(

@@ -1,9 +1,12 @@
 //! The settings that the binary gives to the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use omni_call::ErrorDetail;
 use omni_protocol::{Implementation, ServerCapabilities};
+
+use crate::stored_results::StoredResults;
 
 /// Settings of one server. Each field's default is in [`ServerConfig::new`].
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub struct ServerConfig {
     /// stop. Default 1 s.
     pub grace: Duration,
     pub limits: Limits,
+    /// Where large results are kept, which are then sent as a preview and a link. Default: none are.
+    pub stored_results: Option<Arc<StoredResults>>,
     /// Descriptors that this process may have open for connections. Default: no bound of its own.
     pub connection_descriptors: usize,
 }
@@ -97,6 +102,7 @@ impl ServerConfig {
             log_output: true,
             grace: Duration::from_secs(1),
             limits: Limits::default(),
+            stored_results: None,
             connection_descriptors: usize::MAX,
         }
     }

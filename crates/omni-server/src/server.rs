@@ -63,7 +63,8 @@ impl Server {
         });
         let announced = announced.collect();
         let offers = ServerCapabilities {
-            resources: has_resources || config.empty.resources,
+            // A result that is kept is one.
+            resources: has_resources || config.empty.resources || config.stored_results.is_some(),
             subscribe: has_resources,
             prompts: has_prompts || config.empty.prompts,
             completions: false,

@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
     let executors = Executors::new(&places, &settings)?;
     // The caller is the user who runs omni.
     let errors = settings.errors.unwrap_or(ErrorDetail::Full);
-    let mut running = mcp::server(&places, &settings, &executors, errors, errors != ErrorDetail::Full)?;
+    let mut running = mcp::server(&places, &settings, &executors, errors, errors != ErrorDetail::Full, None)?;
     let runtime = process_setup::runtime()?;
     let reply = runtime.block_on(async {
         running.refresh().await;

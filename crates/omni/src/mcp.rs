@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use omni_call::{ErrorDetail, shown_path};
 use omni_catalog::{CatalogKind, Severity, Source as _};
 use omni_exec::{ExecutorProvider as _, server_policy, set_result_memory};
-use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, serve_stdio};
+use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, StoredResults, serve_stdio};
 use tokio::sync::watch;
 
 use crate::args::{McpArguments, Transport};
@@ -74,7 +74,8 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
                 }
                 // The client has started us: it is the same person's.
                 let errors = settings.errors.unwrap_or(ErrorDetail::Message);
-                let running = server(&places, &settings, &executors, errors, true)?;
+                let running =
+                    server(&places, &settings, &executors, errors, true, stored_results(&places, &settings))?;
                 stdio(running, reload, stop).await
             }
             Transport::Http => {
@@ -160,14 +161,29 @@ impl RunningServer {
     }
 }
 
+/// The folder in omni's state where results are kept that are too large to be sent.
+const RESULTS: &str = "results";
+
+/// Where large results are kept for clients. Where that is not possible they are sent as they are, and the log says why.
+fn stored_results(places: &Places, settings: &RunSettings) -> Option<Arc<StoredResults>> {
+    let folder = places.state.join(RESULTS);
+    let opened = StoredResults::open(&folder, settings.stored_results?);
+    let failed = |error: &std::io::Error| {
+        let folder = shown_path(&folder);
+        tracing::warn!(%error, "large results are sent whole, since none can be kept in `{folder}`");
+    };
+    opened.inspect_err(failed).ok()
+}
+
 /// The server over the catalogue of `places`, which has not been looked at yet. Its clients read so much of exceptions
-/// as `errors` says; the log tells of them if `log_failures`.
+/// as `errors` says; the log tells of them if `log_failures`. Large results are kept in `stored_results`.
 pub(crate) fn server(
     places: &Places,
     settings: &RunSettings,
     executors: &Arc<Executors>,
     errors: ErrorDetail,
     log_failures: bool,
+    stored_results: Option<Arc<StoredResults>>,
 ) -> Result<RunningServer> {
     say_unset(settings);
     let Sources { catalog, runner: listed, .. } = places.served_catalog(settings.executor)?;
@@ -185,6 +201,7 @@ pub(crate) fn server(
     config.log_failures = log_failures;
     config.log_output = settings.log_output;
     config.limits = settings.admission;
+    config.stored_results = stored_results;
     set_result_memory(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);
     let executor = server_policy(executors.choice(), settings.bounds.of_policy());
@@ -294,7 +311,7 @@ async fn http(
     said.push_str(&connect::errors(errors, settings.errors.is_some(), others.as_deref()));
     said.push('\n');
     said.push_str(&files);
-    let mut running = server(places, settings, executors, errors, true)?;
+    let mut running = server(places, settings, executors, errors, true, stored_results(places, settings))?;
     executors.warm_up(running.server.snapshot()).await?;
     running.ask_what_it_completes().await;
     let key = session_key(&places.state);

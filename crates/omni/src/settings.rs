@@ -18,6 +18,7 @@ mod profiles;
 mod queue;
 mod reload;
 mod reread;
+mod results;
 mod run;
 mod seconds;
 mod serve;

@@ -139,7 +139,7 @@ fn a_process_that_is_not_ready_in_time_fails_the_call_that_waits_for_it() {
 
 #[test]
 fn a_result_may_be_as_large_as_is_set_and_no_larger() {
-    let small = folder("[limits]\nresult_mib = 1\n");
+    let small = folder("[limits]\nresult_mib = 1\n[results]\ninline_kib = 0\n");
     small.write(
         "skills/p/SKILL.md",
         "---\nname: p\ndescription: Prints.\ntools:\n  - name: much\n    description: Print.\n    \
@@ -150,7 +150,7 @@ fn a_result_may_be_as_large_as_is_set_and_no_larger() {
         assert_eq!(kind(&client.result(tool, arguments)), "output_limit", "{tool}");
     }
     assert_eq!(text(&client.result("t.large", json!({"bytes": 1_000_000}))).len(), 1_000_000);
-    let large = folder("[limits]\nresult_mib = 12\n");
+    let large = folder("[limits]\nresult_mib = 12\n[results]\ninline_kib = 0\n");
     let mut client = large.stdio(&[]).initialised();
     assert_eq!(text(&client.result("t.large", json!({"bytes": 12_000_000}))).len(), 12_000_000);
 }

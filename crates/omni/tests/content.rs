@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Folder, modern, ways};
+use support::{Folder, modern, text, ways};
 
 macro_rules! each_way {
     ($($way:ident)*) => {
@@ -37,6 +37,69 @@ def failed() -> ToolResult:
 def structured() -> ToolResult:
     return ToolResult("see", {"a": [1]}, {"own": 2})
 "#;
+
+#[test]
+fn fifty_megabytes_through_the_pool() {
+    fifty_megabytes_are_a_preview_and_a_link("pool");
+}
+
+#[test]
+fn fifty_megabytes_through_a_process_of_their_own() {
+    fifty_megabytes_are_a_preview_and_a_link("spawn");
+}
+
+const LARGE: &str = r#"
+from omni import tool
+
+@tool
+def large():
+    return "0123456789" * 5_000_000
+"#;
+
+/// What the server may have taken at most: its frame, which may be as large as results may, and as much again.
+const MEMORY_MAX_KIB: u64 = 256 << 10;
+
+fn fifty_megabytes_are_a_preview_and_a_link(way: &str) {
+    let folder = Folder::empty();
+    folder.write("omni.toml", "[limits]\nresult_mib = 64\n");
+    folder.write("skills/s/SKILL.md", "---\nname: s\ndescription: Large.\n---\n");
+    folder.write("skills/s/scripts/s.py", LARGE);
+    let (arguments, backing) =
+        ways::prepare(way, &folder, &folder.path("skills"), folder.dir.path(), "NOTHING");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let part = |uri: &str| format!("{uri}?offset=49999990&length=100");
+    let check = |over: &str, result: &Value, read: &mut dyn FnMut(&str) -> Value| {
+        assert!(result.to_string().len() < 5_000, "{way} {over}: {:.300}", result.to_string());
+        assert!(text(result).starts_with("01234567890123"), "{way} {over}: {result}");
+        let link = &result["content"][1];
+        assert_eq!(link["size"], 50_000_000, "{way} {over}: {result}");
+        let answer = read(&part(link["uri"].as_str().unwrap()));
+        assert_eq!(answer["contents"][0]["text"], "0123456789", "{way} {over}: {answer}");
+    };
+    let mut client = folder.stdio(&arguments).initialised();
+    let result = client.result("s.large", json!({}));
+    check("stdio", &result, &mut |uri| {
+        client.request("resources/read", json!({"uri": uri}))["result"].take()
+    });
+    let taken = memory_kib(client.child.id());
+    assert!(taken < MEMORY_MAX_KIB, "{way} stdio: {taken} KiB");
+    client.close();
+    let server = folder.http(&arguments);
+    let called = server.modern("tools/call", json!({"name": "s.large", "arguments": {}}), &[]).json();
+    check("http", &called["result"], &mut |uri| {
+        server.modern("resources/read", json!({"uri": uri}), &[]).json()["result"].take()
+    });
+    let taken = memory_kib(server.child.id());
+    assert!(taken < MEMORY_MAX_KIB, "{way} http: {taken} KiB");
+    drop(backing);
+}
+
+/// The most that a process has had in memory.
+fn memory_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
 
 fn each_type_reaches_each_revision(way: &str) {
     let folder = Folder::empty();

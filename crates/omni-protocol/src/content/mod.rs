@@ -91,6 +91,14 @@ impl Revision {
         }
     }
 
+    /// Whether a tool's result may have structured content.
+    pub fn has_structured_content(self) -> bool {
+        match self.structured_content() {
+            StructuredContent::Absent => false,
+            StructuredContent::Object | StructuredContent::AnyJson => true,
+        }
+    }
+
     fn has_all_parts(self) -> bool {
         ContentPart::ALL.into_iter().all(|part| self.has_content(part))
     }

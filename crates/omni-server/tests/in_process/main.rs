@@ -11,6 +11,7 @@ mod errors;
 mod folder_items;
 mod interleavings;
 mod items;
+mod large_results;
 mod profiles;
 mod sessions;
 mod shutdown;

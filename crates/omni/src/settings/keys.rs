@@ -404,6 +404,32 @@ pub(super) const KEYS: &[SettingKey] = &[
         untrusted: UntrustedRule::Trust,
         about: "Requests that one client on stdio has open. A further one is refused.",
     },
+    // [results]
+    SettingKey {
+        name: "results.inline_kib",
+        kind: ValueKind::Number(limit("KiB", 1000, 16..=1 << 20)),
+        untrusted: UntrustedRule::Lower,
+        about: "A tool's result that is larger is kept in a file, and its client gets a preview and a link to it \
+                ([results](results.md#large-results)). Clients made with the Python SDK refuse events of more than 1 MiB.",
+    },
+    SettingKey {
+        name: "results.kept_mib",
+        kind: ValueKind::Number(number("MiB", 256, 1..=1 << 20)),
+        untrusted: UntrustedRule::Lower,
+        about: "What all results may take that are kept so. The oldest go first.",
+    },
+    SettingKey {
+        name: "results.kept",
+        kind: ValueKind::Number(number("files", 1000, 1..=MANY)),
+        untrusted: UntrustedRule::Lower,
+        about: "How many may be kept.",
+    },
+    SettingKey {
+        name: "results.kept_for",
+        kind: ValueKind::Number(number("seconds", 3600, 10..=7 * DAY_SECONDS)),
+        untrusted: UntrustedRule::Lower,
+        about: "How long each is kept.",
+    },
     // [environments]
     other(
         "environments.uv",

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use omni_call::{ErrorDetail, ExecutorKind, ForkSettings, shown_path};
 use omni_exec::RecycleLimits;
 use omni_process::ProcessLimits;
+use omni_server::StoredResultsConfig;
 
 use super::bounds::ExecBounds;
 use super::environments::EnvironmentSettings;
@@ -43,6 +44,8 @@ pub(crate) struct RunSettings {
     pub(crate) isolation: omni_process::Isolation,
     /// Whether the log has what tools print and log and no client asked for.
     pub(crate) log_output: bool,
+    /// Which results are kept in files instead of being sent; `None` is none.
+    pub(crate) stored_results: Option<StoredResultsConfig>,
 }
 
 impl RunSettings {
@@ -96,6 +99,7 @@ impl RunSettings {
                 Some(Isolation::None) => omni_process::Isolation::None,
                 Some(Isolation::Auto) | None => omni_process::Isolation::Auto,
             },
+            stored_results: file.results.resolve()?,
             log_output: arguments.log_output.or(file.log_output).unwrap_or(true),
             env: arguments.env.iter().chain(&file.env).cloned().collect(),
         })

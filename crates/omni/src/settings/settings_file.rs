@@ -18,6 +18,7 @@ use super::lines::KeyLines;
 use super::profiles::{FoundFilter, ProfileTable};
 use super::queue::{QueueTable, SpawnTable};
 use super::reload::ReloadMode;
+use super::results::ResultsTable;
 use super::workers::WorkerSettings;
 use crate::args::{Errors, Isolation, Names, Transport};
 use crate::http_access::HttpTable;
@@ -85,6 +86,8 @@ pub(crate) struct SettingsFile {
     pub(super) fork: ForkTable,
     #[serde(default)]
     pub(super) spawn: SpawnTable,
+    #[serde(default)]
+    pub(super) results: ResultsTable,
     #[serde(default)]
     pub(super) queue: QueueTable,
     #[serde(default)]
