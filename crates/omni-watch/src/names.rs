@@ -20,12 +20,16 @@ const ENDINGS: [&[u8]; 14] = [
     b"skill",
 ];
 
+/// Endings of files that programs leave.
+const LEFT_BY_PROGRAMS: [&[u8]; 8] =
+    [b".pyc", b".pyo", b".db", b".sqlite", b".sqlite3", b"-wal", b"-shm", b"-journal"];
+
 /// Whether nobody looks at such a file or folder: a hidden one, byte code, an editor's copy.
 pub(crate) fn is_left_out(name: &[u8]) -> bool {
     name.starts_with(b".")
         || name.ends_with(b"~")
         || (name.starts_with(b"#") && name.ends_with(b"#"))
-        || [&b".pyc"[..], b".pyo", b"-wal", b"-shm", b"-journal"].iter().any(|ending| name.ends_with(ending))
+        || LEFT_BY_PROGRAMS.iter().any(|ending| name.ends_with(ending))
         || matches!(name, b"__pycache__" | b"node_modules" | b"site-packages")
 }
 
@@ -37,7 +41,7 @@ pub(crate) fn file_matters(name: &[u8], documents: bool) -> bool {
     let ending = name.rsplit(|byte| *byte == b'.').next().filter(|ending| ending.len() < name.len());
     // Without an ending it may be a `Pipfile`, or a `SKILL`. Vim tries whether it may write a folder by a file `4913`.
     let plain = || name.iter().any(|byte| !byte.is_ascii_digit());
-    documents
+    documents && plain()
         || ending.map_or_else(plain, |ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 

@@ -258,7 +258,8 @@ fn a_single_skill_is_served_by_its_folder_and_nothing_beside_it() {
     symlink(folder.path("skills/secret.py"), folder.path("skills/t/scripts/secret.py")).unwrap();
     for skills in ["skills/t", "skills/t/", "./skills/../skills/t"] {
         let list = folder.run(&["list", "--skills", skills]);
-        assert_eq!(stdout(&list).lines().count(), 1, "{}", stdout(&list));
+        // A tool, and below it the page and the file of the skill.
+        assert_eq!(stdout(&list).lines().count(), 5, "{}", stdout(&list));
         assert!(stdout(&list).starts_with("t.hi ") && stdout(&list).contains("skills/t/scripts/t.py"));
         assert_eq!(stdout(&folder.run(&["call", "t.hi", "--skills", skills])), "hi\n");
     }
@@ -266,7 +267,7 @@ fn a_single_skill_is_served_by_its_folder_and_nothing_beside_it() {
     assert!(doctor.contains("link-leads-out") && doctor.contains("1 skill with 1 tool"), "{doctor}");
     let all = stdout(&folder.run(&["list"]));
     assert!(all.contains("other.no") && all.contains("t.hi"), "the two lists are kept apart: {all}");
-    assert_eq!(stdout(&folder.run(&["list", "--skills", "skills/t"])).lines().count(), 1);
+    assert_eq!(stdout(&folder.run(&["list", "--skills", "skills/t"])).lines().count(), 5);
     // What changes in it is seen.
     folder.write(
         "skills/t/scripts/more.py",

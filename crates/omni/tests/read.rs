@@ -35,14 +35,19 @@ fn a_list_has_one_line_a_tool_and_points_at_trouble() {
     let folder = Folder::new(TOOLS);
     let (code, out, err) = text(&folder.run(&["list"]));
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    assert_eq!(out, "t.add  Add two numbers.  skills/t/scripts/t.py:5\n");
+    assert_eq!(
+        out,
+        "t.add  Add two numbers.  skills/t/scripts/t.py:5\n\nresources\n\
+         omni://skill/t/SKILL.md      Tools for tests.  t/SKILL.md\n\
+         omni://skill/t/scripts/t.py                    t/scripts/t.py\n"
+    );
     let listed = json(&folder, &["list", "--json"]);
     assert_eq!(listed["tools"][0]["name"], "t.add");
     assert_eq!(listed["tools"][0]["wire_name"], "t_add");
     assert_eq!(listed["tools"][0]["executor"], "pool");
     folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: Use: now\n---\n");
     let (code, out, err) = text(&folder.run(&["list"]));
-    assert_eq!((code, out.lines().count()), (Some(0), 1));
+    assert_eq!((code, out.lines().count()), (Some(0), 5));
     assert_eq!(err, "\n1 warning: `omni doctor` shows them\n");
 }
 
@@ -88,12 +93,12 @@ fn a_sync_writes_the_manifest_and_a_check_only_looks() {
     let folder = Folder::new(TOOLS);
     let (code, out, _) = text(&folder.run(&["sync", "--check"]));
     assert_eq!(code, Some(1));
-    assert!(out.starts_with("+ skill t\n+ tool t.add\nout of date: "), "{out}");
+    assert!(out.starts_with("+ skill t\n+ tool t.add\n+ resource omni://skill/t/SKILL.md\n"), "{out}");
     let (code, out, _) = text(&folder.run(&["sync", "--dry-run"]));
     assert_eq!((code, out.lines().next()), (Some(0), Some("+ skill t")));
     let (code, out, _) = text(&folder.run(&["sync"]));
     assert_eq!(code, Some(0));
-    assert!(out.ends_with("manifest.json (1 skill, 1 tool)\n"), "{out}");
+    assert!(out.ends_with("manifest.json (1 skill, 1 tool, 2 resources)\n"), "{out}");
     let (code, out, _) = text(&folder.run(&["sync", "--check"]));
     assert_eq!(code, Some(0));
     assert!(out.starts_with("up to date: "), "{out}");

@@ -42,6 +42,7 @@ const WRONG: &[(&str, &str, &[&str], &str)] = &[
     ("OMNI_RUNNER_REFRESH", "0", &["list", "--runner", "unix:/nowhere"], "from 0.1 to a day"),
     ("OMNI_RUNNER_RESOURCES", "some", &["list"], "`forward`"),
     ("OMNI_SKILLS", "nowhere", &["list"], "there is no such folder"),
+    ("OMNI_SKILL_READ", "maybe", &["list"], "`true`"),
     ("OMNI_TIMEOUT", "-1", &["call", "t.hi"], "from 0 to a year"),
     ("OMNI_TOOLS", "runner", &["list"], "needs a runner"),
     ("OMNI_TRANSPORT", "pigeon", &["mcp"], "`stdio`"),

@@ -34,7 +34,8 @@ const OF_TOOLS: [&str; 2] = ["data", "tests"];
 const ENVIRONMENT_MARK: &str = "pyvenv.cfg";
 
 /// Endings of files that programs leave.
-const LEFT_BY_PROGRAMS: [&str; 5] = [".pyc", ".pyo", "-wal", "-shm", "-journal"];
+const LEFT_BY_PROGRAMS: [&str; 8] =
+    [".pyc", ".pyo", ".db", ".sqlite", ".sqlite3", "-wal", "-shm", "-journal"];
 
 /// Endings of files that hold keys.
 const KEYS: [&str; 6] = ["pem", "key", "p12", "pfx", "jks", "keystore"];
@@ -104,8 +105,8 @@ impl SkillWalk<'_> {
             }
             found.looked_at += 1;
             if kind.is_symlink() {
-                // A link among the scripts is a matter of the tools, which follow it within the skills folder.
-                if !own.starts_with("scripts/") {
+                // What becomes of a link among the scripts, or the prompts, is said by who reads those.
+                if !own.starts_with("scripts/") && !own.starts_with("prompts/") {
                     found.links.push(own.to_owned());
                 }
             } else if is_secret(&name) {

@@ -24,9 +24,14 @@ struct World {
     changes: usize,
 }
 
+/// A Python file with one tool.
+fn tool(name: &str) -> String {
+    format!("from omni import tool\n\n@tool\ndef {name}() -> str: ...\n")
+}
+
 impl World {
     fn new() -> Self {
-        let (folder, items) = (one_skill(), source());
+        let (folder, items) = (one_skill().python("p", &tool("run")), source());
         let server =
             TestServer::builder(&folder, ScriptedExecutor::echoing()).sources(vec![items.clone()]).start();
         World { folder, items, server, changes: 0 }
@@ -38,8 +43,8 @@ impl World {
         for kind in kinds {
             match kind {
                 ListKind::Tools => {
-                    let source = "from omni import tool\n\n@tool\ndef run() -> str: ...\n";
-                    self.folder.write(&format!("new{}/scripts/t.py", self.changes), source);
+                    // In a file that there is: another one would be another resource.
+                    self.folder.write("p/scripts/tools.py", &tool(&format!("run{}", self.changes)));
                 }
                 // Of the two lists that one notification tells of, now one changes, now the other.
                 ListKind::Resources if self.changes.is_multiple_of(2) => {
@@ -175,7 +180,7 @@ async fn only_lists_that_can_change_are_declared_and_acknowledged() {
     let capabilities = opened["result"]["capabilities"].as_object().unwrap();
     assert_eq!(
         capabilities.keys().collect::<Vec<_>>(),
-        ["logging", "tools", "resources", "prompts"],
+        ["logging", "tools", "resources", "prompts", "extensions"],
         "nothing completes anything yet"
     );
     let server = TestServer::builder(&one_skill(), ScriptedExecutor::echoing()).without_folder().start();
