@@ -57,6 +57,8 @@ const EDITS: usize = 60;
 const SEED: u64 = 19;
 
 const CHANGED: &str = "notifications/tools/list_changed";
+/// A skill's files are resources of it, and the list has the size of some.
+const FILES_CHANGED: &str = "notifications/resources/list_changed";
 
 /// The server waits for 50 ms without a change: a longer pause between two writes of one burst may be its end.
 const PAUSE_MAX: Duration = Duration::from_millis(40);
@@ -117,12 +119,14 @@ fn run(over: &str, start: impl Fn(&Folder, &Arc<World>) -> Box<dyn Client>) {
     let state = world.lock();
     figures.print(over, began.elapsed(), &state, told);
     let heard: usize = state.heard.values().sum();
-    let changed = state.heard.get(CHANGED).copied().unwrap_or(0);
+    let told_of = |list: &str| state.heard.get(list).copied().unwrap_or(0);
+    let (changed, files_changed) = (told_of(CHANGED), told_of(FILES_CHANGED));
     let shown = state.failures.join("\n");
     assert_eq!((state.counts.failed, state.counts.mixed), (0, 0), "\n{shown}");
     assert!(state.failures.is_empty(), "\n{shown}");
     assert!((told..=told + told_more_max).contains(&changed), "told of {changed} changes of {told}");
-    assert_eq!(heard, changed, "no other list has changed: {:?}", state.heard);
+    assert_eq!(heard, changed + files_changed, "no other list has changed: {:?}", state.heard);
+    assert!(files_changed <= figures.edits + told_more_max, "once an edit at most: {:?}", state.heard);
     assert!(state.counts.answered > 0, "no call was answered");
 }
 
