@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use support::Folder;
+use support::{Folder, without_page_links};
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -32,7 +32,7 @@ fn described_by_python(skills: &Path) -> Value {
 fn assert_alike(folder: &Folder, skills: &Path) {
     let place = skills.to_str().unwrap();
     let mut client = folder.stdio(&["--skills", place, "--names", "dotted"]).initialised();
-    let served = client.request("tools/list", json!({}))["result"]["tools"].take();
+    let served = without_page_links(client.request("tools/list", json!({}))["result"]["tools"].take());
     let described = described_by_python(skills);
     let mut theirs = described["tools"].as_array().unwrap().clone();
     let served = served.as_array().unwrap();

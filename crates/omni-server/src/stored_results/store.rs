@@ -44,7 +44,7 @@ const LOCK: &str = "lock";
 
 /// The results that a server keeps, in a folder of its own beside those of other servers of the user.
 ///
-/// All of its methods but [`config`](Self::config) may wait for the disk. Dropping it removes what is kept.
+/// All of its methods but `config` may wait for the disk. Dropping it removes what is kept.
 #[derive(Debug)]
 pub struct StoredResults {
     config: StoredResultsConfig,

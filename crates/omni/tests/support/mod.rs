@@ -392,6 +392,19 @@ pub fn wait_file(path: &Path) -> String {
     }
 }
 
+/// A list of tools as a server in Python alone has it: without the links to their skills' pages, which are resources of
+/// ours alone.
+pub fn without_page_links(mut tools: Value) -> Value {
+    for tool in tools.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let Some(meta) = tool.get_mut("_meta").and_then(Value::as_object_mut) else { continue };
+        assert!(meta.shift_remove("omni/skill").is_none_or(|link| link.is_string()), "a link is a URI");
+        if meta.is_empty() {
+            tool.shift_remove("_meta");
+        }
+    }
+    tools
+}
+
 /// The text of a result's first block.
 pub fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {result}"))
