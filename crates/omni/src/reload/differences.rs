@@ -135,7 +135,8 @@ mod tests {
         assert_eq!(step().skills, ["b"]);
         write("b/SKILL.md", &declared("Runs it.", "cat"));
         let described = step();
-        assert_eq!((described.skills, described.lists), (vec!["b".to_owned()], vec!["tools"]));
+        // The page is a resource, whose size is listed.
+        assert_eq!((described.skills, described.lists), (vec!["b".to_owned()], vec!["tools", "resources"]));
         write("b/SKILL.md", &declared("Runs it.", "tac"));
         let other_command = step();
         assert_eq!((other_command.skills, other_command.lists), (vec!["b".to_owned()], vec![]));
