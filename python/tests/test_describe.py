@@ -72,7 +72,7 @@ def test_a_tool_is_described_as_the_runner_contract_says(skills):
             "x-fastmcp-wrap-result": True,
         },
         "annotations": {"readOnlyHint": True},
-        "_meta": {"omni/tags": ["a", "b"]},
+        "_meta": {"fastmcp": {"tags": ["a", "b"]}},
         "omni": {
             "skill": "demo",
             "command": "greet",

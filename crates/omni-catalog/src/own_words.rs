@@ -4,7 +4,12 @@ use serde_json::{Map, Value};
 
 use crate::Skill;
 
-/// The author's own `_meta`, and what MCP has no member for.
+/// Where clients look for tags: FastMCP's clients and proxies filter by them.
+const TAGS: (&str, &str) = ("fastmcp", "tags");
+/// Where servers of earlier FastMCP put them.
+const EARLIER: &str = "_fastmcp";
+
+/// The author's own `_meta`, and what MCP has no member for. What the author has put in one of those places stays.
 pub(crate) fn meta(
     own: Option<&Map<String, Value>>,
     category: Option<&str>,
@@ -12,15 +17,25 @@ pub(crate) fn meta(
     version: Option<&str>,
 ) -> Map<String, Value> {
     let mut meta = own.cloned().unwrap_or_default();
-    let mut add = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            meta.entry(key).or_insert(value);
-        }
-    };
-    add("omni/category", category.map(Value::from));
-    add("omni/tags", (!tags.is_empty()).then(|| tags.to_vec().into()));
-    add("omni/version", version.map(Value::from));
+    if let Some(category) = category {
+        meta.entry("omni/category").or_insert_with(|| category.into());
+    }
+    if !tags.is_empty()
+        && let Some(fastmcp) = meta.entry(TAGS.0).or_insert_with(|| Map::new().into()).as_object_mut()
+    {
+        fastmcp.entry(TAGS.1).or_insert_with(|| tags.to_vec().into());
+    }
+    if let Some(version) = version {
+        meta.entry("omni/version").or_insert_with(|| version.into());
+    }
     meta
+}
+
+/// The tags that a tool's `_meta` tells of.
+pub(crate) fn told_tags(meta: &Value) -> Vec<String> {
+    let of = |namespace: &str| meta[namespace][TAGS.1].as_array();
+    let tags = of(TAGS.0).or_else(|| of(EARLIER)).into_iter().flatten();
+    tags.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The own tags of a tool or item, and its skill's.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::hidden_characters;
 use crate::listing::Listing;
 use crate::tool::{Detail, Origin};
-use crate::{Diagnostic, Severity, Skill, usable_schemas};
+use crate::{Diagnostic, Severity, Skill, own_words, usable_schemas};
 
 /// Why a text is no list of tools.
 #[derive(Debug, thiserror::Error)]
@@ -134,8 +134,7 @@ impl ListReader<'_> {
         let annotations = self.member(&mut tool, &name, "annotations", "an object", Value::is_object);
         let annotations = annotations.and_then(object).unwrap_or_default();
         let meta = self.member(&mut tool, &name, "_meta", "an object", Value::is_object);
-        let tags = meta.as_ref().and_then(|meta| meta["omni/tags"].as_array()).into_iter().flatten();
-        let tags: Vec<String> = tags.filter_map(Value::as_str).map(str::to_owned).collect();
+        let tags = meta.as_ref().map(own_words::told_tags).unwrap_or_default();
         let listing = Listing {
             name: name.clone(),
             title: title.as_ref().and_then(Value::as_str),

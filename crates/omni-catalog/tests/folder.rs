@@ -226,7 +226,11 @@ fn tags_are_a_tools_own_and_its_skills() {
     assert_eq!(found(&snapshot, "declared-tool").message, "`tags` must be a list of texts");
     let listed: serde_json::Value =
         serde_json::from_slice(&snapshot.tool("text.a").unwrap().listing).unwrap();
-    assert_eq!(listed["_meta"]["omni/tags"], serde_json::json!(["own"]), "a skill's tags are for filters");
+    assert_eq!(
+        listed["_meta"]["fastmcp"]["tags"],
+        serde_json::json!(["own"]),
+        "a skill's tags are for filters"
+    );
 }
 
 #[test]

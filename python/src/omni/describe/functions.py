@@ -144,9 +144,12 @@ class _Finder:
         )
         command = given.name or name
         meta = dict(given.meta or {})
-        for key, value in (("category", given.category), ("tags", given.tags), ("version", given.version)):
-            if value:
-                meta.setdefault(f"omni/{key}", value)
+        if given.category:
+            meta.setdefault("omni/category", given.category)
+        if given.tags and isinstance(fastmcp := meta.get("fastmcp", {}), dict):
+            meta["fastmcp"] = {**fastmcp, "tags": fastmcp.get("tags", given.tags)}
+        if given.version:
+            meta.setdefault("omni/version", given.version)
         return {
             "command": command,
             "function": name,
