@@ -214,9 +214,15 @@ def test_one_that_cannot_be_imported_is_a_load_error_that_names_it(tmp_path, ski
 
     module = skill(CHECKERS)
     assert module.kinds
-    target = Target.__new__(Target)
-    target.skill, target.folder = f"ship{tmp_path.name}", str(tmp_path / "ship")
-    target.file, target.function, target.inject, target.digest = "scripts/ship.py", "kinds", [], None
+    target = Target(
+        {
+            "tool": "ship.kinds",
+            "skill": f"ship{tmp_path.name}",
+            "dir": str(tmp_path / "ship"),
+            "file": "scripts/ship.py",
+            "function": "kinds",
+        }
+    )
     with pytest.raises(LoadError, match=r"scripts/ship\.py:\d+`: the annotation `Parcel` of `parcel`"):
         prepare(target)
 
