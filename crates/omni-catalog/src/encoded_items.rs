@@ -4,6 +4,7 @@
 //! it costs nothing for each item, and what a call needs of one is parsed when that is first used.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use serde::de::IgnoredAny;
 
 use crate::checksummed_file::{ByteReader, ByteWriter};
 use crate::list_fields::OptionalMembers;
-use crate::list_index::{Index, TooLarge, numbers, slice};
+use crate::list_index::{Index, ListIndex, TooLarge, read_sections, write_sections};
 
 /// One item on its way into the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -34,19 +35,16 @@ pub(crate) struct EncodedItems {
     pub(crate) optional_members: OptionalMembers,
     /// Whether an argument of any can be completed.
     pub(crate) completes: bool,
-    records: Bytes,
-    key_texts: Bytes,
-    key_records: Bytes,
-    keys: Bytes,
-    pages: Bytes,
-    lists: Bytes,
-    details: Bytes,
+    index: ListIndex,
 }
 
-const SECTIONS: usize = 7;
-const RECORD_BYTES: usize = 6 * 4;
-const KEY_RECORD_BYTES: usize = 3 * 4;
-const PAGE_RECORD_BYTES: usize = 2 * 4;
+impl Deref for EncodedItems {
+    type Target = ListIndex;
+
+    fn deref(&self) -> &ListIndex {
+        &self.index
+    }
+}
 
 /// Of the members that older clients do not know, which an item has.
 #[derive(Deserialize)]
@@ -93,15 +91,7 @@ pub(crate) fn encode(items: &[EncodedItem<'_>], keys: &[(Cow<'_, str>, usize)]) 
     for (key, item) in keys {
         index.add_key(key, *item)?;
     }
-    let sections: [&[u8]; SECTIONS] = [
-        &index.records,
-        &index.names,
-        &index.key_records,
-        &index.keys,
-        &index.pages,
-        &index.lists,
-        &index.details,
-    ];
+    let sections = index.sections();
     let mut writer = ByteWriter::default();
     writer.bytes(blake3::hash(&index.lists).as_bytes());
     let mut content = blake3::Hasher::new();
@@ -111,8 +101,7 @@ pub(crate) fn encode(items: &[EncodedItem<'_>], keys: &[(Cow<'_, str>, usize)]) 
     writer.bytes(content.finalize().as_bytes());
     writer.number(optional_members.bits());
     writer.number(u64::from(completes));
-    sections.iter().for_each(|section| writer.count(section.len()));
-    sections.iter().for_each(|section| writer.bytes(section));
+    write_sections(&mut writer, &sections);
     Ok(writer.finish())
 }
 
@@ -138,91 +127,20 @@ impl EncodedItems {
         let content = reader.bytes(32)?.try_into().ok()?;
         let optional_members = OptionalMembers::from_bits(reader.number()?);
         let completes = reader.number()? != 0;
-        let mut lengths = [0; SECTIONS];
-        for length in &mut lengths {
-            *length = reader.count()?;
-        }
-        let mut rest = bytes.slice_ref(reader.rest());
-        let mut sections = [const { Bytes::new() }; SECTIONS];
-        for (section, length) in sections.iter_mut().zip(lengths) {
-            if length > rest.len() {
-                return None;
-            }
-            *section = rest.split_to(length);
-        }
-        let [records, key_texts, key_records, keys, pages, lists, details] = sections;
-        Some(EncodedItems {
-            list_hash,
-            content,
-            optional_members,
-            completes,
-            records,
-            key_texts,
-            key_records,
-            keys,
-            pages,
-            lists,
-            details,
-        })
+        let index = ListIndex::new(read_sections(bytes, reader)?);
+        Some(EncodedItems { list_hash, content, optional_members, completes, index })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.records.len() / RECORD_BYTES
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// The pages of the list, JSON arrays: one at least.
-    pub(crate) fn pages(&self) -> impl Iterator<Item = Bytes> {
-        (0..self.pages.len() / PAGE_RECORD_BYTES).filter_map(|page| {
-            let [at, length] = numbers(&self.pages, page)?;
-            slice(&self.lists, at, length)
-        })
-    }
-
-    /// The item that is asked for by a key; `None` also where it means several. Binary search in place.
+    /// The item that is asked for by a key; `None` also where it means several.
     pub(crate) fn find(&self, key: &str) -> Option<usize> {
-        let (mut from, mut to) = (0, self.key_records.len() / KEY_RECORD_BYTES);
-        while from < to {
-            let middle = from + (to - from) / 2;
-            if self.key_at(middle)?.0 < key {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        let meant = |at| self.key_at(at).filter(|(known, _)| *known == key).map(|(_, item)| item);
-        let first = meant(from)?;
-        let others = (from + 1..).map_while(meant);
-        others.into_iter().all(|other| other == first).then_some(first)
-    }
-
-    fn key_at(&self, at: usize) -> Option<(&str, usize)> {
-        let [at, length, item] = numbers(&self.key_records, at)?;
-        Some((std::str::from_utf8(self.keys.get(at..at.checked_add(length)?)?).ok()?, item))
+        let mut meant = self.index.find(key);
+        let first = meant.next()?;
+        meant.all(|other| other == first).then_some(first)
     }
 
     /// The key that the list shows.
     pub(crate) fn key(&self, item: usize) -> Option<&str> {
-        let [at, length, ..] = self.record(item)?;
-        std::str::from_utf8(self.key_texts.get(at..at.checked_add(length)?)?).ok()
-    }
-
-    pub(crate) fn listing(&self, item: usize) -> Option<Bytes> {
-        let [_, _, at, length, ..] = self.record(item)?;
-        slice(&self.lists, at, length)
-    }
-
-    /// Empty where only the source knows how the item is read.
-    pub(crate) fn detail(&self, item: usize) -> Option<Bytes> {
-        let [.., at, length] = self.record(item)?;
-        slice(&self.details, at, length)
-    }
-
-    fn record(&self, item: usize) -> Option<[usize; 6]> {
-        numbers(&self.records, item)
+        self.name(item)
     }
 }
 

@@ -4,6 +4,7 @@
 //! a tool's details are parsed when it is first used.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use bytes::Bytes;
 
@@ -11,7 +12,9 @@ use crate::NameStyle;
 use crate::checksummed_file::{self, ByteReader, ByteWriter, Magic};
 use crate::encoded_items::EncodedItems;
 use crate::list_fields::OptionalMembers;
-use crate::list_index::{Index, TooLarge, numbers, put, slice};
+use crate::list_index::{
+    Index, ListIndex, RECORD_BYTES, SECTIONS, TooLarge, numbers, put, read_sections, write_sections,
+};
 use crate::listing;
 use crate::names;
 use crate::tool_rules::ProfileTools;
@@ -74,26 +77,9 @@ pub(crate) fn encode(tools: &[EncodedTool<'_>], meta: ListMeta<'_>) -> Result<Ve
     writer.bytes(&meta.content);
     writer.number(meta.style as u64);
     writer.number(meta.optional_members.bits());
-    let sections: [&[u8]; SECTIONS] = [
-        &index.records,
-        &index.names,
-        &index.key_records,
-        &index.keys,
-        &index.pages,
-        &index.lists,
-        &index.details,
-        meta.skills.as_bytes(),
-        meta.diagnostics.as_bytes(),
-        meta.items[0],
-        meta.items[1],
-        meta.items[2],
-    ];
-    for section in sections {
-        writer.count(section.len());
-    }
-    for section in sections {
-        writer.bytes(section);
-    }
+    let others = [meta.skills.as_bytes(), meta.diagnostics.as_bytes()];
+    let sections: Vec<&[u8]> = index.sections().into_iter().chain(others).chain(meta.items).collect();
+    write_sections(&mut writer, &sections);
     Ok(checksummed_file::encode(MAGIC, &writer.finish()))
 }
 
@@ -108,11 +94,6 @@ pub(crate) fn named<'a>(listing: &'a str, name: &str) -> Cow<'a, str> {
 /// How every listing begins.
 const NAME_FIRST: &str = "{\"name\":\"";
 
-const SECTIONS: usize = 12;
-const RECORD_BYTES: usize = 6 * 4;
-const KEY_RECORD_BYTES: usize = 3 * 4;
-const PAGE_RECORD_BYTES: usize = 2 * 4;
-
 /// An encoded list in memory. Cloning shares the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct EncodedList {
@@ -120,19 +101,21 @@ pub(crate) struct EncodedList {
     pub(crate) list_hash: [u8; 32],
     pub(crate) style: NameStyle,
     pub(crate) optional_members: OptionalMembers,
-    records: Bytes,
-    names: Bytes,
-    key_records: Bytes,
-    keys: Bytes,
-    pages: Bytes,
-    lists: Bytes,
-    details: Bytes,
+    index: ListIndex,
     skills: Bytes,
     diagnostics: Bytes,
     /// Resources, templates and prompts.
     pub(crate) items: [EncodedItems; 3],
     /// Tools that are listed under a name that somebody gave them here, in order.
     aliased: Box<[usize]>,
+}
+
+impl Deref for EncodedList {
+    type Target = ListIndex;
+
+    fn deref(&self) -> &ListIndex {
+        &self.index
+    }
 }
 
 impl EncodedList {
@@ -147,20 +130,8 @@ impl EncodedList {
             return None;
         }
         let optional_members = OptionalMembers::from_bits(reader.number()?);
-        let mut lengths = [0; SECTIONS];
-        for length in &mut lengths {
-            *length = reader.count()?;
-        }
-        let mut rest = payload.slice_ref(reader.rest());
-        let mut sections = [const { Bytes::new() }; SECTIONS];
-        for (section, length) in sections.iter_mut().zip(lengths) {
-            if length > rest.len() {
-                return None;
-            }
-            *section = rest.split_to(length);
-        }
-        let [records, names, key_records, keys, pages, lists, details, skills, diagnostics, items @ ..] =
-            sections;
+        let [records, names, key_records, keys, pages, lists, details, skills, diagnostics, items @ ..]: [Bytes;
+            SECTIONS + 5] = read_sections(&payload, reader)?;
         let item = |bytes: &Bytes| match bytes.is_empty() {
             true => Some(EncodedItems::empty()),
             false => EncodedItems::decode(bytes),
@@ -171,13 +142,7 @@ impl EncodedList {
             list_hash,
             style,
             optional_members,
-            records,
-            names,
-            key_records,
-            keys,
-            pages,
-            lists,
-            details,
+            index: ListIndex::new([records, names, key_records, keys, pages, lists, details]),
             skills,
             diagnostics,
             items,
@@ -230,11 +195,14 @@ impl EncodedList {
             list_hash,
             style,
             optional_members,
-            records: index.records.into(),
-            key_records: index.key_records.into(),
-            keys: index.keys.into(),
-            pages: index.pages.into(),
-            lists: index.lists.into(),
+            index: ListIndex {
+                records: index.records.into(),
+                key_records: index.key_records.into(),
+                keys: index.keys.into(),
+                pages: index.pages.into(),
+                lists: index.lists.into(),
+                ..self.index.clone()
+            },
             aliased: aliased.collect(),
             ..self.clone()
         })
@@ -267,41 +235,7 @@ impl EncodedList {
     }
 
     pub(crate) fn tool_count(&self) -> usize {
-        self.records.len() / RECORD_BYTES
-    }
-
-    pub(crate) fn page_count(&self) -> usize {
-        self.pages.len() / PAGE_RECORD_BYTES
-    }
-
-    /// A JSON array, brackets included.
-    pub(crate) fn page(&self, number: usize) -> Option<Bytes> {
-        let [at, length] = numbers(&self.pages, number)?;
-        slice(&self.lists, at, length)
-    }
-
-    /// The tools that a name may mean: none, one, or several. Binary search in place.
-    pub(crate) fn find(&self, name: &str) -> impl Iterator<Item = usize> {
-        let (mut from, mut to) = (0, self.key_records.len() / KEY_RECORD_BYTES);
-        while from < to {
-            let middle = from + (to - from) / 2;
-            if self.key(middle).is_some_and(|(key, _)| key < name) {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        (from..).map_while(move |at| self.key(at).filter(|(key, _)| *key == name)).map(|(_, tool)| tool)
-    }
-
-    /// All names by which a tool can be called, sorted, each with its tool.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (&str, usize)> {
-        (0..).map_while(|at| self.key(at))
-    }
-
-    fn key(&self, at: usize) -> Option<(&str, usize)> {
-        let [at, length, tool] = numbers(&self.key_records, at)?;
-        Some((std::str::from_utf8(self.keys.get(at..at.checked_add(length)?)?).ok()?, tool))
+        self.len()
     }
 
     /// The name in the list.
@@ -312,32 +246,12 @@ impl EncodedList {
         std::str::from_utf8(&listing[..end]).ok()
     }
 
-    /// The canonical name.
-    pub(crate) fn name(&self, tool: usize) -> Option<&str> {
-        let [at, length, ..] = self.record(tool)?;
-        std::str::from_utf8(self.names.get(at..at.checked_add(length)?)?).ok()
-    }
-
-    pub(crate) fn listing(&self, tool: usize) -> Option<Bytes> {
-        let [_, _, at, length, ..] = self.record(tool)?;
-        slice(&self.lists, at, length)
-    }
-
-    pub(crate) fn detail(&self, tool: usize) -> Option<Bytes> {
-        let [.., at, length] = self.record(tool)?;
-        slice(&self.details, at, length)
-    }
-
     pub(crate) fn skills(&self) -> &[u8] {
         &self.skills
     }
 
     pub(crate) fn diagnostics(&self) -> &[u8] {
         &self.diagnostics
-    }
-
-    fn record(&self, tool: usize) -> Option<[usize; 6]> {
-        numbers(&self.records, tool)
     }
 }
 

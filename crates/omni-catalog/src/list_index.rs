@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::checksummed_file::{ByteReader, ByteWriter};
+
 /// A page ends at whichever limit comes first; a single larger tool gets a page of its own.
 pub(crate) const PAGE_TOOLS_MAX: usize = 1_000;
 pub(crate) const PAGE_BYTES_MAX: usize = 1_000_000;
@@ -61,6 +63,128 @@ impl Index {
         self.page_tools = 0;
         Ok(())
     }
+
+    /// In the order in which a [`ListIndex`] has them.
+    pub(crate) fn sections(&self) -> [&[u8]; SECTIONS] {
+        [&self.records, &self.names, &self.key_records, &self.keys, &self.pages, &self.lists, &self.details]
+    }
+}
+
+/// The sections of a list as an [`Index`] wrote them, used as the bytes that they are. Cloning shares the bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct ListIndex {
+    pub(crate) records: Bytes,
+    pub(crate) names: Bytes,
+    pub(crate) key_records: Bytes,
+    pub(crate) keys: Bytes,
+    pub(crate) pages: Bytes,
+    pub(crate) lists: Bytes,
+    pub(crate) details: Bytes,
+}
+
+pub(crate) const SECTIONS: usize = 7;
+pub(crate) const RECORD_BYTES: usize = 6 * 4;
+const KEY_RECORD_BYTES: usize = 3 * 4;
+const PAGE_RECORD_BYTES: usize = 2 * 4;
+
+impl ListIndex {
+    pub(crate) fn new(sections: [Bytes; SECTIONS]) -> ListIndex {
+        let [records, names, key_records, keys, pages, lists, details] = sections;
+        ListIndex { records, names, key_records, keys, pages, lists, details }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() / RECORD_BYTES
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(crate) fn page_count(&self) -> usize {
+        self.pages.len() / PAGE_RECORD_BYTES
+    }
+
+    /// A JSON array, brackets included.
+    pub(crate) fn page(&self, number: usize) -> Option<Bytes> {
+        let [at, length] = numbers(&self.pages, number)?;
+        slice(&self.lists, at, length)
+    }
+
+    /// All pages: one at least.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = Bytes> {
+        (0..self.page_count()).filter_map(|number| self.page(number))
+    }
+
+    /// What a key may mean: nothing, one, or several. Binary search in place.
+    pub(crate) fn find(&self, key: &str) -> impl Iterator<Item = usize> {
+        let (mut from, mut to) = (0, self.key_records.len() / KEY_RECORD_BYTES);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.key_at(middle).is_some_and(|(known, _)| known < key) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        (from..).map_while(move |at| self.key_at(at).filter(|(known, _)| *known == key)).map(|(_, item)| item)
+    }
+
+    /// All keys, sorted, each with what it may mean.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&str, usize)> {
+        (0..).map_while(|at| self.key_at(at))
+    }
+
+    fn key_at(&self, at: usize) -> Option<(&str, usize)> {
+        let [at, length, item] = numbers(&self.key_records, at)?;
+        Some((std::str::from_utf8(self.keys.get(at..at.checked_add(length)?)?).ok()?, item))
+    }
+
+    /// The name that it was added with.
+    pub(crate) fn name(&self, item: usize) -> Option<&str> {
+        let [at, length, ..] = self.record(item)?;
+        std::str::from_utf8(self.names.get(at..at.checked_add(length)?)?).ok()
+    }
+
+    /// The JSON object that a list shows.
+    pub(crate) fn listing(&self, item: usize) -> Option<Bytes> {
+        let [_, _, at, length, ..] = self.record(item)?;
+        slice(&self.lists, at, length)
+    }
+
+    /// The JSON object that a call needs. Empty where only the source knows it.
+    pub(crate) fn detail(&self, item: usize) -> Option<Bytes> {
+        let [.., at, length] = self.record(item)?;
+        slice(&self.details, at, length)
+    }
+
+    /// The places and lengths of its name, listing and detail.
+    pub(crate) fn record(&self, item: usize) -> Option<[usize; 6]> {
+        numbers(&self.records, item)
+    }
+}
+
+/// Writes the lengths of all sections, and then the sections.
+pub(crate) fn write_sections(writer: &mut ByteWriter, sections: &[&[u8]]) {
+    sections.iter().for_each(|section| writer.count(section.len()));
+    sections.iter().for_each(|section| writer.bytes(section));
+}
+
+/// Reads what [`write_sections`] wrote, the last thing in `bytes`, of which `reader` has read what is before it.
+pub(crate) fn read_sections<const N: usize>(bytes: &Bytes, mut reader: ByteReader<'_>) -> Option<[Bytes; N]> {
+    let mut lengths = [0; N];
+    for length in &mut lengths {
+        *length = reader.count()?;
+    }
+    let mut rest = bytes.slice_ref(reader.rest());
+    let mut sections = [const { Bytes::new() }; N];
+    for (section, length) in sections.iter_mut().zip(lengths) {
+        if length > rest.len() {
+            return None;
+        }
+        *section = rest.split_to(length);
+    }
+    Some(sections)
 }
 
 /// Adds a text to a section, and its place there to the record being written.
@@ -88,7 +212,7 @@ pub(crate) fn numbers<const N: usize>(section: &[u8], which: usize) -> Option<[u
     Some(numbers)
 }
 
-pub(crate) fn slice(section: &Bytes, at: usize, length: usize) -> Option<Bytes> {
+fn slice(section: &Bytes, at: usize, length: usize) -> Option<Bytes> {
     let end = at.checked_add(length)?;
     (end <= section.len()).then(|| section.slice(at..end))
 }

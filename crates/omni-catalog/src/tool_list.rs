@@ -118,7 +118,7 @@ impl ToolList {
     }
 
     fn make(&self, key: ListKey) -> Vec<Bytes> {
-        let pages = (0..self.encoded.page_count()).filter_map(|n| self.encoded.page(n));
+        let pages = self.encoded.pages();
         let pages =
             pages.map(|page| match list_fields::complete(key.fields, self.encoded.optional_members) {
                 true => page,
