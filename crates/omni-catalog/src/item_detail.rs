@@ -94,14 +94,3 @@ pub(crate) struct RecordedItem<'a> {
     #[serde(borrow)]
     pub(crate) detail: &'a RawValue,
 }
-
-/// A text as one segment of a URI's path.
-pub(crate) fn quoted(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => out.push(byte.into()),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-        out
-    })
-}

@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::CatalogKind;
 use crate::encoded_items::EncodedItems;
+use crate::skill_uri::skill_and_path;
 use crate::tool_rules::{ProfileId, ToolFacts, ToolRules};
-use crate::{CatalogKind, uri_template};
-
-/// Where the files of skills are read.
-const SKILL_SCHEME: &str = "omni://skill/";
 
 /// What rules ask of an item.
 #[derive(Debug, Default)]
@@ -70,11 +68,7 @@ impl ItemFacts {
             let skill = key.split_once('.').map_or("", |(skill, _)| skill).to_owned();
             return ItemFacts { skill, ..plain() };
         }
-        let Some((skill, path)) = key.strip_prefix(SKILL_SCHEME).and_then(|rest| rest.split_once('/')) else {
-            return plain();
-        };
-        let decoded = |text: &str| uri_template::decoded(text, false).unwrap_or_else(|| text.to_owned());
-        let (skill, path) = (decoded(skill), decoded(path));
+        let Some((skill, path)) = skill_and_path(key) else { return plain() };
         ItemFacts { name: format!("{skill}.{path}"), skill, tags: Vec::new(), is_page: true }
     }
 

@@ -1,4 +1,6 @@
-//! The URIs of skills and of their files: `omni://skill/<skill>/<path>`.
+//! The URIs of skills, of their files and of their other resources: `omni://skill/<skill>/<path>`.
+
+use crate::uri_template::decoded;
 
 const SCHEME: &str = "omni://skill/";
 
@@ -22,6 +24,21 @@ pub(crate) fn directory_uri(folder: &str) -> String {
     uri
 }
 
+/// The URI of a resource of a skill whose author gives none. A slash in its name parts nothing.
+pub(crate) fn resource_uri(folder: &str, name: &str) -> String {
+    let mut uri = directory_uri(folder);
+    uri.push('/');
+    quote(name, false, &mut uri);
+    uri
+}
+
+/// The folder of the skill, and the path or name in it, of which that is the URI.
+pub(crate) fn skill_and_path(uri: &str) -> Option<(String, String)> {
+    let (skill, path) = uri.strip_prefix(SCHEME)?.split_once('/')?;
+    let plain = |text: &str| decoded(text, false).unwrap_or_else(|| text.to_owned());
+    Some((plain(skill), plain(path)))
+}
+
 /// Writes a text as a part of a URI.
 fn quote(text: &str, slash: bool, uri: &mut String) {
     for byte in text.bytes() {
@@ -42,5 +59,14 @@ mod tests {
         assert_eq!(skill_uri("notes"), "omni://skill/notes/SKILL.md");
         assert_eq!(skill_file_uri("a b", "x y/ü?#%.md"), "omni://skill/a%20b/x%20y/%C3%BC%3F%23%25.md");
         assert_eq!(directory_uri("a/b"), "omni://skill/a%2Fb");
+        assert_eq!(resource_uri("a b", "x/y"), "omni://skill/a%20b/x%2Fy");
+    }
+
+    #[test]
+    fn a_uri_says_of_which_skill_it_is() {
+        let (skill, path) = ("a b".to_owned(), "x y/ü?#%.md".to_owned());
+        assert_eq!(skill_and_path(&skill_file_uri(&skill, &path)), Some((skill, path)));
+        assert_eq!(skill_and_path("omni://skill/a"), None);
+        assert_eq!(skill_and_path("notes://a/b"), None);
     }
 }

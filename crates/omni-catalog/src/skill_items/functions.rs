@@ -10,10 +10,11 @@ use omni_scan::{Completion, CompletionOf, Prompt, Resource, Scan, choices, is_to
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
-use crate::item_detail::{ItemCompletion, ItemDetail, SkillItem, quoted};
+use crate::item_detail::{ItemCompletion, ItemDetail, SkillItem};
 use crate::item_listing::{PromptListing, ResourceListing};
 use crate::own_words::{meta, tags};
 use crate::requirements::SkillRequirements;
+use crate::skill_uri::resource_uri;
 use crate::{CatalogKind, Diagnostic, Origin, Severity, Skill};
 
 /// What is the same in everything that a decorator can make of a function.
@@ -61,7 +62,7 @@ fn resource(skill: &Skill, found: &Resource, requirements: &SkillRequirements) -
         mime_type: found.mime_type.as_deref(),
     };
     let own = match (&found.uri, &found.uri_template) {
-        (None, None) => Some(default_uri(&skill.folder, &found.name)),
+        (None, None) => Some(resource_uri(&skill.folder, &found.name)),
         _ => None,
     };
     let uri = own.as_deref().or(found.uri.as_deref());
@@ -293,9 +294,4 @@ fn run_spec(skill: &Skill, function: &Function<'_>, requirements: &SkillRequirem
     run.trust = skill.trust;
     run.keep_temp = skill.keep_temp;
     run
-}
-
-/// Where a resource is read whose author gives no URI.
-fn default_uri(skill: &str, name: &str) -> String {
-    format!("omni://skill/{}/{}", quoted(skill), quoted(name))
 }
