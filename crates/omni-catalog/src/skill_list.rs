@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::item_listing::ResourceListing;
 use crate::pages::{self, Page, joined};
 use crate::skill_tags::SkillTags;
 use crate::skill_uri::{directory_uri, skill_file_uri, skill_uri};
@@ -155,7 +157,7 @@ impl ShownSkill {
         if !(below.is_empty() || below.starts_with('/')) {
             return None;
         }
-        let (mut folders, mut files) = (BTreeSet::new(), Vec::new());
+        let (mut folders, mut listings) = (BTreeSet::new(), Vec::new());
         let mut is_one = below.is_empty();
         for file in &self.files {
             let whole = skill_file_uri(&self.folder, &file.path);
@@ -169,36 +171,34 @@ impl ShownSkill {
                     let name = file.path.split('/').nth(depth).unwrap_or(folder).to_owned();
                     folders.insert((format!("{uri}/{folder}"), name));
                 }
-                None => files.push(resource_of(&self.folder, None, file)),
+                None => listings.push(resource_of(&self.folder, None, file)),
             }
         }
-        let folders =
-            folders.into_iter().map(|(uri, name)| json!({"uri": uri, "name": name, "mimeType": DIRECTORY}));
-        is_one.then(|| Value::from_iter(files.into_iter().chain(folders)).to_string().into())
+        let directory = |(uri, name): &(String, String)| {
+            ResourceListing { uri: Some(uri), name, mime_type: Some(DIRECTORY), ..Default::default() }
+                .to_raw()
+        };
+        listings.extend(folders.iter().map(directory));
+        is_one.then(|| serde_json::to_vec(&listings).ok().map(Bytes::from)).flatten()
     }
 }
 
-/// A file of a skill as a list of resources shows it. `skill` is given for its page, whose name and description are the
-/// skill's.
-pub(crate) fn resource_of(folder: &str, skill: Option<&Skill>, file: &SkillFile) -> Value {
-    let mut resource = Map::new();
-    let mut put = |key: &str, value: Value| resource.insert(key.to_owned(), value);
-    put("uri", skill_file_uri(folder, &file.path).into());
+/// A file of a skill as a list of resources shows it. `skill` is given for its page, whose name is the skill's.
+pub(crate) fn resource_of(folder: &str, skill: Option<&Skill>, file: &SkillFile) -> Box<RawValue> {
     let is_page = file.path == "SKILL.md";
     let name = skill.and_then(|skill| skill.name.clone()).filter(|_| is_page);
-    put("name", name.unwrap_or_else(|| format!("{folder}/{}", file.path)).into());
-    if let Some(title) = &file.title {
-        put("title", title.as_str().into());
-    }
-    if let Some(description) = &file.description {
-        put("description", description.as_str().into());
-    }
-    put("mimeType", file.mime_type.as_str().into());
     // The size of code changes with each edit of it, of which no client needs to read the list anew: `skills/get` has it.
-    if !(file.path.starts_with("scripts/") && file.path.ends_with(".py")) {
-        put("size", file.size.into());
-    }
-    Value::Object(resource)
+    let is_code = file.path.starts_with("scripts/") && file.path.ends_with(".py");
+    let listing = ResourceListing {
+        uri: Some(&skill_file_uri(folder, &file.path)),
+        name: &name.unwrap_or_else(|| format!("{folder}/{}", file.path)),
+        title: file.title.as_deref(),
+        description: file.description.as_deref(),
+        mime_type: Some(&file.mime_type),
+        size: Some(file.size).filter(|_| !is_code),
+        ..ResourceListing::default()
+    };
+    listing.to_raw()
 }
 
 /// Whether it has a page for a model.

@@ -1,7 +1,6 @@
 //! The files of a skill, each as a resource that is read without Python.
 
 use omni_call::{ExecutorKind, FileKind, FileTarget, RunSpec, Target};
-use serde_json::value::to_raw_value;
 
 use crate::item_detail::{ItemDetail, SkillItem};
 use crate::skill_list::resource_of;
@@ -10,7 +9,7 @@ use crate::{CatalogKind, Origin, Skill};
 
 /// One resource for each file that clients may read, `SKILL.md` first.
 pub(super) fn items(skill: &Skill) -> Vec<SkillItem> {
-    let items = skill.files.iter().filter_map(|file| {
+    let items = skill.files.iter().map(|file| {
         let target = FileTarget {
             dir: skill.folder.clone().into(),
             path: file.path.clone(),
@@ -23,12 +22,12 @@ pub(super) fn items(skill: &Skill) -> Vec<SkillItem> {
         let mut detail = ItemDetail::new(run, origin);
         detail.tags.clone_from(&skill.tags);
         detail.content = Some(file.sha256.clone());
-        Some(SkillItem {
+        SkillItem {
             kind: CatalogKind::Resources,
             key: skill_file_uri(&skill.folder, &file.path),
-            listing: to_raw_value(&resource_of(&skill.folder, Some(skill), file)).ok()?,
+            listing: resource_of(&skill.folder, Some(skill), file),
             detail,
-        })
+        }
     });
     items.collect()
 }
