@@ -58,6 +58,7 @@ mod skill_lines;
 mod skill_list;
 mod skill_tags;
 mod skill_uri;
+mod some_names;
 mod source_defaults;
 mod unknown_name;
 

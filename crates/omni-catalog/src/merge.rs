@@ -18,9 +18,9 @@ use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta};
 use crate::item_lists::HiddenSkills;
 use crate::list_index::TooLarge;
 use crate::listing::optional_members;
-use crate::merged_items::NAMED_MAX;
 use crate::skill_tags::SkillTags;
 use crate::snapshot::SourceEntry;
+use crate::some_names::some_of;
 use crate::source_defaults::SourceDefaults;
 use crate::tool_list::ToolList;
 use crate::tool_rules::{Filter, ProfileId, RuleConflicts, ToolFacts, ToolRules};
@@ -301,11 +301,6 @@ fn one_of_each_name<'a>(
     }
     for ((first, second, skill), names) in twice {
         let (first, second) = (&sources[first].name, &sources[second].name);
-        let named: Vec<String> = names.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
-        let more = match names.len().saturating_sub(NAMED_MAX) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
         let what = if names.len() == 1 { "that tool" } else { "those tools" };
         findings.push(Diagnostic {
             severity: Severity::Error,
@@ -315,8 +310,8 @@ fn one_of_each_name<'a>(
             column: 0,
             code: "duplicate-name".to_owned(),
             message: format!(
-                "`{first}` has {what} already, so of `{second}` these are not listed: {}{more}",
-                named.join(", ")
+                "`{first}` has {what} already, so of `{second}` these are not listed: {}",
+                some_of(&names)
             ),
             help: Some("rename the tools of one of the two; the source that is named first wins".to_owned()),
         });

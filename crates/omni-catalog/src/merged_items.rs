@@ -13,13 +13,11 @@ use crate::item_lists::{HiddenSkills, ItemLists, MergedItems};
 use crate::items::{Items, called, code_of, key_of};
 use crate::skill_tags::SkillTags;
 use crate::snapshot::SourceEntry;
+use crate::some_names::some_of;
 use crate::source_defaults::SourceDefaults;
 use crate::tool_list::ToolList;
 use crate::tool_rules::ToolRules;
 use crate::{CatalogKind, Diagnostic, Severity, Snapshot};
-
-/// So many names of what is hidden are given in one finding.
-pub(crate) const NAMED_MAX: usize = 5;
 
 /// Merges items, and says what is found. `tools` are the lists of tools that the profiles show. `before` has the same rules
 /// and tools: what of it is made from the same items is taken over, with its parsed items and its version.
@@ -116,15 +114,8 @@ fn items_twice(kind: CatalogKind, shadowed: &Shadowed, sources: &[SourceEntry]) 
             key_of(kind)
         ),
         keys => {
-            let named: Vec<String> = keys.iter().take(NAMED_MAX).map(|key| format!("`{key}`")).collect();
-            let more = match keys.len().saturating_sub(NAMED_MAX) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let (what, named) = (called(kind), named.join(", "));
-            format!(
-                "`{first}` has {what}s of these already, so those of `{second}` are not listed: {named}{more}"
-            )
+            let (what, named) = (called(kind), some_of(keys));
+            format!("`{first}` has {what}s of these already, so those of `{second}` are not listed: {named}")
         }
     };
     Diagnostic {

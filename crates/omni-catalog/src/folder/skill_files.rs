@@ -15,6 +15,7 @@ use super::misplaced::decorated;
 use super::{DEPTH_MAX, SkillFolder, SkillWalk, entries};
 use crate::front_matter;
 use crate::skill_file::SkillFile;
+use crate::some_names::some_of;
 use crate::stamp::Stamp;
 
 /// Files of a skill at most, `SKILL.md` among them: what the extension for skills has every client take.
@@ -23,8 +24,6 @@ const FILES_MAX: usize = 512;
 const BYTES_MAX: u64 = 16 << 20;
 /// So many files are looked at before a folder is taken for none that a person made.
 const LOOKED_AT_MAX: usize = 10_000;
-/// Names given in one finding at most.
-const NAMED_MAX: usize = 5;
 
 /// Folders directly beneath the skill's in which its tools keep what they write, or which are for its developers. Of a
 /// skill without tools they are files like others.
@@ -147,7 +146,7 @@ impl SkillWalk<'_> {
             let beyond = if found.looked_at == LOOKED_AT_MAX { ", and what was not looked at" } else { "" };
             let message = format!(
                 "clients are not offered {}{beyond}: a skill has at most {FILES_MAX} files and {} MiB",
-                named(left_out),
+                some_of(left_out),
                 BYTES_MAX >> 20
             );
             let help = "move what no model reads out of the skill, or into a folder whose name begins with a dot; \
@@ -156,12 +155,12 @@ impl SkillWalk<'_> {
         }
         if !found.links.is_empty() {
             let message =
-                format!("clients are not offered {}: a link may lead anywhere", named(&found.links));
+                format!("clients are not offered {}: a link may lead anywhere", some_of(&found.links));
             self.note(&folder, "file-not-offered", message, "copy what it points to");
         }
         if !found.secrets.is_empty() {
             let message =
-                format!("clients are not offered {}: by the name it is a secret", named(&found.secrets));
+                format!("clients are not offered {}: by the name it is a secret", some_of(&found.secrets));
             let help = "keep secrets out of the skill's folder; rename it if it is none";
             self.note(&folder, "file-not-offered", message, help);
         }
@@ -239,13 +238,4 @@ fn is_secret(name: &str) -> bool {
     let (stem, ending) = lower.rsplit_once('.').unwrap_or((&lower, ""));
     let is_page = MimeType::of_path(name).is_some_and(|mime| mime.name == "text/markdown");
     KEYS.contains(&ending) || SECRETS.contains(&stem) && !is_page && !lower.ends_with(".py")
-}
-
-/// The first of these, in back-ticks, and how many more there are.
-fn named(paths: &[String]) -> String {
-    let shown: Vec<String> = paths.iter().take(NAMED_MAX).map(|path| format!("`{path}`")).collect();
-    match paths.len().saturating_sub(NAMED_MAX) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }
