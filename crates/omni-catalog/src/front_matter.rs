@@ -62,9 +62,33 @@ impl Yaml {
             Yaml::Text(_) | Yaml::Quoted(_) | Yaml::List(_) => &[],
         }
     }
-}
 
-impl Yaml {
+    /// `true` or `false`, or another word for it; `None` for anything else.
+    pub(crate) fn flag(&self) -> Option<bool> {
+        match self.text()?.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" => Some(true),
+            "false" | "no" | "off" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The texts of a list, or of one text with commas. Where not all of it is texts, also what to write instead.
+    pub(crate) fn texts(&self) -> (Vec<String>, Option<&'static str>) {
+        match self {
+            Yaml::List(items) => {
+                let texts: Vec<String> = items.iter().filter_map(Yaml::text).map(str::to_owned).collect();
+                let help = "an item that holds a colon needs quotes; the others are taken until then";
+                let lacks = texts.len() < items.len();
+                (texts, lacks.then_some(help))
+            }
+            Yaml::Text(text) | Yaml::Quoted(text) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                (items.map(str::to_owned).collect(), None)
+            }
+            Yaml::Map(_) => (Vec::new(), Some("write one `- item` a line, or `[a, b]`")),
+        }
+    }
+
     /// The JSON that the value stands for, by the rules of YAML's core schema.
     pub(crate) fn json(&self) -> Value {
         match self {

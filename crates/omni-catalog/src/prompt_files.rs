@@ -226,7 +226,7 @@ impl<'a> PromptReader<'a> {
             return None;
         }
         let default = self.text_of(entries, "default");
-        // `default: \"\"` is a default too, and a text that is empty.
+        // `default: ""` is a default too: a text that is empty.
         let default = default.or_else(|| {
             front_matter::find(entries, "default").and_then(|entry| entry.value.text()).map(str::to_owned)
         });
@@ -353,14 +353,10 @@ impl<'a> PromptReader<'a> {
 
     fn flag_of(&mut self, entries: &[Entry], key: &str) -> bool {
         let Some(entry) = front_matter::find(entries, key) else { return false };
-        match entry.value.text().map(str::to_ascii_lowercase).as_deref() {
-            Some("true" | "yes" | "on") => true,
-            Some("false" | "no" | "off") => false,
-            _ => {
-                self.bad_value(entry, "`true` or `false`", "it is taken as `false`");
-                false
-            }
-        }
+        entry.value.flag().unwrap_or_else(|| {
+            self.bad_value(entry, "`true` or `false`", "it is taken as `false`");
+            false
+        })
     }
 
     /// A list of texts, or one text with commas.
@@ -370,23 +366,11 @@ impl<'a> PromptReader<'a> {
     }
 
     fn texts(&mut self, entry: &Entry) -> Vec<String> {
-        match &entry.value {
-            Yaml::List(items) => {
-                let texts: Vec<String> = items.iter().filter_map(Yaml::text).map(str::to_owned).collect();
-                if texts.len() < items.len() {
-                    let help = "an item that holds a colon needs quotes; the others are taken until then";
-                    self.bad_value(entry, "a list of texts", help);
-                }
-                texts
-            }
-            Yaml::Text(text) | Yaml::Quoted(text) => {
-                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-            }
-            Yaml::Map(_) => {
-                self.bad_value(entry, "a list of texts", "write one `- item` a line, or `[a, b]`");
-                Vec::new()
-            }
+        let (texts, help) = entry.value.texts();
+        if let Some(help) = help {
+            self.bad_value(entry, "a list of texts", help);
         }
+        texts
     }
 
     fn list_of_maps(&mut self, key: &str) -> Option<Value> {

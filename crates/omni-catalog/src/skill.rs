@@ -270,23 +270,11 @@ impl<'a> SkillReader<'a> {
 
     fn list(&mut self, key: &str) -> Vec<String> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
-        match &entry.value {
-            Yaml::List(items) => {
-                let texts: Vec<String> = items.iter().filter_map(Yaml::text).map(str::to_owned).collect();
-                if texts.len() < items.len() {
-                    let help = "an item that holds a colon needs quotes; the others are taken until then";
-                    self.bad_value(entry, "a list of texts", help);
-                }
-                texts
-            }
-            Yaml::Text(text) | Yaml::Quoted(text) => {
-                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-            }
-            Yaml::Map(_) => {
-                self.bad_value(entry, "a list of texts", "write one `- item` a line, or `[a, b]`");
-                Vec::new()
-            }
+        let (texts, help) = entry.value.texts();
+        if let Some(help) = help {
+            self.bad_value(entry, "a list of texts", help);
         }
+        texts
     }
 
     /// A list, or a text of words: `Bash(git add:*) Read`. Blanks within brackets do not part words.
@@ -306,14 +294,10 @@ impl<'a> SkillReader<'a> {
 
     fn flag(&mut self, key: &str) -> bool {
         let Some(entry) = self.entry(key) else { return false };
-        match entry.value.text().map(str::to_ascii_lowercase).as_deref() {
-            Some("true" | "yes" | "on") => true,
-            Some("false" | "no" | "off") => false,
-            _ => {
-                self.bad_value(entry, "`true` or `false`", "it is taken as `false`");
-                false
-            }
-        }
+        entry.value.flag().unwrap_or_else(|| {
+            self.bad_value(entry, "`true` or `false`", "it is taken as `false`");
+            false
+        })
     }
 
     fn executor(&mut self) -> Option<ExecutorKind> {
