@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::Snapshot;
 use crate::catalog_kind::ITEM_KINDS;
-use crate::encoded_list::EncodedList;
+use crate::item_detail::mark_last_good;
 use crate::item_facts::ItemFacts;
+use crate::list_index::ListIndex;
 use crate::skill_tags::SkillTags;
 
 impl Snapshot {
@@ -16,7 +17,7 @@ impl Snapshot {
     /// is run in another way than in an earlier snapshot, whatever the rules show of it. What is served as it was before a
     /// broken edit is the same. Looks at the text of each, and parses those that differ.
     pub fn skills_with_other_tools(&self, before: &Snapshot) -> BTreeSet<String> {
-        let items = (before, self);
+        let (old, new) = (&before.items.all, &self.items.all);
         let (before, after) = (before.all.encoded(), self.all.encoded());
         let mut skills = BTreeSet::new();
         for tool in 0..after.tool_count() {
@@ -32,19 +33,15 @@ impl Snapshot {
                 skills.insert(SkillTags::of(before, tool).skill);
             }
         }
-        let (old, new) = items;
-        for (kind, (old, new)) in ITEM_KINDS.into_iter().zip(old.items.all.iter().zip(&new.items.all)) {
+        for (kind, (old, new)) in ITEM_KINDS.into_iter().zip(old.iter().zip(new)) {
             if Arc::ptr_eq(old, new) {
                 continue;
             }
             for (one, other) in [(old, new), (new, old)] {
                 for (items, item) in one.encoded_places() {
                     let key = items.key(item).unwrap_or_default();
-                    let is_there = other.encoded_item(key).is_some_and(|(others, at)| {
-                        let (mine, theirs) = (items.detail(item), others.detail(at));
-                        items.listing(item) == others.listing(at)
-                            && (mine == theirs || how(mine) == how(theirs))
-                    });
+                    let is_there =
+                        other.encoded_item(key).is_some_and(|(others, at)| is_same(items, item, others, at));
                     if !is_there {
                         skills.insert(ItemFacts::of(kind, items, item).skill);
                     }
@@ -62,7 +59,7 @@ impl Snapshot {
     }
 }
 
-fn is_same(before: &EncodedList, known: usize, after: &EncodedList, tool: usize) -> bool {
+fn is_same(before: &ListIndex, known: usize, after: &ListIndex, tool: usize) -> bool {
     let (old, new) = (before.detail(known), after.detail(tool));
     before.listing(known) == after.listing(tool) && (old == new || how(old) == how(new))
 }
@@ -70,15 +67,6 @@ fn is_same(before: &EncodedList, known: usize, after: &EncodedList, tool: usize)
 /// How a tool is run, without whether the folder still has that version.
 fn how(detail: Option<bytes::Bytes>) -> Option<Value> {
     let mut detail: Value = serde_json::from_slice(&detail?).ok()?;
-    let unmark = |run: Option<&mut Value>| {
-        if let Some(Value::Object(python)) = run.and_then(|run| run.pointer_mut("/target/python")) {
-            python.remove("last_good");
-        }
-    };
-    unmark(detail.get_mut("run"));
-    for (_, completion) in detail.get_mut("completions").and_then(Value::as_object_mut).into_iter().flatten()
-    {
-        unmark(completion.pointer_mut("/function/run"));
-    }
+    mark_last_good(&mut detail, false);
     Some(detail)
 }

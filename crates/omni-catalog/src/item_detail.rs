@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use omni_call::{PromptArgument, RunSpec};
 use omni_scan::CacheHint;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::{CatalogKind, Origin};
@@ -93,4 +94,24 @@ pub(crate) struct RecordedItem<'a> {
     pub(crate) listing: &'a RawValue,
     #[serde(borrow)]
     pub(crate) detail: &'a RawValue,
+}
+
+/// Says of the functions in the detail of a tool or item, of the one that answers and of those that complete arguments,
+/// whether they are of a version that the folder does not have any more.
+pub(crate) fn mark_last_good(detail: &mut Value, is_last_good: bool) {
+    let mark = |run: Option<&mut Value>| {
+        let Some(Value::Object(python)) = run.and_then(|run| run.pointer_mut("/target/python")) else {
+            return;
+        };
+        if is_last_good {
+            python.insert("last_good".to_owned(), Value::Bool(true));
+        } else {
+            python.remove("last_good");
+        }
+    };
+    mark(detail.get_mut("run"));
+    let completions = detail.get_mut("completions").and_then(Value::as_object_mut);
+    for (_, completion) in completions.into_iter().flatten() {
+        mark(completion.pointer_mut("/function/run"));
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::catalog_kind::{ITEM_KINDS, place};
 use crate::diagnostic::Fault;
 use crate::encoded_list::EncodedList;
-use crate::item_detail::RecordedItem;
+use crate::item_detail::{RecordedItem, mark_last_good};
 use crate::record::{Record, RecordedTool};
 use crate::skill_tags::SkillTags;
 use crate::{CatalogKind, Diagnostic, Severity, SourceSnapshot};
@@ -236,15 +236,6 @@ fn composed(
 /// How a tool is run, of a version that the folder does not have any more: workers are told so.
 fn as_last_good(detail: &RawValue) -> Option<Box<RawValue>> {
     let mut detail: Value = serde_json::from_str(detail.get()).ok()?;
-    let mark = |run: Option<&mut Value>| {
-        if let Some(Value::Object(python)) = run.and_then(|run| run.pointer_mut("/target/python")) {
-            python.insert("last_good".to_owned(), Value::Bool(true));
-        }
-    };
-    mark(detail.get_mut("run"));
-    let completions = detail.get_mut("completions").and_then(Value::as_object_mut);
-    for (_, completion) in completions.into_iter().flatten() {
-        mark(completion.pointer_mut("/function/run"));
-    }
+    mark_last_good(&mut detail, true);
     serde_json::value::to_raw_value(&detail).ok()
 }
