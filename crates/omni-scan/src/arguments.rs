@@ -2,11 +2,8 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::choices::choices;
+use crate::choices::{STEPS_MAX, choices, definition};
 use crate::prompt::PromptArgument;
-
-/// References to definitions that are followed at most.
-const STEPS_MAX: u32 = 16;
 
 /// The arguments that a schema of an object stands for, in its order.
 pub(crate) fn arguments(schema: &Json) -> Vec<PromptArgument> {
@@ -57,10 +54,7 @@ fn description(root: &Json, property: &Json) -> Option<String> {
 /// Whether a person can write a value without knowing JSON: a text, a number, `true`, a choice.
 fn is_plain(root: &Json, schema: &Json, steps: u32) -> bool {
     let Some(steps) = steps.checked_sub(1) else { return true };
-    if let Some(name) =
-        schema.get("$ref").and_then(Json::as_str).and_then(|path| path.strip_prefix("#/$defs/"))
-    {
-        let definition = root.get("$defs").and_then(|definitions| definitions.get(name));
+    if let Some(definition) = definition(root, schema) {
         return definition.is_none_or(|definition| is_plain(root, definition, steps));
     }
     if let Some(variants) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Json::as_array) {

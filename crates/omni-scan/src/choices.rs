@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// References to definitions that are followed at most.
-const STEPS_MAX: u32 = 16;
+pub(crate) const STEPS_MAX: u32 = 16;
 
 /// The values that a property of an object's schema may have, as text: the members of its `enum` or `const`, `true` and
 /// `false` for a boolean, those of all its variants for a union. Empty when another value may be given.
@@ -21,10 +21,7 @@ pub fn choices(schema: &Value, property: &str) -> Vec<String> {
 /// Adds what a schema lists; `false` when it allows more than it lists.
 fn gather(root: &Value, schema: &Value, found: &mut Vec<String>, steps: u32) -> bool {
     let Some(steps) = steps.checked_sub(1) else { return false };
-    if let Some(name) =
-        schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"))
-    {
-        let definition = root.get("$defs").and_then(|definitions| definitions.get(name));
+    if let Some(definition) = definition(root, schema) {
         return definition.is_some_and(|definition| gather(root, definition, found, steps));
     }
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
@@ -41,6 +38,12 @@ fn gather(root: &Value, schema: &Value, found: &mut Vec<String>, steps: u32) -> 
         Some("null") => true,
         _ => false,
     }
+}
+
+/// What a schema that is a reference leads to: a definition of `root`, or nothing. `None` for one that is no reference.
+pub(crate) fn definition<'a>(root: &'a Value, schema: &Value) -> Option<Option<&'a Value>> {
+    let name = schema.get("$ref").and_then(Value::as_str)?.strip_prefix("#/$defs/")?;
+    Some(root.get("$defs").and_then(|definitions| definitions.get(name)))
 }
 
 fn add(value: &Value, found: &mut Vec<String>) -> bool {

@@ -13,12 +13,21 @@ mod sphinx;
 use section::Section;
 pub(crate) use section::cleaned;
 
+use crate::syntax::Function;
+
 /// A docstring taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Docstring {
     pub(crate) description: Option<String>,
     /// Name and text, in order; a name may occur twice.
     pub(crate) parameters: Vec<(String, String)>,
+}
+
+impl Docstring {
+    /// What a function's says; nothing where it has none.
+    pub(crate) fn of(function: &Function) -> Docstring {
+        function.docstring.as_deref().map(parse).unwrap_or_default()
+    }
 }
 
 /// Text longer than this is cut before it is searched for sections.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::package::FileId;
 use crate::resource::CacheHint;
+use crate::schema::title_case;
 
 /// The options of one tool, resource, prompt or completion, checked.
 #[derive(Default)]
@@ -41,6 +42,13 @@ pub(crate) struct Options {
     pub(crate) argument: Option<(String, u32)>,
     /// What a completion is for is given but not understood.
     pub(crate) target_unknown: bool,
+}
+
+impl Options {
+    /// The title that is given, or else one made from the name: some clients drop what has none.
+    pub(crate) fn title_of(&self, name: &str) -> String {
+        self.title.clone().unwrap_or_else(|| title_case(&name.replace(['_', '-'], " ")))
+    }
 }
 
 /// What a completion says of whose argument it completes.

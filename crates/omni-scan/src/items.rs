@@ -9,14 +9,13 @@ use serde_json::Value as Json;
 use crate::arguments::arguments;
 use crate::completion::{Completion, CompletionOf};
 use crate::completion_rules::{Pending, resolve, shown};
-use crate::docstring::{self, Docstring};
+use crate::docstring::Docstring;
 use crate::given_options::Options;
 use crate::package::FileId;
 use crate::prompt::Prompt;
 use crate::resource::Resource;
 use crate::resource_rules::{misfits, variables_schema};
 use crate::scan::Scanner;
-use crate::schema::title_case;
 use crate::signature::{Inputs, inputs};
 use crate::syntax::Function;
 use crate::tool_name::is_tool_name;
@@ -35,14 +34,6 @@ fn unfilled(schema: &Json) -> Option<&str> {
         .skip(left)
         .find(|name| required.is_some_and(|names| names.iter().any(|known| known.as_str() == Some(*name))))
         .map(String::as_str)
-}
-
-fn parsed(function: &Function) -> Docstring {
-    function.docstring.as_deref().map(docstring::parse).unwrap_or_default()
-}
-
-fn title(options: &Options, name: &str) -> String {
-    options.title.clone().unwrap_or_else(|| title_case(&name.replace(['_', '-'], " ")))
 }
 
 impl Scanner<'_, '_> {
@@ -72,7 +63,7 @@ impl Scanner<'_, '_> {
         }
         self.resource_name(file, function, &mut options);
         let name = options.name.clone().unwrap_or_else(|| function.name.clone());
-        let docstring = parsed(function);
+        let docstring = Docstring::of(function);
         let Inputs { schema, inject, .. } = self.inputs(FunctionKind::Resource, file, function, &docstring);
         let given = options.uri.take();
         let uri = match &given {
@@ -109,7 +100,7 @@ impl Scanner<'_, '_> {
         }
         let text = uri.as_ref().map(|(text, _)| (*text).to_owned());
         let resource = Resource {
-            title: Some(title(&options, &name)),
+            title: Some(options.title_of(&name)),
             function: function.name.clone(),
             file: path.to_owned(),
             line: self.reports[file].line(function.at),
@@ -133,7 +124,7 @@ impl Scanner<'_, '_> {
             version: options.version,
             name,
         };
-        if self.is_new(FunctionKind::Resource, file, function.at, &resource.name, "the name of the resource")
+        if self.is_new(FunctionKind::Resource, file, function.at, &resource.name)
             && self.is_new_address(file, at, &resource)
         {
             self.resources.push(resource);
@@ -160,14 +151,14 @@ impl Scanner<'_, '_> {
         }
         let name = options.name.clone().unwrap_or_else(|| function.name.clone());
         if !self.named(FunctionKind::Prompt, file, function, &name)
-            || !self.is_new(FunctionKind::Prompt, file, function.at, &name, "the name of the prompt")
+            || !self.is_new(FunctionKind::Prompt, file, function.at, &name)
         {
             return;
         }
-        let docstring = parsed(function);
+        let docstring = Docstring::of(function);
         let Inputs { schema, inject, .. } = self.inputs(FunctionKind::Prompt, file, function, &docstring);
         self.prompts.push(Prompt {
-            title: Some(title(&options, &name)),
+            title: Some(options.title_of(&name)),
             function: function.name.clone(),
             file: path.to_owned(),
             line: self.reports[file].line(function.at),
@@ -194,7 +185,7 @@ impl Scanner<'_, '_> {
             return;
         }
         let Inputs { schema, inject, .. } =
-            self.inputs(FunctionKind::Completion, file, function, &parsed(function));
+            self.inputs(FunctionKind::Completion, file, function, &Docstring::of(function));
         if let Some(name) = unfilled(&schema) {
             let message = format!(
                 "nobody gives `{name}` to `{}`: a completion takes `value`, and `context` when it wants, so it \

@@ -9,7 +9,7 @@ use crate::completion::Completion;
 use crate::completion_rules::Pending;
 use crate::decorators::{Effect, Mark, OptionSources, effect, mark};
 use crate::diagnostic::{Diagnostic, Report};
-use crate::docstring;
+use crate::docstring::Docstring;
 use crate::function_kind::word;
 use crate::given_options::Options;
 use crate::lookalike_decorators::Lookalike;
@@ -19,7 +19,6 @@ use crate::own_imports;
 use crate::package::{FileId, Package};
 use crate::prompt::Prompt;
 use crate::resource::Resource;
-use crate::schema::title_case;
 use crate::signature::{Located, Signature, signature};
 use crate::syntax::{Function, Module, ParameterKind, parse};
 use crate::tool::Tool;
@@ -397,11 +396,12 @@ impl<'p> Scanner<'p, '_> {
         if options.name_unknown {
             return None;
         }
-        let command = options.name.unwrap_or_else(|| function.name.clone());
+        let command = options.name.clone().unwrap_or_else(|| function.name.clone());
+        let title = options.title_of(&command);
         if !self.named(FunctionKind::Tool, file, function, &command) {
             return None;
         }
-        let parsed = function.docstring.as_deref().map(docstring::parse).unwrap_or_default();
+        let parsed = Docstring::of(function);
         self.unsaid(
             file,
             function,
@@ -427,7 +427,7 @@ impl<'p> Scanner<'p, '_> {
             None => (output, wrap),
         };
         Some(Tool {
-            title: Some(options.title.unwrap_or_else(|| title_case(&command.replace(['_', '-'], " ")))),
+            title: Some(title),
             command,
             function: function.name.clone(),
             file: path.to_owned(),
@@ -542,27 +542,20 @@ impl<'p> Scanner<'p, '_> {
     }
 
     fn add(&mut self, file: FileId, at: u32, tool: Tool) {
-        if self.is_new(FunctionKind::Tool, file, at, &tool.command, "the name of the tool") {
+        if self.is_new(FunctionKind::Tool, file, at, &tool.command) {
             self.tools.push(tool);
         }
     }
 
     /// Takes a name; tells of it and returns `false` when it is taken.
-    pub(crate) fn is_new(
-        &mut self,
-        kind: FunctionKind,
-        file: FileId,
-        at: u32,
-        name: &str,
-        what: &str,
-    ) -> bool {
+    pub(crate) fn is_new(&mut self, kind: FunctionKind, file: FileId, at: u32, name: &str) -> bool {
         let key = (kind, name.to_owned());
         let Some((other, other_at)) = self.names.get(&key).copied() else {
             self.names.insert(key, (file, at));
             return true;
         };
         let place = self.reports[other].place(other_at);
-        let message = format!("`{name}` is already {what} at {place}");
+        let message = format!("`{name}` is already the name of the {} at {place}", word(kind));
         let help = "this one is not listed: give one of them another name with `name=`";
         let code = match kind {
             FunctionKind::Tool => "duplicate-tool",
