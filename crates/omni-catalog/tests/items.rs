@@ -51,7 +51,7 @@ def review(topic: str, depth: Literal["low", "high"] = "low", count: int = 3) ->
     """Review what was written."""
 
 
-@completion("topic", prompt=review)
+@completion("topic", prompt=review, concurrency=2)
 def topics(value: str) -> list:
     return []
 "#;
@@ -198,6 +198,7 @@ fn fixed_values_complete_without_python_and_a_function_counts_before_them() {
     assert_eq!(complete("depth", "ow").0, r#"["low"]"#, "what has it further on comes after what begins so");
     let Some(ArgumentCompletion::Function(spec)) = prompt.completion("topic") else { panic!() };
     assert_eq!(spec.target.python().unwrap().kind, FunctionKind::Completion);
+    assert_eq!(spec.policy.concurrency, Some(2), "its options are those of its calls");
     assert!(prompt.completion("count").is_none() && prompt.has_argument("count"));
     assert!(!prompt.has_argument("counts"));
     let (item, _) = template(&snapshot, "notes://2026/x");

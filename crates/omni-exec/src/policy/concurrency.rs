@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind, RunSpec};
+use omni_call::{BoxFuture, Call, CallPort, Executor, FunctionKind, Outcome, OutcomeKind, RunSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::outcome::unstarted;
@@ -66,8 +66,17 @@ struct LimitTable {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum LimitScope {
-    Tool(String),
+    /// A name, and the function and what it is offered as, if it is one: a tool, a prompt and what completes the
+    /// prompt's arguments may have one name, and each its own limit.
+    Tool(String, Option<(FunctionKind, String)>),
     Skill(String),
+}
+
+impl LimitScope {
+    fn tool(spec: &RunSpec) -> LimitScope {
+        let function = spec.target.python().map(|python| (python.kind, python.function.clone()));
+        LimitScope::Tool(spec.tool.clone(), function)
+    }
 }
 
 struct ScopeLimit {
@@ -99,7 +108,7 @@ impl LimitTable {
         let policy = &spec.policy;
         // Always first of the tool, then of the skill: with one order for all there is no deadlock.
         let limits = [
-            policy.concurrency.map(|max| self.limit(LimitScope::Tool(spec.tool.clone()), max)),
+            policy.concurrency.map(|max| self.limit(LimitScope::tool(spec), max)),
             policy.skill_concurrency.map(|max| self.limit(LimitScope::Skill(spec.skill.clone()), max)),
         ];
         let free = limits.each_ref().map(|limit| match limit {
@@ -167,7 +176,7 @@ impl Drop for WaitingCount {
 
 #[cfg(test)]
 mod tests {
-    use omni_call::PythonTarget;
+    use omni_call::{PythonTarget, Target};
 
     use super::*;
 
@@ -195,6 +204,21 @@ mod tests {
         assert!(now(limits.acquire(&spec("three", None, Some(2)))).is_none(), "two of the skill at a time");
         drop((first, second));
         assert!(now(limits.acquire(&one)).is_some());
+    }
+
+    #[test]
+    fn what_is_offered_as_several_things_by_one_name_has_a_limit_for_each() {
+        let limits = LimitTable::default();
+        let offered = |kind: FunctionKind, max: u32| {
+            let mut spec = spec("one", Some(max), None);
+            let Target::Python(python) = &mut spec.target else { unreachable!("it is a function") };
+            python.kind = kind;
+            spec
+        };
+        let (prompt, completion) = (offered(FunctionKind::Prompt, 1), offered(FunctionKind::Completion, 2));
+        let _running = now(limits.acquire(&prompt)).expect("the prompt may run");
+        let _completing = now(limits.acquire(&completion)).expect("what completes its arguments, too");
+        assert!(now(limits.acquire(&prompt)).is_none(), "the prompt runs once at a time all the same");
     }
 
     #[test]
