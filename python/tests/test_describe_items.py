@@ -79,6 +79,13 @@ def none(value): ...
     ]
 
 
+def test_a_name_for_people_is_the_title_of_a_resource(tmp_path):
+    (item,), told = offered(
+        tmp_path, 'from omni import resource\n@resource(name="Application status")\ndef status(): ...\n'
+    )
+    assert (item["name"], item["title"], told) == ("status", "Application status", [])
+
+
 @pytest.mark.parametrize(
     ("decorated", "why"),
     [
@@ -89,6 +96,7 @@ def none(value): ...
         ('@resource("a://{+x}")\ndef go(x): ...', "`a://{+x}` is no template that is read here"),
         ('@resource("a://{x")\ndef go(x): ...', "`a://{x` has a brace that stands alone"),
         ("@prompt\ndef go(*x): ...", "`x` can't be given by name"),
+        ('@prompt(name="a b")\ndef go(): ...', "`a b` can't be a prompt's name"),
     ],
 )
 def test_what_the_scanner_leaves_out_is_left_out(tmp_path, decorated, why):

@@ -203,7 +203,7 @@ ITEMS = (
 from typing import Literal
 from omni import Message, NotFoundError, completion, prompt, resource
 
-@resource("notes://today", mime_type="text/markdown")
+@resource("notes://today", mime_type="text/markdown", tags=["daily"], version="2")
 def today():
     'What is to be done.'
     return "# Today"
@@ -236,6 +236,7 @@ def test_resources_and_prompts_are_listed_read_filled_in_and_completed(runner, t
     (only,) = listed["resources"]
     named = [only[name] for name in ("uri", "name", "mimeType", "description")]
     assert named == ["notes://today", "today", "text/markdown", "What is to be done."]
+    assert only["_meta"] == {"fastmcp": {"tags": ["daily"]}, "omni/version": "2"}
     assert [template["uriTemplate"] for template in listed["resourceTemplates"]] == ["notes://{number}"]
     (only,) = one.ask("GET", "/prompts")[2]["prompts"]
     assert (only["name"], only["description"]) == ("demo.review", "Review.")
@@ -266,6 +267,8 @@ def test_resources_and_prompts_are_listed_read_filled_in_and_completed(runner, t
     for argument, context, values in (
         ({"name": "language", "value": "d"}, {"tone": "kind"}, ["dart", "de", "tone"]),
         ({"name": "tone", "value": "s"}, {}, ["strict"]),
+        # What has it further on is found, too, whatever its case.
+        ({"name": "tone", "value": "I"}, {}, ["kind", "strict"]),
     ):
         asked = {**asked, "argument": argument, "context": {"arguments": context}}
         assert one.ask("POST", "/complete", asked)[2]["completion"]["values"] == values

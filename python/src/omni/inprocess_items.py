@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omni import uri_templates
+from omni.completion_values import VALUES_MAX
 from omni.inprocess import InProcessCall
 
 TYPE_CHECKING = False
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from omni.inprocess import InProcessTools
+
+
+_ARGUMENT_MEMBERS = ("name", "title", "description", "required")
 
 
 class RefusedItemError(Exception):
@@ -78,7 +82,7 @@ class InProcessItems:
                         "name": name,
                         **_common(item),
                         "arguments": [
-                            _present({key: argument[key] for key in ("name", "description", "required")})
+                            _present({key: argument[key] for key in _ARGUMENT_MEMBERS})
                             for argument in item["arguments"]
                         ],
                     }
@@ -128,9 +132,7 @@ class InProcessItems:
             raise RefusedItemError("invalid_arguments", f"`{name}` has no argument `{argument[:200]}`")
         function = self._completions.get((kind, item["skill"], f"{item['name']}/{argument}"))
         if function is None:
-            choices = described["choices"] if described else []
-            values = [choice for choice in choices if choice.startswith(value)][:100]
-            return {"values": values, "total": len(values), "hasMore": False}
+            return _matching(described["choices"] if described else [], value)
         body = self._run(function, {"value": value, "context": known}, {})
         return _present(
             {"values": body["content"], "total": body.get("total"), "hasMore": body.get("has_more")}
@@ -143,6 +145,17 @@ class InProcessItems:
         if kind == "error":
             raise RefusedItemError(body["kind"], body["message"], body)
         return body
+
+
+def _matching(choices: list[str], typed: str) -> dict[str, Any]:
+    """Return the fixed values that go with what was typed, as the server does.
+
+    Those that begin so come first, then those that have it in them, whatever its case.
+    """
+    typed = typed.lower()
+    places = [(choice.lower().find(typed), choice) for choice in choices]
+    found = [choice for at, choice in places if at == 0] + [choice for at, choice in places if at > 0]
+    return {"values": found[:VALUES_MAX], "total": len(found), "hasMore": len(found) > VALUES_MAX}
 
 
 def _common(item: dict[str, Any]) -> dict[str, Any]:

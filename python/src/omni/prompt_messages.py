@@ -177,6 +177,7 @@ _WRITTEN = {
 
 def _is_written_block(value: Any) -> bool:
     """Tell whether a dictionary is a content block as MCP spells it."""
-    return type(value) is dict and all(
-        name in value for name in _WRITTEN.get(str(value.get("type")), ("no block",))
-    )
+    if type(value) is not dict:
+        return False
+    members = _WRITTEN.get(str(value.get("type")))
+    return members is not None and all(name in value for name in members)

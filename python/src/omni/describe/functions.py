@@ -143,20 +143,13 @@ class _Finder:
             (output or {}).get("x-fastmcp-wrap-result") is True if given.output_schema_given else found.wrap
         )
         command = given.name or name
-        meta = dict(given.meta or {})
-        if given.category:
-            meta.setdefault("omni/category", given.category)
-        if given.tags and isinstance(fastmcp := meta.get("fastmcp", {}), dict):
-            meta["fastmcp"] = {**fastmcp, "tags": fastmcp.get("tags", given.tags)}
-        if given.version:
-            meta.setdefault("omni/version", given.version)
         return {
             "command": command,
             "function": name,
             "file": self.file,
             "line": line,
             "async": inspect.iscoroutinefunction(origin),
-            "title": given.title or command.replace("_", " ").replace("-", " ").title(),
+            "title": given.title_of(command),
             "description": description if given.description is None else given.description,
             "icons": given.icons,
             "input": found.input if given.input_schema is None else given.input_schema,
@@ -166,7 +159,7 @@ class _Finder:
             "annotations": given.annotations,
             "limits": given.call["limits"],
             "policy": given.call["policy"],
-            "meta": meta,
+            "meta": options.listed_meta(given.meta, given.tags, given.version, given.category),
         }
 
     def _is_callable(self, name: str, function: Any, line: int) -> bool:

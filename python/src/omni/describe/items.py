@@ -13,6 +13,7 @@ import re
 from omni.convert import unwrapped
 from omni.describe import docstring, options
 from omni.describe.signature import describe
+from omni.names import is_tool_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def items_of(module: ModuleType, file: str, report: Report) -> list[dict[str, An
 
 
 def _listed(item: dict[str, Any]) -> dict[str, Any]:
-    names = ("title", "description", "icons", "meta", "mime_type", "size", "annotations", "argument")
+    names = ("title", "description", "icons", "mime_type", "size", "annotations", "argument")
     of = item.get("of")
     arguments = _arguments(item["input_schema"]) if "input_schema" in item else []
     return {
@@ -53,9 +54,12 @@ def _listed(item: dict[str, Any]) -> dict[str, Any]:
         "name": item.get("name", item["function"]),
         "async": item["is_async"],
         "inject": item.get("inject", []),
+        "meta": options.listed_meta(item.get("meta"), item.get("tags", []), item.get("version")) or None,
         "uri": item.get("uri") or item.get("uri_template"),
         "of": next(iter(of.items())) if of else None,
-        "arguments": [{"description": None, "choices": [], **argument} for argument in arguments],
+        "arguments": [
+            {"title": None, "description": None, "choices": [], **argument} for argument in arguments
+        ],
     }
 
 
@@ -83,7 +87,8 @@ def described(module: ModuleType, file: str, report: Report) -> list[dict]:
             except _NotListedError as why:
                 report(line, f"{why}, so the {kind} `{attribute}` is not listed")
                 continue
-            name = item.get("name", f"{attribute} completes")
+            # A completion has no name of its own.
+            name = item.get("name", attribute)
             if (kind, name) in taken:
                 report(line, f"there is another {kind} `{name}` in the file, so this one is not listed")
                 continue
@@ -115,9 +120,15 @@ def _common(function: Any, kind: str, report: Callable[[str], None]) -> tuple[op
     signature = describe(function, texts)
     origin = unwrapped(function)
     name = given.name or origin.__name__
+    if not is_tool_name(name):
+        if kind != "resource":
+            message = f"`{name}` can't be a {kind}'s name"
+            raise _NotListedError(message)
+        # A name that people wrote for people is the title: what clients read a resource by is its URI.
+        given.title, name = given.title or name, origin.__name__
     members = {
         "name": name,
-        "title": given.title or name.replace("_", " ").replace("-", " ").title(),
+        "title": given.title_of(name),
         "description": description if given.description is None else given.description,
         "function": origin.__name__,
         "is_async": inspect.iscoroutinefunction(origin),

@@ -44,6 +44,24 @@ class Options:
         self.resource: Any = None
         self.argument: str | None = None
 
+    def title_of(self, name: str) -> str:
+        """Return the title that is given, or else one made from the name: some clients drop what has none."""
+        return self.title or name.replace("_", " ").replace("-", " ").title()
+
+
+def listed_meta(
+    own: dict | None, tags: list[str], version: str | None, category: str | None = None
+) -> dict[str, Any]:
+    """Return the `_meta` that lists show: the author's own, and what other options add to it."""
+    meta = dict(own or {})
+    if category:
+        meta.setdefault("omni/category", category)
+    if tags and isinstance(fastmcp := meta.get("fastmcp", {}), dict):
+        meta["fastmcp"] = {**fastmcp, "tags": fastmcp.get("tags", tags)}
+    if version:
+        meta.setdefault("omni/version", version)
+    return meta
+
 
 class _WantedError(Exception):
     """The value is none that the option takes; the text says what would be."""

@@ -15,7 +15,7 @@ from omni.constants import ERROR_DETAILS, LEVELS, MCP_PACKAGE, NAME_STYLES
 from omni.inprocess import InProcessCall, InProcessTools
 from omni.inprocess_items import InProcessItems
 from omni.mcp.items import ItemHandlers
-from omni.mcp.outcomes import failed_result, refused_result, with_stderr
+from omni.mcp.outcomes import failed_result, log_failure, refused_result, with_stderr
 from omni.names import meanings, wire_names
 from omni.stdlib_types import pointer
 
@@ -107,7 +107,7 @@ class Adapter:
             kind, body = _checked(tool, body)
         if kind == "result":
             return self._result(_shown(with_stderr(body, self._detail)))
-        _log(tool["name"], body)
+        log_failure(tool["name"], body)
         elapsed_ms = int((time.monotonic() - began) * 1000)
         return self._result(
             failed_result(params.name, body, started=started, elapsed_ms=elapsed_ms, detail=self._detail)
@@ -197,13 +197,6 @@ def _checked(tool: dict[str, Any], body: dict[str, Any]) -> tuple[str, dict[str,
 def _shown(body: dict[str, Any]) -> dict[str, Any]:
     named = (("isError", "is_error"), ("structuredContent", "structured"), ("_meta", "meta"))
     return {"content": body["content"], **{name: body[own] for name, own in named if own in body}}
-
-
-def _log(tool: str, error: dict[str, Any]) -> None:
-    """Say in full what the client may see only part of."""
-    if not error.get("intended") and error["kind"] != "invalid_arguments":
-        text = error.get("traceback") or error.get("message") or ""
-        sys.stderr.write(f"omni: {tool}: {error['kind']}: {text.rstrip()}\n")
 
 
 def main() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from threading import Thread
 
 from omni.inprocess_items import InProcessItems, RefusedItemError
-from omni.mcp.outcomes import failed_result
+from omni.mcp.outcomes import failed_result, log_failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,8 +109,6 @@ class ItemHandlers:
             absent = missing is not None and refused.kind == "not_found"
             return self._error(missing if absent else types.INVALID_PARAMS, str(refused))
         failure = refused.failure or {"kind": refused.kind, "message": str(refused)}
-        if not failure.get("intended"):
-            text = failure.get("traceback") or failure.get("message") or ""
-            sys.stderr.write(f"omni: {name}: {refused.kind}: {text.rstrip()}\n")
+        log_failure(name, failure)
         shown = failed_result(name, failure, started=True, elapsed_ms=0, detail=self._detail)
         return self._error(types.INTERNAL_ERROR, shown["content"][0]["text"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from omni.constants import (
     MESSAGE_BYTES_MAX,
     OUTCOME_RETRYABLE,
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 
 #: Endings of which a process's standard error is the last word.
 _LAST_WORDS = ("exited", "signalled", "lost", "worker_start")
+
+
+def log_failure(name: str, error: dict[str, Any]) -> None:
+    """Say in full, on standard error, what the client may see only part of."""
+    if not error.get("intended") and error["kind"] != "invalid_arguments":
+        text = error.get("traceback") or error.get("message") or ""
+        sys.stderr.write(f"omni: {name}: {error['kind']}: {text.rstrip()}\n")
 
 
 def failed_result(
