@@ -1,9 +1,8 @@
 //! Which part of a resource is read: `?offset=…&length=…` behind its URI, as a value.
 //!
-//! The two are variables of a resource template (`omni://skill/{skill}/{+path}{?offset,length}`), because MCP knows no
-//! other way to give `resources/read` anything besides a URI. Both count bytes of the whole. A range of text holds the
-//! characters whose *first* byte is in it, so ranges that lie side by side, cut wherever a client likes, put together
-//! are the whole text, with no character lost, doubled or broken.
+//! They stand in the URI, because MCP knows no other way to give `resources/read` anything besides one. Both count bytes
+//! of the whole. A range of text holds the characters whose *first* byte is in it, so ranges that lie side by side, cut
+//! wherever a client likes, put together are the whole text, with no character lost, doubled or broken.
 
 use std::borrow::Cow;
 
@@ -47,13 +46,11 @@ pub struct ServedRange {
 pub const CONTINUATION_BYTES_MAX: usize = 3;
 
 impl ByteRange {
-    /// The names of the variables, as they stand in a URI template and in the variables of one that matched.
+    /// The names of the two in a URI's query.
     pub const OFFSET: &'static str = "offset";
     pub const LENGTH: &'static str = "length";
-    /// What a template has at its end whose resources are read in ranges.
-    pub const TEMPLATE: &'static str = "{?offset,length}";
 
-    /// Reads the two from a template's variables, which are strings; `None` where neither is there.
+    /// Reads the two from the variables of a URI's query, which are strings; `None` where neither is there.
     ///
     /// # Errors
     ///
