@@ -11,7 +11,6 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::file_stamps::PathStamp;
-use crate::prompt_names;
 use crate::skill_file::SkillFile;
 use crate::stamp::Stamp;
 use crate::{Diagnostic, Severity};
@@ -250,10 +249,10 @@ impl<'a> SkillWalk<'a> {
                 "uv.lock" if self.kind(&entry, &path) == EntryKind::File => {
                     skill.lock = self.read_file(&path);
                 }
-                prompt_names::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_dir()) => {
+                omni_prompts::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_dir()) => {
                     self.prompts(&path, 1, &mut skill.prompts);
                 }
-                prompt_names::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_symlink()) => {
+                omni_prompts::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_symlink()) => {
                     self.linked_prompt(&path);
                 }
                 // A link that leads out, which is reported.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::catch_unwind;
 
 use omni_call::{ExecutorKind, FileKind, FileTarget, PromptArgument, RunSpec};
-use omni_prompts::{TemplateFault, Uses};
+use omni_prompts::{FOLDER, TemplateFault, Uses};
 use omni_scan::is_tool_name;
 use serde_json::{Map, Value};
 
@@ -13,7 +13,7 @@ use crate::front_matter::{self, Entry, FrontMatter, Position, Yaml};
 use crate::item_detail::{ItemCompletion, ItemDetail, SkillItem};
 use crate::item_listing::{ListedArgument, PromptListing};
 use crate::own_words::{meta, tags};
-use crate::prompt_names::{FOLDER, is_read};
+use crate::prompt_names::is_read;
 use crate::similar::closest;
 use crate::{CatalogKind, Diagnostic, Origin, Severity, Skill};
 

@@ -1,4 +1,10 @@
-//! Where the front matter of a prompt file ends and its body begins.
+//! What a prompt file is: where it lies, how long it may be, and where its front matter ends and its body begins.
+
+/// The folder of a skill in which prompts are files, and everything that they may include.
+pub const FOLDER: &str = "prompts";
+
+/// A prompt file, or one that it includes, at most. People write prompts.
+pub const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A prompt file, cut in two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ mod template;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-pub use file::{PromptText, split};
+pub use file::{FILE_BYTES_MAX, FOLDER, PromptText, split};
 pub use messages::{Message, Role};
 pub use render::{Includes, RenderError, RenderLimits, render};
 pub use template::{TemplateFault, Uses, check};

@@ -1,11 +1,12 @@
 //! Which files of a skill are prompts, or texts that prompts include?
 
+use omni_prompts::FILE_BYTES_MAX;
+
 use super::{ReadFile, SkillWalk};
 use crate::prompt_names::is_read;
 use crate::stamp::Stamp;
 
-/// A file of prompts at most, as when one is filled in (`omni-exec/src/files/prompt.rs`), and how many one skill has.
-const PROMPT_BYTES_MAX: usize = 1 << 20;
+/// So many files of prompts one skill has.
 const PROMPT_FILES_MAX: usize = 500;
 const PROMPT_DEPTH_MAX: usize = 4;
 
@@ -45,10 +46,10 @@ impl SkillWalk<'_> {
     /// What is too large to be filled in is not read either.
     fn read_prompt(&mut self, path: &str) -> Option<ReadFile> {
         let file = self.read_file(path)?;
-        if file.text.len() <= PROMPT_BYTES_MAX {
+        if file.text.len() as u64 <= FILE_BYTES_MAX {
             return Some(file);
         }
-        let message = format!("the file is larger than {} MiB and is not read", PROMPT_BYTES_MAX >> 20);
+        let message = format!("the file is larger than {} MiB and is not read", FILE_BYTES_MAX >> 20);
         self.error(path, "too-large", message, "no prompt is that long: offer the text as a resource");
         None
     }

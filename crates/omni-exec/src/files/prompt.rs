@@ -5,17 +5,13 @@ use std::io::Read;
 use omni_call::{
     CallRequest, CallResult, FileKind, FileTarget, OutcomeKind, PromptArgument, PromptMessages, shown_line,
 };
-use omni_prompts::{Includes, Message, RenderError, RenderLimits, TemplateFault, render};
+use omni_prompts::{
+    FILE_BYTES_MAX, FOLDER, Includes, Message, RenderError, RenderLimits, TemplateFault, render,
+};
 use serde_json::{Map, Value, json};
 
 use super::beneath::{OpenError, Root};
 use super::failure::failed;
-
-/// A prompt file, or one that it includes, at most. People write prompts.
-const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// Where a skill's prompts lie, and everything that they may include.
-const FOLDER: &str = "prompts";
 
 /// The files beneath a skill's `prompts`.
 struct PromptFolder(Root);
