@@ -46,16 +46,12 @@ pub struct ServedRange {
 pub const CONTINUATION_BYTES_MAX: usize = 3;
 
 impl ByteRange {
-    /// The names of the two in a URI's query.
+    /// The names of the variables.
     pub const OFFSET: &'static str = "offset";
     pub const LENGTH: &'static str = "length";
 
-    /// Reads the two from the variables of a URI's query, which are strings; `None` where neither is there.
-    ///
-    /// # Errors
-    ///
-    /// One of them is no whole number, or the length is 0.
-    pub fn of_variables(variables: &Map<String, Value>) -> Result<Option<ByteRange>, RangeError> {
+    /// Reads the two from the variables of a query; `None` where neither is there.
+    fn of_variables(variables: &Map<String, Value>) -> Result<Option<ByteRange>, RangeError> {
         let (offset, length) = (number(variables, Self::OFFSET)?, number(variables, Self::LENGTH)?);
         match (offset, length) {
             (None, None) => Ok(None),
