@@ -73,10 +73,10 @@ impl ItemList {
         shows: Option<Shows<'_>>,
     ) -> (ItemList, Vec<Shadowed>) {
         let mut filled = sources.iter().filter(|items| !items.encoded().is_empty());
-        let only = filled.next().filter(|_| filled.next().is_none());
+        let only = filled.next().or(sources.first());
         if shows.is_none()
-            && let Some(only) =
-                only.or(sources.first().filter(|_| sources.iter().all(|it| it.encoded().is_empty())))
+            && filled.next().is_none()
+            && let Some(only) = only
         {
             let pages: Vec<Bytes> = only.encoded().pages().collect();
             let version = version(&only.encoded().list_hash);

@@ -227,9 +227,8 @@ impl Snapshot {
     }
 
     /// What a URI means to whoever has a profile: the resource that is listed by it, be it with a range behind it where it is
-    /// a file, else the first template that it comes
-    /// of, else whatever the only source has that may have more than it lists. Parsed on first use and kept while it stays
-    /// among the last few hundred used.
+    /// a file, else the first template that it comes of, else whatever the only source has that may have more than it lists.
+    /// Parsed on first use and kept while it stays among the last few hundred used.
     pub fn resource(&self, id: ProfileId, uri: &str) -> Option<FoundResource> {
         if let Some(found) = self.listed_resource(self.items.of(id), uri) {
             return Some(found);
@@ -254,14 +253,12 @@ impl Snapshot {
 
     /// The only source with resources that may have more than it lists.
     fn unlisted_resource(&self) -> Option<FoundResource> {
-        let is_open = |source: &&usize| {
-            let source = &self.sources[**source];
+        let is_open = |source: &SourceEntry| {
             source.offers(CatalogKind::Resources) && !source.snapshot.defaults().is_folder()
         };
-        let numbers: Vec<usize> = (0..self.sources.len()).collect();
-        let mut open = numbers.iter().filter(is_open);
-        let only = open.next().filter(|_| open.next().is_none());
-        only.map(|only| FoundResource::Source(*only))
+        let mut open = (0..self.sources.len()).filter(|source| is_open(&self.sources[*source]));
+        let only = open.next()?;
+        open.next().is_none().then_some(FoundResource::Source(only))
     }
 
     /// The number of the source that has what a URI means to somebody: see [`resource`](Self::resource).
