@@ -82,6 +82,15 @@ impl ItemDetail<RunSpec> {
             cache: CacheHint::default(),
         }
     }
+
+    /// Makes these what a prompt may be given. One with choices is completed by them.
+    pub(crate) fn set_arguments(&mut self, arguments: Vec<PromptArgument>) {
+        let chosen = arguments.iter().filter(|argument| !argument.choices.is_empty());
+        self.completions = chosen
+            .map(|argument| (argument.name.clone(), ItemCompletion::Values(argument.choices.clone())))
+            .collect();
+        self.arguments = arguments;
+    }
 }
 
 /// An item as a manifest's line has it.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::folder::{ReadFile, SkillFolder};
 use crate::front_matter::{self, Entry, FrontMatter, Position, Yaml};
-use crate::item_detail::{ItemCompletion, ItemDetail, SkillItem};
+use crate::item_detail::{ItemDetail, SkillItem};
 use crate::item_listing::{ListedArgument, PromptListing};
 use crate::own_words::{meta, tags};
 use crate::prompt_names::is_read;
@@ -118,7 +118,7 @@ impl<'a> PromptReader<'a> {
         self.check_keys();
         let stem = own_path(self.file).trim_end_matches(".md").to_owned();
         let name = self.text("name").unwrap_or(stem);
-        let key = if self.skill.flat { name.clone() } else { format!("{}.{name}", self.skill.folder) };
+        let key = self.skill.canonical(&name);
         if !is_tool_name(&key) {
             let message = format!("`{key}` cannot be a prompt's name, so the prompt is not listed");
             let help = "names have 1 to 128 letters, digits, `_`, `-` and `.`, no blank and no other sign; rename the file or write `name:`";
@@ -161,11 +161,7 @@ impl<'a> PromptReader<'a> {
         let origin = Origin { file: format!("{}/{}", self.skill.folder, self.file.path), line: 1 };
         let mut detail = ItemDetail::new(run, origin);
         detail.tags = tags(self.skill, &tags_of_file);
-        let chosen = values.iter().filter(|argument| !argument.choices.is_empty());
-        detail.completions = chosen
-            .map(|argument| (argument.name.clone(), ItemCompletion::Values(argument.choices.clone())))
-            .collect();
-        detail.arguments = values;
+        detail.set_arguments(values);
         Some(SkillItem { kind: CatalogKind::Prompts, key, listing, detail })
     }
 

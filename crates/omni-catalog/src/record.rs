@@ -256,7 +256,7 @@ fn written<'a>(
     requirements: &SkillRequirements,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<ToolRecord<'a>> {
-    let name = if skill.flat { tool.command.clone() } else { format!("{}.{}", skill.folder, tool.command) };
+    let name = skill.canonical(&tool.command);
     let mut find = |severity, code: &str, message: String, help: &str| {
         findings.push(Diagnostic {
             severity,

@@ -85,6 +85,11 @@ pub struct Skill {
 }
 
 impl Skill {
+    /// The canonical name of its tool or prompt of that name: `<skill>.<name>`, or the name alone where the skill is flat.
+    pub(crate) fn canonical(&self, name: &str) -> String {
+        if self.flat { name.to_owned() } else { format!("{}.{name}", self.folder) }
+    }
+
     /// Reads the text of a SKILL.md. What is wrong with it is added to `findings`, and costs no more than
     /// the field it concerns.
     /// Also returns the tools that it declares itself.

@@ -97,7 +97,7 @@ fn prompt(
     requirements: &SkillRequirements,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<SkillItem> {
-    let name = if skill.flat { found.name.clone() } else { format!("{}.{}", skill.folder, found.name) };
+    let name = skill.canonical(&found.name);
     if !is_tool_name(&name) {
         findings.push(Diagnostic {
             severity: Severity::Error,
@@ -139,13 +139,7 @@ fn prompt(
     let mut detail = detail(skill, &function, requirements, &found.tags);
     name.clone_into(&mut detail.run.tool);
     detail.schema = to_raw_value(&found.input_schema).ok();
-    detail.arguments = found.arguments.iter().map(argument).collect();
-    detail.completions = found
-        .arguments
-        .iter()
-        .filter(|argument| !argument.choices.is_empty())
-        .map(|argument| (argument.name.clone(), ItemCompletion::Values(argument.choices.clone())))
-        .collect();
+    detail.set_arguments(found.arguments.iter().map(argument).collect());
     let listing = listing.to_raw();
     Some(SkillItem { kind: CatalogKind::Prompts, key: name, listing, detail })
 }
