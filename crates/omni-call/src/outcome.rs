@@ -150,6 +150,19 @@ impl OutcomeKind {
     /// The call was not taken, because as many wait as may.
     pub const BUSY: OutcomeKind = OutcomeKind::Busy { retry_after: OutcomeKind::RETRY_AFTER };
 
+    /// A failure that is told in words of ours, written for the client to read: there is no exception behind it, and so
+    /// no traceback. `kind` names it for programs, `location` is its `file:line` in the skill.
+    pub fn tool_error(kind: &str, message: String, location: Option<String>) -> OutcomeKind {
+        OutcomeKind::ToolError {
+            kind: kind.to_owned(),
+            bases: Box::default(),
+            message,
+            location,
+            intended: true,
+            traceback: None,
+        }
+    }
+
     /// The name in `_meta.kind`, in logs and in the reference table.
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,7 +1,6 @@
 //! `file`: resources and prompts that are files of a skill, read by this process. Starts no Python, nor any process.
 
 mod beneath;
-mod failure;
 mod prompt;
 mod resource;
 

@@ -116,14 +116,7 @@ impl Native {
                 OutcomeKind::OutputLimit { limit_bytes }
             }
             Some(Ok(result)) => result.into(),
-            Some(Err(message)) => OutcomeKind::ToolError {
-                kind: "ToolError".to_owned(),
-                bases: Box::default(),
-                message,
-                location: None,
-                intended: true,
-                traceback: None,
-            },
+            Some(Err(message)) => OutcomeKind::tool_error("ToolError", message, None),
             None => OutcomeKind::Lost {
                 message: "it panicked, which is a bug in omni: please report it".to_owned(),
             },

@@ -52,15 +52,8 @@ impl<'a> CallChanges<'a> {
         if let OutcomeKind::Finished(_) = outcome.kind
             && let Some(message) = self.mistake.take()
         {
-            outcome.kind = OutcomeKind::ToolError {
-                kind: "LookupError".to_owned(),
-                bases: Box::default(),
-                message,
-                location: None,
-                // It says nothing but what stands in the source.
-                intended: true,
-                traceback: None,
-            };
+            // For clients to read: it says nothing but what stands in the source.
+            outcome.kind = OutcomeKind::tool_error("LookupError", message, None);
         }
     }
 }

@@ -103,17 +103,8 @@ impl Server {
     ) -> Outcome {
         let accepted = call.deadline.accepted();
         port.begun();
-        let kind = match self.skill_read(profile, call, port).await {
-            Ok(kind) => kind,
-            Err(message) => OutcomeKind::ToolError {
-                kind: "ToolError".to_owned(),
-                bases: Box::default(),
-                message,
-                location: None,
-                intended: true,
-                traceback: None,
-            },
-        };
+        let kind = self.skill_read(profile, call, port).await;
+        let kind = kind.unwrap_or_else(|message| OutcomeKind::tool_error("ToolError", message, None));
         let elapsed = Instant::now().duration_since(accepted);
         Outcome { phase: Phase::Started, ..Outcome::unstarted(kind, elapsed) }
     }

@@ -11,7 +11,6 @@ use omni_prompts::{
 use serde_json::{Map, Value, json};
 
 use super::beneath::{OpenError, Root};
-use super::failure::failed;
 
 /// The files beneath a skill's `prompts`.
 struct PromptFolder(Root);
@@ -51,7 +50,11 @@ pub(super) fn fill_in(file: &FileTarget, request: &CallRequest, bytes_max: usize
     };
     let mut nonce = [0; 16];
     if let Err(error) = getrandom::fill(&mut nonce) {
-        return failed("OSError", format!("the system has no random numbers: {error}"), None);
+        return OutcomeKind::tool_error(
+            "OSError",
+            format!("the system has no random numbers: {error}"),
+            None,
+        );
     }
     let limits = RenderLimits { output_bytes_max: bytes_max, nonce: u128::from_ne_bytes(nonce) };
     match render(name, &text, &given, PromptFolder(folder), limits) {
@@ -63,7 +66,7 @@ pub(super) fn fill_in(file: &FileTarget, request: &CallRequest, bytes_max: usize
         Err(RenderError::Template(fault)) => at_fault(&fault),
         Err(RenderError::TooLarge(limit_bytes)) => OutcomeKind::OutputLimit { limit_bytes },
         Err(error @ RenderError::Empty) => {
-            failed("TemplateError", error.to_string(), Some(file.path.clone()))
+            OutcomeKind::tool_error("TemplateError", error.to_string(), Some(file.path.clone()))
         }
     }
 }
@@ -109,17 +112,17 @@ fn unreadable(request: &CallRequest, file: &FileTarget, error: ReadError) -> Out
         |why: &dyn std::fmt::Display| format!("the prompt `{named}` cannot be read: `{}`: {why}", file.path);
     match error {
         ReadError::Open(error @ (OpenError::Forbidden | OpenError::System(_))) => {
-            failed("OSError", cannot(&error), None)
+            OutcomeKind::tool_error("OSError", cannot(&error), None)
         }
         ReadError::Open(error) => OutcomeKind::NotFound { message: cannot(&error) },
-        ReadError::Content(why) => failed("OSError", cannot(&why), None),
+        ReadError::Content(why) => OutcomeKind::tool_error("OSError", cannot(&why), None),
     }
 }
 
 fn at_fault(fault: &TemplateFault) -> OutcomeKind {
     let location = format!("{FOLDER}/{}:{}", fault.file, fault.line);
     let message = format!("`{location}`: {} ({})", fault.message, fault.help);
-    failed("TemplateError", message, Some(location))
+    OutcomeKind::tool_error("TemplateError", message, Some(location))
 }
 
 fn to_json(messages: &[Message]) -> Vec<u8> {

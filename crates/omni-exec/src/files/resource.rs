@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::beneath::{OpenError, OpenFile, Root};
-use super::failure::failed;
 
 /// A file that is read at once when it is opened, and whose memory is not asked for first.
 const SMALL_BYTES: u64 = 256 << 10;
@@ -227,12 +226,12 @@ fn not_open(uri: &str, error: &OpenError) -> OutcomeKind {
         OpenError::BadPath | OpenError::NotThere | OpenError::Link | OpenError::NotAFile(_) => {
             OutcomeKind::NotFound { message }
         }
-        OpenError::Forbidden | OpenError::System(_) => failed("OSError", message, None),
+        OpenError::Forbidden | OpenError::System(_) => OutcomeKind::tool_error("OSError", message, None),
     }
 }
 
 fn unreadable(uri: &str, error: &io::Error) -> OutcomeKind {
-    failed("OSError", format!("`{}` cannot be read: {error}", shown(uri)), None)
+    OutcomeKind::tool_error("OSError", format!("`{}` cannot be read: {error}", shown(uri)), None)
 }
 
 /// As much of a URI as a sentence can bear.
