@@ -33,8 +33,8 @@ pub(crate) fn tools(
 ) -> RequestAnswer {
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let request = ListRequest { id, revision, cursor, whole: is_whole(meta, &caller) };
-    when_refreshed(server, ListKind::Tools, request, caller, move |server, request, session| {
-        tools_page(server, request, profile, session)
+    when_refreshed(server, ListKind::Tools, request.id.clone(), move |server| {
+        tools_page(server, &request, profile, &caller.session)
     })
 }
 
@@ -50,8 +50,8 @@ pub(crate) fn items(
 ) -> RequestAnswer {
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let request = ListRequest { id, revision, cursor, whole: is_whole(meta, &caller) };
-    when_refreshed(server, kind.list(), request, caller, move |server, request, session| {
-        items_page(server, request, kind, profile, session)
+    when_refreshed(server, kind.list(), request.id.clone(), move |server| {
+        items_page(server, &request, kind, profile, &caller.session)
     })
 }
 
@@ -59,22 +59,22 @@ pub(crate) fn is_whole(meta: &RequestMeta, caller: &Caller) -> bool {
     caller.ignores_cursors || meta.client.as_ref().is_some_and(|client| client.ignores_cursors())
 }
 
-fn when_refreshed(
+/// Answers the request of that id at once, or when it is known what that list has.
+pub(crate) fn when_refreshed(
     server: &Arc<Server>,
     list: ListKind,
-    request: ListRequest,
-    caller: Caller,
-    page: impl FnOnce(&Server, &ListRequest, &Session) -> Frame + Send + 'static,
+    id: Id,
+    answer: impl FnOnce(&Server) -> Frame + Send + 'static,
 ) -> RequestAnswer {
     if server.is_refreshed(list) {
-        return RequestAnswer::Now(page(server, &request, &caller.session));
+        return RequestAnswer::Now(answer(server));
     }
-    let (server, id) = (server.clone(), request.id.clone());
-    let answer = async move {
+    let server = server.clone();
+    let later = async move {
         server.catalog_ready(list).await;
-        page(&server, &request, &caller.session)
+        answer(&server)
     };
-    RequestAnswer::Later(RunningRequest::new(id, answer, None))
+    RequestAnswer::Later(RunningRequest::new(id, later, None))
 }
 
 fn tools_page(server: &Server, request: &ListRequest, profile: ProfileId, session: &Session) -> Frame {

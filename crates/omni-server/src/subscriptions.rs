@@ -11,6 +11,7 @@ use crate::admission::PeerAccount;
 use crate::caller::{Caller, RequestAnswer};
 use crate::change_queue::{ChangeQueue, Changes};
 use crate::list_changes::CurrentVersions;
+use crate::lists::when_refreshed;
 use crate::outbox::Outbox;
 use crate::resource_updates::{SubscriptionRefused, Subscriptions};
 use crate::running_request::RunningRequest;
@@ -54,24 +55,12 @@ pub(crate) fn subscribe(
     uri: String,
     caller: Caller,
 ) -> RequestAnswer {
-    let answer = move |server: &Server, id: &Id, caller: &Caller| match session::subscribe(
-        &caller.session,
-        server,
-        &uri,
-        &caller.account,
-    ) {
-        Ok(()) => server.encoder.empty_result(id, revision),
-        Err(refused) => error_frame(Some(id), &subscription_refused(refused, revision, &uri)),
-    };
-    if server.is_refreshed(ListKind::Resources) {
-        return RequestAnswer::Now(answer(server, &id, &caller));
-    }
-    let (server, of) = (server.clone(), id.clone());
-    let answer = async move {
-        server.catalog_ready(ListKind::Resources).await;
-        answer(&server, &of, &caller)
-    };
-    RequestAnswer::Later(RunningRequest::new(id, answer, None))
+    when_refreshed(server, ListKind::Resources, id.clone(), move |server| {
+        match session::subscribe(&caller.session, server, &uri, &caller.account) {
+            Ok(()) => server.encoder.empty_result(&id, revision),
+            Err(refused) => error_frame(Some(&id), &subscription_refused(refused, revision, &uri)),
+        }
+    })
 }
 
 fn subscription_refused(refused: SubscriptionRefused, revision: Revision, uri: &str) -> RpcError {
