@@ -112,6 +112,17 @@ impl ServedRange {
         (end < self.size).then(|| range_uri(uri, end, bytes_max.min(self.size - end)))
     }
 
+    /// The URI of what follows, and a sentence that names it, for a model: it reads nothing of what stands in `_meta`. `None`
+    /// at the end. For a range from the beginning.
+    pub fn goes_on(self, uri: &str, bytes_max: u64) -> Option<(String, String)> {
+        let next = self.next(uri, bytes_max)?;
+        let (length, size) = (self.length, self.size);
+        let said = format!(
+            "`{uri}` goes on: these are its first {length} bytes of {size}. Read `{next}` for what follows."
+        );
+        Some((next, said))
+    }
+
     /// Cuts `bytes` down to whole characters: those that have their first byte in this range. `bytes` begins at the
     /// range's first byte and goes on up to [`CONTINUATION_BYTES_MAX`] beyond its last, where there are so many.
     /// `None` where they are no UTF-8, or hold a NUL, which no text has.

@@ -178,15 +178,8 @@ impl OpenResource {
         let said = self.in_range || !range.is_whole();
         let meta = said.then(|| json!({"omni/range": range.to_json(&self.whole_uri, self.bytes_max)}));
         let served = Contents { uri: &self.uri, mime_type: &self.mime_type, text, blob, meta };
-        let next = range.next(&self.whole_uri, self.bytes_max).filter(|_| self.is_cut());
-        // What stands in `_meta` no model reads.
-        let hint = next.as_ref().map(|next| {
-            format!(
-                "`{}` goes on: these are its first {} bytes of {}. Read `{next}` for what follows.",
-                self.whole_uri, range.length, range.size
-            )
-        });
-        let hint = next.as_ref().zip(hint.as_deref()).map(|(next, hint)| Contents {
+        let rest = range.goes_on(&self.whole_uri, self.bytes_max).filter(|_| self.is_cut());
+        let hint = rest.as_ref().map(|(next, hint)| Contents {
             uri: next,
             mime_type: MimeType::TEXT.name,
             text: Some(hint),

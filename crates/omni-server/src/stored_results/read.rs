@@ -38,22 +38,19 @@ impl StoredResults {
         let (stored, file) = self.open_result(owner, name).ok_or(ReadError::NotThere)?;
         let asked = range.unwrap_or(ByteRange { offset: 0, length: None });
         let served = asked.within(stored.size, bytes_max).map_err(bad_range)?;
-        let item = item(uri, &whole, &stored, &file, served, bytes_max).map_err(ReadError::System)?;
+        let (served, item) =
+            item(uri, &whole, &stored, &file, served, bytes_max).map_err(ReadError::System)?;
         let mut contents = vec![item];
         if range.is_none()
-            && let Some(next) = served.next(&whole, bytes_max)
+            && let Some((next, text)) = served.goes_on(&whole, bytes_max)
         {
-            // What stands in `_meta` no model reads.
-            let text = format!(
-                "`{whole}` goes on: these are its first {} bytes of {}. Read `{next}` for what follows.",
-                served.length, served.size
-            );
             contents.push(json!({"uri": next, "mimeType": "text/plain", "text": text}));
         }
         Ok(Value::from(contents).to_string())
     }
 }
 
+/// An item of `contents`, and the range that is in it: of text, whole characters.
 fn item(
     uri: &str,
     whole: &str,
@@ -61,7 +58,7 @@ fn item(
     file: &File,
     served: ServedRange,
     bytes_max: u64,
-) -> io::Result<Value> {
+) -> io::Result<(ServedRange, Value)> {
     let beyond = if stored.is_text { CONTINUATION_BYTES_MAX as u64 } else { 0 };
     let length = (served.length + beyond).min(stored.size - served.offset);
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
@@ -75,5 +72,5 @@ fn item(
     if !served.is_whole() {
         item["_meta"] = json!({"omni/range": served.to_json(whole, bytes_max)});
     }
-    Ok(item)
+    Ok((served, item))
 }

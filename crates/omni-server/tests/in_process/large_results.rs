@@ -119,6 +119,22 @@ async fn a_large_text_is_a_preview_and_a_link_from_which_all_of_it_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_that_ends_within_a_character_says_in_words_too_where_the_rest_begins() {
+    // The last byte that one read gives is the first of an `é`.
+    let text = format!("..{}", text(100_000));
+    let length = INLINE / 4 * 3;
+    assert!(!text.is_char_boundary(length));
+    let world = World::new(ToolResult::of_text(&text));
+    let mut client = world.session("2025-11-25").await;
+    let result = call(&mut client).await;
+    let [uri] = &links(&result)[..] else { panic!("{result}") };
+    let contents = read(&mut client, uri).await["result"]["contents"].take();
+    assert_eq!(contents[0]["text"], text[..=length]);
+    assert_eq!(contents[1]["uri"], contents[0]["_meta"]["omni/range"]["next"], "{contents}");
+    assert!(contents[1]["text"].as_str().unwrap().contains(&format!("first {} bytes", length + 1)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_without_links_is_told_the_uri_in_a_text() {
     let world = World::new(ToolResult::of_json(&json!({"a": text(100_000)}).to_string()));
     for revision in ["2024-11-05", "2025-03-26"] {
