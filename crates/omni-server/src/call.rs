@@ -26,7 +26,7 @@ use crate::server::Server;
 use crate::session::Session;
 use crate::skill_reader::is_skill_reader;
 use crate::stale_call::StaleCall;
-use crate::stored_results::{self, Owner, ReadError};
+use crate::stored_results::{self, Owner, ReadError, StoredResults};
 
 /// Arguments and results above this many bytes are checked and adapted on another thread: parsing them, when they are many
 /// small values, takes about a millisecond, and every other client would wait for it.
@@ -359,14 +359,15 @@ impl Server {
                     }
                 }
             }
-            Callee::Item(CallRequest::Resource { uri, .. })
-                if self.config.stored_results.is_some() && uri.starts_with(stored_results::URI) =>
-            {
-                let result = self.read_stored(of, revision, &uri).await?;
-                let (timing, cache) = (Timing::default(), CacheHints::default());
-                Ok(Answered { result, timing, owes_structured: false, cache })
-            }
             Callee::Item(request) => {
+                if let CallRequest::Resource { uri, .. } = &request
+                    && let Some(stored) = &self.config.stored_results
+                    && uri.starts_with(stored_results::URI)
+                {
+                    let result = self.read_stored(stored, of, revision, uri).await?;
+                    let (timing, cache) = (Timing::default(), CacheHints::default());
+                    return Ok(Answered { result, timing, owes_structured: false, cache });
+                }
                 let errors = self.live().errors;
                 let asked =
                     ItemRequest { request, wants, session, profile, accepted, forwards_changes: false };
@@ -442,37 +443,22 @@ impl Server {
                 let keep_structured = owes_structured && revision.has_structured_content();
                 let kept = result.clone();
                 let shortened = self.aside(move || own.shorten(&owner, result, keep_structured)).await;
-                self.remove_ended_results();
+                stored.remove_in_time();
                 shortened.unwrap_or(kept).into()
             }
             (_, result) => result,
         }
     }
 
-    /// Sees to it that kept results go when their time is over.
-    fn remove_ended_results(&self) {
-        let Some(stored) = &self.config.stored_results else { return };
-        let (kept_for, stored) = (stored.config().kept_for, Arc::downgrade(stored));
-        tokio::spawn(async move {
-            tokio::time::sleep(kept_for).await;
-            if let Some(stored) = stored.upgrade() {
-                // Removing a file may wait for the disk.
-                let _ = tokio::task::spawn_blocking(move || stored.remove_ended()).await;
-            }
-        });
-    }
-
     /// The answer to `resources/read` for a result that is kept.
     async fn read_stored(
         &self,
+        stored: &Arc<StoredResults>,
         session: &Session,
         revision: Revision,
         uri: &str,
     ) -> Result<CallResult, RpcError> {
-        let Some(stored) = self.config.stored_results.clone() else {
-            return Err(RpcError::resource_not_found(revision, uri, stored_results::not_there(uri)));
-        };
-        let (owner, asked) = (owner_of(session), uri.to_owned());
+        let (stored, owner, asked) = (stored.clone(), owner_of(session), uri.to_owned());
         let read = self.aside(move || stored.read(&owner, &asked)).await;
         let (kind, error) = match read {
             Ok(Ok(contents)) => {

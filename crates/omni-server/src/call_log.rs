@@ -42,8 +42,8 @@ fn cut(name: &str) -> &str {
     &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }
 
-/// Passes a call's events on and keeps what the log needs of them; those that change something for clients go no further. Dropped before [`end`](Self::end), the call was cancelled,
-/// and the log says so.
+/// Passes a call's events on and keeps what the log needs of them; those that change something for clients go no further.
+/// Dropped before [`end`](Self::end), the call was cancelled, and the log says so.
 pub(crate) struct CallLog<'a> {
     events: &'a mut dyn CallPort,
     /// The tool, or what the caller named.

@@ -61,7 +61,8 @@ impl StoredResults {
 
     /// Keeps what is large of a result, and gives the rest with a preview and a link for each part that was taken out. What a
     /// model looks at or hears stays: a link is no image. So does structured content if `keep_structured`, since a tool
-    /// owes it that declares its schema; of one whose only member is a text that text becomes the preview. What cannot be kept is sent as it is.
+    /// owes it that declares its schema; of one whose only member is a text that text becomes the preview. What cannot be
+    /// kept is sent as it is.
     ///
     /// Takes as long as it takes to read the result and to write it to a disk.
     pub(crate) fn shorten(&self, owner: &Owner, result: ToolResult, keep_structured: bool) -> ToolResult {
@@ -84,7 +85,7 @@ impl StoredResults {
         let blocks: Vec<&RawValue> = serde_json::from_slice(&result.content)?;
         let mut written: Vec<Cow<'_, str>> = Vec::new();
         let mut whole_texts: Vec<KeptText<'_>> = Vec::new();
-        let is_shown = |block: &Block<'_>| !matches!(&*block.kind, "image" | "audio");
+        let may_go = |block: &Block<'_>| !matches!(&*block.kind, "image" | "audio");
         let small: usize = blocks
             .iter()
             .filter(|block| block.get().len() <= SMALL_BYTES)
@@ -103,10 +104,10 @@ impl StoredResults {
                 head.push('\n');
             }
             let what = format!("a list of {} content blocks", blocks.len());
-            written.extend(self.preview(cut(&head), 0, &what, &stored, None).map(Cow::Owned));
+            written.extend(self.preview(cut(&head), 0, &what, &stored, None).blocks.map(Cow::Owned));
         } else {
             for raw in &blocks {
-                let block = read(raw).filter(|_| raw.get().len() > SMALL_BYTES).filter(is_shown);
+                let block = read(raw).filter(|_| raw.get().len() > SMALL_BYTES).filter(may_go);
                 let Some(Block { text, resource, annotations, .. }) = block else {
                     written.push(raw.get().into());
                     continue;
@@ -125,7 +126,7 @@ impl StoredResults {
                         let stored = self.keep(owner, &bytes, &mime_type, false)?;
                         let what = format!("the resource `{uri}`");
                         let preview = self.preview("", 0, &what, &stored, annotations);
-                        written.extend(preview.map(Cow::Owned));
+                        written.extend(preview.blocks.map(Cow::Owned));
                         continue;
                     }
                     _ => {
@@ -137,9 +138,8 @@ impl StoredResults {
                 let stored = self.keep(owner, text.as_bytes(), &mime_type, is_text)?;
                 let head = cut(&text);
                 let preview = self.preview(head, head.len() as u64, &what, &stored, annotations);
-                let said = read_text(&preview[0]);
-                written.extend(preview.map(Cow::Owned));
-                whole_texts.push(KeptText { text, preview: said, uri: uri(&stored) });
+                written.extend(preview.blocks.map(Cow::Owned));
+                whole_texts.push(KeptText { text, preview: preview.text, uri: uri(&stored) });
             }
         }
         let mut structured = result.structured.clone();
@@ -163,7 +163,7 @@ impl StoredResults {
                     let head = cut(&text);
                     let what = "the structured content, which is left out";
                     let preview = self.preview(head, head.len() as u64, what, &stored, None);
-                    written.extend(preview.map(Cow::Owned));
+                    written.extend(preview.blocks.map(Cow::Owned));
                 }
             }
         }
@@ -176,7 +176,7 @@ impl StoredResults {
         })
     }
 
-    /// A text with the beginning of what was taken out, and the link to it. `shown` bytes of it are the beginning.
+    /// What stands for what was taken out. `shown` bytes of it are the beginning.
     fn preview(
         &self,
         head: &str,
@@ -184,7 +184,7 @@ impl StoredResults {
         what: &str,
         stored: &StoredResult,
         annotations: Option<&RawValue>,
-    ) -> [String; 2] {
+    ) -> Preview {
         let uri = uri(stored);
         let (size, mime_type) = (stored.size, &stored.mime_type);
         let next = range_uri(&uri, shown, PART_BYTES.min(size - shown));
@@ -209,8 +209,16 @@ impl StoredResults {
             preview["annotations"] = annotations.clone();
             link["annotations"] = annotations;
         }
-        [preview.to_string(), link.to_string()]
+        Preview { text, blocks: [preview.to_string(), link.to_string()] }
     }
+}
+
+/// What stands for a part that was taken out.
+struct Preview {
+    /// Its beginning, and where all of it is.
+    text: String,
+    /// A block with that text, and the link.
+    blocks: [String; 2],
 }
 
 /// A text that was taken out.
@@ -219,12 +227,6 @@ struct KeptText<'a> {
     /// What stands in its place.
     preview: String,
     uri: String,
-}
-
-/// The text of a block of ours.
-fn read_text(block: &str) -> String {
-    let block: Option<Block<'_>> = serde_json::from_str(block).ok();
-    block.and_then(|block| block.text).map(Cow::into_owned).unwrap_or_default()
 }
 
 fn read(block: &RawValue) -> Option<Block<'_>> {

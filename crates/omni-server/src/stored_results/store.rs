@@ -44,7 +44,7 @@ const LOCK: &str = "lock";
 
 /// The results that a server keeps, in a folder of its own beside those of other servers of the user.
 ///
-/// All of its methods but `config` may wait for the disk. Dropping it removes what is kept.
+/// All of its methods but `config` and `remove_in_time` may wait for the disk. Dropping it removes what is kept.
 #[derive(Debug)]
 pub struct StoredResults {
     config: StoredResultsConfig,
@@ -58,6 +58,8 @@ struct Kept {
     /// Oldest first.
     results: VecDeque<StoredResult>,
     bytes: u64,
+    /// A task waits for the oldest to end.
+    is_awaited: bool,
 }
 
 /// One file.
@@ -151,11 +153,38 @@ impl StoredResults {
         Some((found, file))
     }
 
-    /// Removes what has been kept for long enough. Returns when the next ends.
-    pub(crate) fn remove_ended(&self) -> Option<Instant> {
+    /// Sees to it that what is kept goes when its time is over: one task waits as long as there is anything. To be called
+    /// after something was kept; waits for nothing itself.
+    pub(crate) fn remove_in_time(self: &Arc<Self>) {
+        let mut next = {
+            let mut kept = self.kept();
+            let Some(oldest) = kept.results.front().filter(|_| !kept.is_awaited) else { return };
+            let ends = oldest.ends;
+            kept.is_awaited = true;
+            ends
+        };
+        let stored = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep_until(next).await;
+                let Some(stored) = stored.upgrade() else { return };
+                // Removing a file may wait for the disk.
+                match tokio::task::spawn_blocking(move || stored.remove_ended()).await {
+                    Ok(Some(ends)) => next = ends,
+                    Ok(None) | Err(_) => return,
+                }
+            }
+        });
+    }
+
+    /// Removes what has been kept for long enough. Returns when the next ends; `None` when nothing is kept any more, and
+    /// nobody waits for it.
+    fn remove_ended(&self) -> Option<Instant> {
         let (ended, next) = {
             let mut kept = self.kept();
-            (kept.take_ended(), kept.results.front().map(|result| result.ends))
+            let (ended, next) = (kept.take_ended(), kept.results.front().map(|result| result.ends));
+            kept.is_awaited = next.is_some();
+            (ended, next)
         };
         self.remove(ended);
         next

@@ -130,7 +130,7 @@ async fn a_read_that_ends_within_a_character_says_in_words_too_where_the_rest_be
     let [uri] = &links(&result)[..] else { panic!("{result}") };
     let contents = read(&mut client, uri).await["result"]["contents"].take();
     assert_eq!(contents[0]["text"], text[..=length]);
-    assert_eq!(contents[1]["uri"], contents[0]["_meta"]["omni/range"]["next"], "{contents}");
+    assert_eq!(contents[1]["uri"], contents[0]["_meta"]["omni/range"]["next"]);
     assert!(contents[1]["text"].as_str().unwrap().contains(&format!("first {} bytes", length + 1)));
 }
 
@@ -243,6 +243,31 @@ async fn a_kept_result_goes_when_its_time_is_over() {
     assert!(read(&mut client, uri).await["error"].is_object());
     while !world.files().is_empty() {
         tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_kept_result_goes_in_its_time_also_after_a_time_without_any() {
+    let config = StoredResultsConfig {
+        inline_bytes_max: INLINE,
+        kept_for: Duration::from_secs(60),
+        ..StoredResultsConfig::default()
+    };
+    let world = World::with(config, ToolResult::of_text(&text(100_000)));
+    let left = async |seconds: u64, count: usize| {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        while world.files().len() > count {
+            tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
+        }
+        assert_eq!(world.files().len(), count);
+    };
+    for _ in 0..2 {
+        call(&mut world.session("2025-11-25").await).await;
+        left(40, 1).await;
+        call(&mut world.session("2025-11-25").await).await;
+        left(15, 2).await;
+        left(10, 1).await;
+        left(40, 0).await;
     }
 }
 
