@@ -23,9 +23,6 @@ use setup::ExecutorSetup;
 pub(crate) use environment_rollover::PrepareAhead;
 pub(crate) use setup::{LAUNCHER, environments, fork_borders};
 
-/// What one read of a skill's file gives at most, in bytes: as much as a result of a tool may have.
-const FILE_BYTES_MAX: usize = 8 << 20;
-
 /// Every way to run a tool, made ready by the first call: a client that only lists never starts Python,
 /// nor even looks for one.
 pub(crate) struct Executors {
@@ -59,7 +56,8 @@ impl Executors {
     ) -> Result<Arc<Self>> {
         let native = native::executor(&NativeTools::named(&places.file.native_tools)?, places, settings);
         let (setup, ready) = (Arc::new(setup), OnceCell::new());
-        let files = Files::new(FILE_BYTES_MAX);
+        // One read gives as much as a result of a tool may have.
+        let files = Files::new(settings.bounds.result_bytes_max);
         Ok(Arc::new(Executors { setup, ready, runner, native, files, warms }))
     }
 

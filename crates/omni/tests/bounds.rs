@@ -140,6 +140,7 @@ fn a_process_that_is_not_ready_in_time_fails_the_call_that_waits_for_it() {
 #[test]
 fn a_result_may_be_as_large_as_is_set_and_no_larger() {
     let small = folder("[limits]\nresult_mib = 1\n[results]\ninline_kib = 0\n");
+    with_large_file(&small);
     small.write(
         "skills/p/SKILL.md",
         "---\nname: p\ndescription: Prints.\ntools:\n  - name: much\n    description: Print.\n    \
@@ -150,9 +151,25 @@ fn a_result_may_be_as_large_as_is_set_and_no_larger() {
         assert_eq!(kind(&client.result(tool, arguments)), "output_limit", "{tool}");
     }
     assert_eq!(text(&client.result("t.large", json!({"bytes": 1_000_000}))).len(), 1_000_000);
+    assert_eq!(large_file(&mut client).len(), 1 << 20, "of a file one read gives as much");
     let large = folder("[limits]\nresult_mib = 12\n[results]\ninline_kib = 0\n");
+    with_large_file(&large);
     let mut client = large.stdio(&[]).initialised();
     assert_eq!(text(&client.result("t.large", json!({"bytes": 12_000_000}))).len(), 12_000_000);
+    assert_eq!(large_file(&mut client).len(), 9_000_000);
+}
+
+/// A skill that has a file of 9 MB.
+fn with_large_file(folder: &Folder) {
+    folder.write("skills/f/SKILL.md", "---\nname: f\ndescription: Has a large file.\n---\n");
+    folder.write("skills/f/references/large.txt", &"x".repeat(9_000_000));
+}
+
+/// What a read of all of that file gives.
+fn large_file(client: &mut Stdio_) -> String {
+    let reply = client.request("resources/read", json!({"uri": "omni://skill/f/references/large.txt"}));
+    let text = reply["result"]["contents"][0]["text"].as_str();
+    text.unwrap_or_else(|| panic!("{}", reply["error"])).to_owned()
 }
 
 #[test]

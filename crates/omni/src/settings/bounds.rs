@@ -17,7 +17,7 @@ pub(crate) struct ExecBounds {
     ready_timeout: Duration,
     pub(crate) forked_max: usize,
     pub(crate) spawned_max: usize,
-    result_bytes_max: usize,
+    pub(crate) result_bytes_max: usize,
     frame_bytes_max: usize,
 }
 
