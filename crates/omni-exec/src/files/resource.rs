@@ -1,5 +1,6 @@
 //! What a client gets of a file that is a resource: text or bytes, all of it or a range.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -156,18 +157,15 @@ impl OpenResource {
         let count = count.min(self.range.size - self.range.offset);
         let mut bytes = vec![0; usize::try_from(count).unwrap_or(usize::MAX)];
         let mut filled = 0;
-        while filled < bytes.len() {
+        for chunk in bytes.chunks_mut(CHUNK_BYTES) {
             if cancelled.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let end = bytes.len().min(filled + CHUNK_BYTES);
-            let read = self.file.file.read_at(&mut bytes[filled..end], self.range.offset + filled as u64);
-            match read {
+            let read = fill(&self.file.file, chunk, self.range.offset + filled as u64)?;
+            filled += read;
+            if read < chunk.len() {
                 // It has become shorter.
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                break;
             }
         }
         bytes.truncate(filled);
@@ -192,18 +190,24 @@ impl OpenResource {
     }
 }
 
-/// Whether the beginning of a file is text.
-fn head_is_text(open: &OpenFile) -> io::Result<bool> {
-    let mut head = vec![0; HEAD_BYTES];
+/// Reads from there on until `bytes` are full, or the file ends. Returns how many were read.
+fn fill(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
-    while filled < head.len() {
-        match open.file.read_at(&mut head[filled..], filled as u64) {
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(filled)
+}
+
+/// Whether the beginning of a file is text.
+fn head_is_text(open: &OpenFile) -> io::Result<bool> {
+    let mut head = vec![0; HEAD_BYTES];
+    let filled = fill(&open.file, &mut head, 0)?;
     let head = &head[..filled];
     let whole = match std::str::from_utf8(head) {
         Ok(_) => true,
