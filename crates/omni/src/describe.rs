@@ -11,7 +11,7 @@ use crate::args::DescribeArguments;
 use crate::other_server::{self, OtherServer};
 use crate::settings::Places;
 use crate::terminal::{self, Output};
-use crate::text::{indented, limit, schema};
+use crate::text::{function, in_lines, indented, limit, schema};
 use crate::{item_text, read_catalog};
 
 /// Prints the tool, else the prompt of that name or the resource of that URI; exits with 1 when there is none.
@@ -49,16 +49,9 @@ fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
     if let Some(description) = tool.description() {
         writeln!(out, "\n{}", indented(&description))?;
     }
-    let what = match &spec.target {
-        Target::Program(program) => format!(", `{}`", program.argv.join(" ")),
-        Target::Python(python) if python.is_async => format!(", `async def {}`", python.function),
-        Target::Python(python) => format!(", `def {}`", python.function),
-        // The other's affair.
-        Target::File(_) | Target::Remote { .. } | Target::Native { .. } => String::new(),
-    };
     let mut facts = vec![
         ("listed as", listed_as(tool, places)),
-        ("written in", format!("{place}{what}")),
+        ("written in", format!("{place}{}", function(&spec.target))),
         ("executor", spec.executor.name().to_owned()),
         ("time limit", limit(spec.limits.timeout_ms)),
         ("idle limit", limit(spec.limits.idle_timeout_ms)),
@@ -77,10 +70,7 @@ fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
     facts.extend(tool.category.iter().map(|category| ("category", category.clone())));
     facts.extend((!tool.tags.is_empty()).then(|| ("tags", tool.tags.join(", "))));
     facts.extend(tool.version.iter().map(|version| ("version", version.clone())));
-    writeln!(out)?;
-    for (name, value) in facts {
-        writeln!(out, "{name:<12} {}", shown_line(&value))?;
-    }
+    writeln!(out, "\n{}", in_lines(&facts))?;
     writeln!(out, "\narguments\n{}", schema(tool.input_schema())?)?;
     if let Some(output) = tool.output_schema() {
         writeln!(out, "\nresult\n{}", schema(output)?)?;

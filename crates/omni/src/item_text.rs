@@ -3,14 +3,14 @@
 use std::io::Write as _;
 
 use anyhow::Result;
-use omni_call::{Target, shown_line};
+use omni_call::shown_line;
 use omni_catalog::{ArgumentCompletion, CatalogKind, FoundResource, Item, ProfileId, Snapshot};
 use serde_json::{Value, json};
 
 use crate::read_catalog;
 use crate::settings::Places;
 use crate::terminal::Output;
-use crate::text::{self, indented, limit, schema};
+use crate::text::{self, function, in_lines, indented, limit, schema};
 
 /// So many resources are shown one by one: a skill may have thousands of files.
 const SHOWN_MAX: usize = 100;
@@ -95,12 +95,7 @@ pub(crate) fn describe(item: &Item, places: &Places, out: &mut Output) -> Result
     facts.extend((item.kind == CatalogKind::Prompts).then(|| ("listed as", item.key.clone())));
     facts.extend(item.text("mimeType").map(|mime| ("mime type", mime)));
     if let Some(spec) = &item.spec {
-        let function = match &spec.target {
-            Target::Python(python) if python.is_async => format!(", `async def {}`", python.function),
-            Target::Python(python) => format!(", `def {}`", python.function),
-            _ => String::new(),
-        };
-        facts.push(("written in", format!("{}{function}", written_at(item, places))));
+        facts.push(("written in", format!("{}{}", written_at(item, places), function(&spec.target))));
         facts.push(("executor", spec.executor.name().to_owned()));
         if spec.target.python().is_some() {
             facts.push(("time limit", limit(spec.limits.timeout_ms)));
@@ -118,10 +113,7 @@ pub(crate) fn describe(item: &Item, places: &Places, out: &mut Output) -> Result
         };
         facts.push(("completes", format!("{argument}: {how}")));
     }
-    writeln!(out)?;
-    for (name, value) in facts {
-        writeln!(out, "{name:<12} {}", shown_line(&value))?;
-    }
+    writeln!(out, "\n{}", in_lines(&facts))?;
     if let Some(of) = item.schema() {
         writeln!(out, "\narguments\n{}", schema(of)?)?;
     }

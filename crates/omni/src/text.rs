@@ -1,7 +1,7 @@
 //! Texts for people: numbers, lists and lines as the commands print them.
 
 use anyhow::Result;
-use omni_call::{shown_json, shown_line};
+use omni_call::{Target, shown_json, shown_line};
 use omni_catalog::{CatalogKind, Snapshot};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -75,6 +75,24 @@ pub(crate) fn schema(schema: &RawValue) -> Result<String> {
 /// Each line with two blanks before it.
 pub(crate) fn indented(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// What is run, to stand behind the place where it is written: `, ` and the function or the command line.
+pub(crate) fn function(target: &Target) -> String {
+    match target {
+        Target::Program(program) => format!(", `{}`", program.argv.join(" ")),
+        Target::Python(python) if python.is_async => format!(", `async def {}`", python.function),
+        Target::Python(python) => format!(", `def {}`", python.function),
+        // The other's affair.
+        Target::File(_) | Target::Remote { .. } | Target::Native { .. } => String::new(),
+    }
+}
+
+/// A line for each fact, by its name.
+pub(crate) fn in_lines(facts: &[(&str, String)]) -> String {
+    let lines: Vec<String> =
+        facts.iter().map(|(name, value)| format!("{name:<12} {}", shown_line(value))).collect();
     lines.join("\n")
 }
 
