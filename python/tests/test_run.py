@@ -182,6 +182,23 @@ def test_a_resource_is_read_by_its_name_or_its_uri(run, skill):
     assert (code, json.loads(out)) == (0, {"contents": contents})
 
 
+def test_a_resource_that_has_a_uri_counts_before_a_template_that_makes_it(run, skill):
+    source = """
+    from omni import resource
+
+    @resource("notes://{name}")
+    def note(name: str):
+        return f"the note {name}"
+
+    @resource(resource_uri="notes://today")
+    def today():
+        return "what is on today"
+    """
+    skill("items", {"a.py": source})
+    assert run("items", "--resource", "notes://today")[1] == "what is on today\n"
+    assert run("items", "--resource", "notes://bees")[1] == "the note bees\n"
+
+
 def test_what_is_no_resource_or_prompt_is_named(run, skill):
     skill("items", {"a.py": ITEMS})
     code, _, err = run("items", "--resource", "notes://0")

@@ -99,13 +99,10 @@ class InProcessItems:
 
     def _resource(self, uri: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the resource of this URI, and the variables of its template."""
-        if uri in self._resources and not uri_templates.is_template(uri):
-            return self._resources[uri], {}
-        for template, item in self._resources.items():
-            found = uri_templates.match(template, uri) if uri_templates.is_template(template) else None
-            if found is not None:
-                return item, found
-        raise RefusedItemError("not_found", f"there is no resource `{uri[:200]}`")
+        found = uri_templates.find(self._resources, uri)
+        if found is None:
+            raise RefusedItemError("not_found", f"there is no resource `{uri[:200]}`")
+        return found
 
     def get(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return MCP's `GetPromptResult`. Raises `RefusedItemError`."""

@@ -8,6 +8,13 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, quote, unquote
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeVar
+
+    Resource = TypeVar("Resource")
+
 
 def default_uri(skill: str, name: str) -> str:
     """Return where a resource is read whose author gives no URI."""
@@ -25,6 +32,22 @@ def variables_of(template: str) -> list[str]:
     for inside in re.findall(r"\{([^}]*)\}", template):
         names += [name.strip().rstrip("*") for name in inside.lstrip("+/?&").split(",")]
     return names
+
+
+def find(resources: Mapping[str, Resource], uri: str) -> tuple[Resource, dict[str, str]] | None:
+    """Return what is read at a URI, and the variables: what has it, else the first template it comes of.
+
+    Args:
+        resources: By their URIs and templates.
+        uri: The one that is asked for.
+    """
+    if uri in resources and not is_template(uri):
+        return resources[uri], {}
+    for template, resource in resources.items():
+        variables = match(template, uri) if is_template(template) else None
+        if variables is not None:
+            return resource, variables
+    return None
 
 
 def match(template: str, uri: str) -> dict[str, str] | None:

@@ -73,7 +73,7 @@ class Command:
         #: Seconds that the decorator allows; None when it says nothing.
         self.timeout: float | None = options.get("timeout")
         #: Of a resource: its URI or template, if it is given one, and its type.
-        self.uri: str | None = options.get("uri") or options.get("uri_template")
+        self.uri: str | None = options.get("uri") or options.get("resource_uri")
         self.mime_type: str | None = options.get("mime_type")
 
 
@@ -86,18 +86,23 @@ def find_resource(folder: str, skill: str, called: str) -> tuple[Command, str, d
     """
     from omni import uri_templates
 
+    def uri_of(command: Command) -> str:
+        return command.uri or uri_templates.default_uri(skill, command.name)
+
     if "://" not in called:
         command = find_command(folder, called, "resource")
-        return command, command.uri or uri_templates.default_uri(skill, command.name), {}
-    found, broken = _all(folder, "resource")
-    for command in found.values():
-        variables = uri_templates.match(command.uri or uri_templates.default_uri(skill, command.name), called)
-        if variables is not None:
-            return command, called, variables
+        return command, uri_of(command), {}
+    commands, broken = _all(folder, "resource")
+    resources: dict[str, Command] = {}
+    for command in commands.values():
+        resources.setdefault(uri_of(command), command)
+    found = uri_templates.find(resources, called)
+    if found is not None:
+        command, variables = found
+        return command, called, variables
     if broken is not None:
         raise broken
-    uris = [command.uri or uri_templates.default_uri(skill, command.name) for command in found.values()]
-    message = f"skill `{os.path.basename(folder)}` has no resource `{called}`{_instead(called, uris)}"
+    message = f"skill `{os.path.basename(folder)}` has no resource `{called}`{_instead(called, resources)}"
     raise NotFoundError(message)
 
 
