@@ -109,7 +109,8 @@ fn whoever_swaps_a_folder_with_a_link_while_it_is_read_gets_nothing_from_outside
     let stop = Arc::new(AtomicBool::new(false));
     let swapping = swap(&folder, &stop);
     let (mut inside, mut refused) = (0, 0);
-    while inside + refused < READS {
+    // On until a read has come upon each of the two, which mostly happens at once.
+    while inside + refused < READS || (inside == 0 || refused == 0) && inside + refused < 50 * READS {
         for id in 0..50 {
             stdio
                 .send(&json!({"jsonrpc": "2.0", "id": id, "method": "resources/read", "params": read(PAGE)}));
@@ -125,7 +126,7 @@ fn whoever_swaps_a_folder_with_a_link_while_it_is_read_gets_nothing_from_outside
     }
     stop.store(true, Ordering::Relaxed);
     swapping.join().unwrap();
-    assert!(inside + refused >= READS);
+    assert!(inside > 0 && refused > 0, "{inside} reads of the folder, {refused} while it was swapped");
 }
 
 /// A thread that has `references` be a folder and a link to another one, back and forth.
