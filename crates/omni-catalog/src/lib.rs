@@ -97,7 +97,7 @@ pub use resource_version::ResourceVersion;
 pub use similar::closest;
 pub use skill::Skill;
 pub use skill_file::SkillFile;
-pub use skill_lines::INSTRUCTIONS_CHARS_MAX;
+pub use skill_lines::{INSTRUCTIONS_CHARS_MAX, chars_of};
 pub use skill_list::{ShownSkill, SkillList};
 pub use skill_uri::{skill_file_uri, skill_uri};
 pub use snapshot::{Filtered, Snapshot};

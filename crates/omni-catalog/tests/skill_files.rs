@@ -277,7 +277,7 @@ fn instructions_have_a_line_for_each_skill_within_what_clients_show() {
     world.write("notes/SKILL.md", PAGE);
     assert_eq!(
         list(&world.snapshot(), Some("Be kind."), Some("skill_read")).unwrap(),
-        "Be kind.\n\nSkills of this server. Read one with `skill_read` before you do what it is for:\n\
+        "Be kind.\n\nSkills, read with `skill_read` before you do what they are for: notes\n\
          - notes: Keeps notes. Use it when something is to be remembered."
     );
     let without = list(&world.snapshot(), None, None).unwrap();
@@ -289,8 +289,8 @@ fn instructions_have_a_line_for_each_skill_within_what_clients_show() {
     let text = list(&world.snapshot(), None, Some("skill_read")).unwrap();
     assert!(text.chars().count() <= 2_000, "{}", text.chars().count());
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines.iter().all(|line| line.chars().count() <= 120), "{text}");
-    assert!(lines.len() > 15, "{text}");
+    assert!(lines[1..].iter().all(|line| line.chars().count() <= 120), "{text}");
+    assert!(lines.len() > 14, "{text}");
     assert!(lines[2].starts_with("- s00: Wörter") && lines[2].ends_with('…'), "{text}");
     let told = lines.iter().filter(|line| line.starts_with("- ")).count();
     assert_eq!(*lines.last().unwrap(), format!("and {} more: `skill_read`", 41 - told));
@@ -299,6 +299,51 @@ fn instructions_have_a_line_for_each_skill_within_what_clients_show() {
         Some(text),
         "the same skills, the same text"
     );
+}
+
+/// Codex shows a model the first 250 characters of the first line of instructions, and nothing else of them.
+#[test]
+fn the_first_line_has_the_names_of_as_many_skills_as_a_client_shows_of_it() {
+    let world = World::new();
+    let first = |snapshot: &Arc<Snapshot>, own: Option<&str>| {
+        let text = snapshot.skill_list(ProfileId::EVERYBODY).instructions(own, Some("skill_read")).unwrap();
+        text.lines().next().unwrap().to_owned()
+    };
+    for n in 0..11 {
+        let name = format!("a-skill-with-a-name-{n:02}");
+        world.write(&format!("{name}/SKILL.md"), format!("---\nname: {name}\ndescription: d\n---\n"));
+        let line = first(&world.snapshot(), None);
+        assert!(line.chars().count() <= 240, "{line}");
+        let named = line.matches("a-skill-with-a-name").count();
+        match n {
+            0 => assert!(line.ends_with("what they are for: a-skill-with-a-name-00"), "{line}"),
+            _ if named == n + 1 => assert!(line.ends_with(&format!(", {name}")), "{line}"),
+            _ => assert!(line.ends_with(&format!(" and {} more", n + 1 - named)) && named == 6, "{line}"),
+        }
+    }
+    assert_eq!(first(&world.snapshot(), Some("Be kind.")), "Be kind.");
+}
+
+/// A client in JavaScript counts an emoji as two characters, and cuts where it has counted 2,048.
+#[test]
+fn instructions_are_counted_as_clients_count() {
+    let world = World::new();
+    let told = |snapshot: &Arc<Snapshot>, own: Option<&str>| {
+        snapshot.skill_list(ProfileId::EVERYBODY).instructions(own, Some("skill_read")).unwrap()
+    };
+    let counted = |text: &str| text.encode_utf16().count();
+    let smiles = "😀".repeat(1_500);
+    assert_eq!(told(&world.snapshot(), Some(&smiles)), "😀".repeat(1_000));
+    assert_eq!(told(&world.snapshot(), Some(&format!("a{smiles}"))), format!("a{}", "😀".repeat(999)));
+    for n in 0..40 {
+        world
+            .write(&format!("s{n:02}/SKILL.md"), format!("---\nname: s{n:02}\ndescription: {smiles}\n---\n"));
+    }
+    let text = told(&world.snapshot(), None);
+    assert!(counted(&text) <= 2_000 && text.contains(" more: `skill_read`"), "{}: {text}", counted(&text));
+    // Where the operator has said so much that there is no room, skills are not begun.
+    let own = "a".repeat(1_900);
+    assert_eq!(told(&world.snapshot(), Some(&own)), own);
 }
 
 #[test]

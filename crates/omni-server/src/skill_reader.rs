@@ -20,8 +20,9 @@ use crate::skills;
 /// Its canonical name, and by that its name on the wire.
 pub const SKILL_READER: &str = "skill_read";
 
-/// What a read gives where nobody says how much: about what a model takes in at once.
-const BYTES_DEFAULT: u64 = 64 << 10;
+/// What a read gives where nobody says how much. Clients show a model no more of one result than 40,000 characters (Gemini
+/// CLI, Codex; Claude Code 50,000), and of a longer one the middle, or all but the first 2,000, is cut out.
+const BYTES_DEFAULT: u64 = 32 << 10;
 /// What a list of skills or of files has at most, in characters.
 const LIST_CHARS_MAX: usize = 24_000;
 /// A skill's line in it.
@@ -49,7 +50,7 @@ pub fn skill_reader_list() -> Value {
                                     of the others."
                 },
                 "offset": {"type": "integer", "minimum": 0, "description": "The first byte, to read on in a long file."},
-                "length": {"type": "integer", "minimum": 1, "description": "Bytes at most; 65536 without it."}
+                "length": {"type": "integer", "minimum": 1, "description": "Bytes at most; 32768 without it."}
             },
             "additionalProperties": false
         },

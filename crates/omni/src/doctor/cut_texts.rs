@@ -1,10 +1,10 @@
 //! Which texts clients cut before a model reads them.
 
-use omni_catalog::{Diagnostic, INSTRUCTIONS_CHARS_MAX, Severity, Snapshot};
+use omni_catalog::{Diagnostic, INSTRUCTIONS_CHARS_MAX, Severity, Snapshot, chars_of};
 
 use crate::settings::Places;
 
-/// What clients show of a description, in characters: Claude Code cuts there, and says nothing of it.
+/// What clients show of a description, in characters: Claude Code 2.1.197 cuts there, 2.1.332 at 4,096.
 const SHOWN_CHARS_MAX: usize = 2_048;
 
 const HELP: &str = "say first what decides whether it is called, and move the rest into `SKILL.md` or a file of `references`";
@@ -13,7 +13,7 @@ const HELP: &str = "say first what decides whether it is called, and move the re
 pub(super) fn diagnostics(places: &Places, snapshot: &Snapshot) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for tool in snapshot.tools() {
-        let chars = tool.description().map_or(0, |text| text.chars().count());
+        let chars = tool.description().map_or(0, |text| chars_of(&text));
         if chars > SHOWN_CHARS_MAX {
             let message = format!(
                 "the description of `{}` has {chars} characters, and clients cut it at {SHOWN_CHARS_MAX}",
@@ -23,7 +23,7 @@ pub(super) fn diagnostics(places: &Places, snapshot: &Snapshot) -> Vec<Diagnosti
             found.push(cut(&tool.spec.skill, file, line, message, HELP));
         }
     }
-    let chars = places.file.instructions.as_deref().map_or(0, |text| text.chars().count());
+    let chars = places.file.instructions.as_deref().map_or(0, chars_of);
     if chars > INSTRUCTIONS_CHARS_MAX {
         let message = format!(
             "`instructions` has {chars} characters: it is cut at {INSTRUCTIONS_CHARS_MAX}, and no skill is named behind it"
