@@ -86,6 +86,8 @@ def test_a_context_of_no_call_answers_and_tells_nobody(tmp_path):
     context.progress(1, 2, "m")
     context.heartbeat()
     context.resource_updated("a:b")
+    context.show("a.b")
+    context.hide("a.*")
     context.info({"k": object()})
     heartbeat("note")
     omni.resource_updated("a:b")
@@ -103,6 +105,8 @@ def test_everything_may_be_awaited():
         await context.info("x")
         await context.heartbeat()
         await context.resource_updated("a:b")
+        await context.show("a.b")
+        await context.hide("a.b")
         return "done"
 
     assert asyncio.run(use(Context())) == "done"

@@ -66,6 +66,8 @@ def encode(kind, body):
         return wire.beat(call_id, body.get("note"))
     if kind == "progress":
         return wire.progress(call_id, body["value"], body["total"], body["message"])
+    if kind in ("show", "hide"):
+        return wire.visibility(call_id, body["name"], shown=kind == "show")
     if kind == "resource_updated":
         return wire.resource_updated(call_id, body["uri"])
     if kind == "log":

@@ -37,8 +37,8 @@ pub trait CallPort: EventSink {
     }
 }
 
-/// Something a running tool said before its result. The last one is no matter of what a caller wants to hear: it is never
-/// left out, however fast it comes.
+/// Something a running tool said before its result. The last two are no matter of what a caller wants to hear: they are
+/// never left out, however fast they come.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// How far the tool has got. Counts as a sign of life.
@@ -52,18 +52,21 @@ pub enum Event {
     },
     /// The content of a resource of the call's source has changed: who has subscribed to it is to be told.
     ResourceUpdated { uri: String },
+    /// The call's client is to have tools of the call's source from now on, or not to have them any more: by a name, or a
+    /// pattern of names.
+    Visibility { name: String, shown: bool },
 }
 
 impl Event {
-    /// The URI of a [`ResourceUpdated`](Self::ResourceUpdated) at most, in bytes. Python refuses longer ones before they are
-    /// sent.
+    /// The name or URI of an [`ResourceUpdated`](Self::ResourceUpdated) or [`Visibility`](Self::Visibility), at most, in
+    /// bytes. Python refuses longer ones before they are sent.
     pub const NAME_BYTES_MAX: usize = 8 << 10;
 
     /// Whether it may be left out where a listener is too slow: it only tells how the call gets on.
     pub fn may_be_lost(&self) -> bool {
         match self {
             Event::Progress { .. } | Event::Log { .. } => true,
-            Event::ResourceUpdated { .. } => false,
+            Event::ResourceUpdated { .. } | Event::Visibility { .. } => false,
         }
     }
 }

@@ -87,13 +87,13 @@ pub(crate) fn encode(items: &[EncodedItem<'_>], keys: &[(Cow<'_, str>, usize)]) 
         }
         completes |= serde_json::from_str::<Completes>(item.detail).is_ok_and(|it| it.completions.is_some());
     }
-    index.end_page()?;
+    let list_hash = index.end_list()?;
     for (key, item) in keys {
         index.add_key(key, *item)?;
     }
     let sections = index.sections();
     let mut writer = ByteWriter::default();
-    writer.bytes(blake3::hash(&index.lists).as_bytes());
+    writer.bytes(&list_hash);
     let mut content = blake3::Hasher::new();
     sections.iter().for_each(|section| {
         content.update(&(section.len() as u64).to_le_bytes()).update(section);

@@ -12,9 +12,7 @@ use crate::NameStyle;
 use crate::checksummed_file::{self, ByteReader, ByteWriter, Magic};
 use crate::encoded_items::EncodedItems;
 use crate::list_fields::OptionalMembers;
-use crate::list_index::{
-    Index, ListIndex, RECORD_BYTES, SECTIONS, TooLarge, numbers, put, read_sections, write_sections,
-};
+use crate::list_index::{Index, ListIndex, SECTIONS, TooLarge, read_sections, write_sections};
 use crate::listing;
 use crate::names;
 use crate::tool_rules::ProfileTools;
@@ -68,12 +66,12 @@ pub(crate) fn encode(tools: &[EncodedTool<'_>], meta: ListMeta<'_>) -> Result<Ve
     for (tool, wire) in tools.iter().zip(&wire) {
         index.add_item(tool.name, &named(tool.listing, wire), tool.detail)?;
     }
-    index.end_page()?;
+    let list_hash = index.end_list()?;
     for (key, tool) in names::meanings(&canonical, &wire, meta.style) {
         index.add_key(&key, tool)?;
     }
     let mut writer = ByteWriter::default();
-    writer.bytes(blake3::hash(&index.lists).as_bytes());
+    writer.bytes(&list_hash);
     writer.bytes(&meta.content);
     writer.number(meta.style as u64);
     writer.number(meta.optional_members.bits());
@@ -130,7 +128,7 @@ impl EncodedList {
             return None;
         }
         let optional_members = OptionalMembers::from_bits(reader.number()?);
-        let [records, names, key_records, keys, pages, lists, details, skills, diagnostics, items @ ..]: [Bytes;
+        let [records, names, key_records, keys, pages, lists, details, off, skills, diagnostics, items @ ..]: [Bytes;
             SECTIONS + 5] = read_sections(&payload, reader)?;
         let item = |bytes: &Bytes| match bytes.is_empty() {
             true => Some(EncodedItems::empty()),
@@ -142,7 +140,7 @@ impl EncodedList {
             list_hash,
             style,
             optional_members,
-            index: ListIndex::new([records, names, key_records, keys, pages, lists, details]),
+            index: ListIndex::new([records, names, key_records, keys, pages, lists, details, off]),
             skills,
             diagnostics,
             items,
@@ -154,39 +152,15 @@ impl EncodedList {
     pub(crate) fn shaped(&self, shown: &ProfileTools<'_>, style: NameStyle) -> Result<EncodedList, TooLarge> {
         let mut index = Index::default();
         let mut optional_members = self.optional_members;
-        let mut unlisted: Vec<(usize, String)> = Vec::new();
-        for (at, tool) in shown.tools.iter().enumerate() {
+        for tool in &shown.tools {
             let text = self.listing(tool.tool).unwrap_or_default();
             let text = std::str::from_utf8(&text).unwrap_or_default();
             let text = listing::rewritten(text, tool.title, tool.append_doc);
             optional_members.structured |= tool.title.is_some();
-            let [name_at, name_bytes, .., detail_at, detail_bytes] =
-                self.record(tool.tool).unwrap_or_default();
-            put(&mut index.records, name_at)?;
-            put(&mut index.records, name_bytes)?;
-            if tool.hidden {
-                // The records stand behind the pages, so they are written once it is known where the pages end.
-                unlisted.push((index.records.len(), named(&text, &tool.name).into_owned()));
-                put(&mut index.records, 0)?;
-                put(&mut index.records, 0)?;
-            } else {
-                index.list(&named(&text, &tool.name))?;
-            }
-            put(&mut index.records, detail_at)?;
-            put(&mut index.records, detail_bytes)?;
-            debug_assert_eq!(index.records.len(), (at + 1) * RECORD_BYTES);
+            let is_listed = !tool.hidden && !self.is_off(tool.tool);
+            index.add_known(self, tool.tool, &named(&text, &tool.name), is_listed)?;
         }
-        index.end_page()?;
-        let list_hash = *blake3::hash(&index.lists).as_bytes();
-        for (record, text) in unlisted {
-            let mut place = Vec::with_capacity(2 * 4);
-            put(&mut place, index.lists.len())?;
-            put(&mut place, text.len())?;
-            if let Some(record) = index.records.get_mut(record..record + place.len()) {
-                record.copy_from_slice(&place);
-            }
-            index.lists.extend_from_slice(text.as_bytes());
-        }
+        let list_hash = index.end_list()?;
         for (key, tool) in &shown.names {
             index.add_key(key, *tool)?;
         }
@@ -196,16 +170,25 @@ impl EncodedList {
             style,
             optional_members,
             index: ListIndex {
-                records: index.records.into(),
-                key_records: index.key_records.into(),
-                keys: index.keys.into(),
-                pages: index.pages.into(),
-                lists: index.lists.into(),
-                ..self.index.clone()
+                key_records: std::mem::take(&mut index.key_records).into(),
+                keys: std::mem::take(&mut index.keys).into(),
+                ..self.index.relisted(&mut index)
             },
             aliased: aliased.collect(),
             ..self.clone()
         })
+    }
+
+    /// The same tools under the same names, of which those are listed for which `lists` holds; the others can be found and
+    /// are in no page.
+    pub(crate) fn relisted(&self, lists: impl Fn(usize) -> bool) -> Result<EncodedList, TooLarge> {
+        let mut index = Index::default();
+        for tool in 0..self.tool_count() {
+            let text = self.listing(tool).unwrap_or_default();
+            index.add_known(self, tool, std::str::from_utf8(&text).unwrap_or_default(), lists(tool))?;
+        }
+        let list_hash = index.end_list()?;
+        Ok(EncodedList { list_hash, index: self.index.relisted(&mut index), ..self.clone() })
     }
 
     /// The place of the tool of a canonical name. Binary search: tools are sorted by it.
@@ -225,13 +208,6 @@ impl EncodedList {
     /// Whether a tool is listed under an alias.
     pub(crate) fn is_aliased(&self, tool: usize) -> bool {
         self.aliased.binary_search(&tool).is_ok()
-    }
-
-    /// Whether a tool is in the list, and not only called.
-    pub(crate) fn is_listed(&self, tool: usize) -> bool {
-        let pages_end = self.page_count().checked_sub(1).and_then(|last| numbers(&self.pages, last));
-        let pages_end = pages_end.map_or(0, |[at, length]: [usize; 2]| at + length);
-        self.record(tool).is_some_and(|[_, _, at, ..]| at < pages_end)
     }
 
     pub(crate) fn tool_count(&self) -> usize {

@@ -28,6 +28,7 @@ mod tool_rules;
 mod uri_template;
 mod used;
 mod validate;
+mod visibility;
 
 mod encoded_items;
 mod encoded_list;
@@ -42,6 +43,7 @@ mod listing;
 mod manifest;
 mod manifest_diff;
 mod name_findings;
+mod named_items;
 mod names;
 mod own_words;
 mod prompt_files;
@@ -114,3 +116,4 @@ pub use tool_rules::{
 };
 pub use unknown_name::UnknownName;
 pub use validate::{ArgumentFault, ArgumentFaults};
+pub use visibility::{NamedItem, TooManyChanges, Visibility};

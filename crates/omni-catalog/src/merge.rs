@@ -114,14 +114,14 @@ impl Merged {
 /// The tools of sources of which one at least has others than before.
 fn merged_tools(sources: &[SourceEntry], rules: &ToolRules) -> Result<Merged, TooLarge> {
     let names = rules.names(ProfileId::EVERYBODY);
-    let mut with_tools = sources.iter().filter(|source| source.offers(CatalogKind::Tools));
+    let mut with_tools = sources.iter().enumerate().filter(|(_, source)| source.offers(CatalogKind::Tools));
     let only = with_tools.next().filter(|_| with_tools.next().is_none());
-    if let Some(SourceEntry { snapshot, .. }) = only
+    if let Some((number, SourceEntry { snapshot, .. })) = only
         && snapshot.encoded().style == names
     {
         // The encoded list of the one source is served as it is, so nobody has to make its bytes again.
         let defaults = SourceDefaults { prefix: None, ..snapshot.defaults().clone() };
-        let all = ToolList::of_one(snapshot.encoded().clone(), defaults);
+        let all = ToolList::of_one(snapshot.encoded().clone(), defaults, number);
         return shaped(sources, Arc::new(all), rules, Vec::new());
     }
     let (all, hidden, findings) = tools(sources, names)?;

@@ -12,7 +12,7 @@ use crate::pages::{Page, joined};
 use crate::source_defaults::SourceDefaults;
 use crate::tool_rules::ProfileTools;
 use crate::used::Used;
-use crate::{Diagnostic, NameStyle, Tool, UnknownName, listing, name_findings};
+use crate::{CatalogKind, Diagnostic, NameStyle, Tool, UnknownName, Visibility, listing, name_findings};
 
 /// Which list, of all that can be made from the same tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,18 +31,25 @@ pub struct ToolList {
     encoded: EncodedList,
     /// Of each source.
     defaults: Vec<SourceDefaults>,
-    /// Which source each tool is of. `None` where there is one source, whose encoded list this is.
-    source_of: Option<Box<[u16]>>,
+    sources: ToolSources,
     version: String,
     /// Lists with fewer members than the complete one, made when first asked for.
     lists: Mutex<HashMap<ListKey, Arc<[Bytes]>>>,
     used: Mutex<Used<Tool>>,
 }
 
+/// Which source each tool of a list is of.
+#[derive(Clone, Debug)]
+enum ToolSources {
+    /// All of one, whose encoded list this is, and which alone has defaults here.
+    One(usize),
+    Each(Box<[u16]>),
+}
+
 impl ToolList {
-    /// The encoded list of the tools of one source, as it is.
-    pub(crate) fn of_one(encoded: EncodedList, defaults: SourceDefaults) -> ToolList {
-        ToolList::new(encoded, vec![defaults], None)
+    /// The encoded list of the tools of one source, as it is: the one of that number.
+    pub(crate) fn of_one(encoded: EncodedList, defaults: SourceDefaults, source: usize) -> ToolList {
+        ToolList::new(encoded, vec![defaults], ToolSources::One(source))
     }
 
     /// The encoded list of the tools of several sources: each tool is of the one of `defaults` that `source_of` says.
@@ -51,16 +58,45 @@ impl ToolList {
         defaults: Vec<SourceDefaults>,
         source_of: Vec<u16>,
     ) -> ToolList {
-        ToolList::new(encoded, defaults, Some(source_of.into()))
+        ToolList::new(encoded, defaults, ToolSources::Each(source_of.into()))
     }
 
     /// What a profile shows of this list of all tools.
     pub(crate) fn shaped(&self, shown: &ProfileTools<'_>, names: NameStyle) -> Result<ToolList, TooLarge> {
         let encoded = self.encoded.shaped(shown, names)?;
-        let source_of = self.source_of.as_ref().map(|sources| {
-            shown.tools.iter().map(|shown| sources.get(shown.tool).copied().unwrap_or_default()).collect()
-        });
-        Ok(ToolList::new(encoded, self.defaults.clone(), source_of))
+        let sources = match &self.sources {
+            ToolSources::One(source) => ToolSources::One(*source),
+            ToolSources::Each(sources) => {
+                let of = |tool: usize| sources.get(tool).copied().unwrap_or_default();
+                ToolSources::Each(shown.tools.iter().map(|shown| of(shown.tool)).collect())
+            }
+        };
+        Ok(ToolList::new(encoded, self.defaults.clone(), sources))
+    }
+
+    /// The list as one client sees it, for whom something is otherwise. What a rule leaves out of lists stays out, shown
+    /// or not: `unlisted` says so of a canonical name.
+    pub(crate) fn seen(
+        &self,
+        visibility: &Visibility,
+        unlisted: impl Fn(&str) -> bool,
+    ) -> Result<ToolList, TooLarge> {
+        let otherwise: HashMap<usize, bool> = visibility
+            .of_kind(CatalogKind::Tools)
+            .filter_map(|(name, shown)| {
+                let tool = self.encoded.position(name)?;
+                let listed = shown && !(self.encoded.is_off(tool) && unlisted(name));
+                Some((tool, listed))
+            })
+            .collect();
+        let listed = |tool| otherwise.get(&tool).copied().unwrap_or_else(|| self.encoded.is_listed(tool));
+        let mut seen = self.relisted(self.encoded.relisted(listed)?)?;
+        seen.version = visibility.version(CatalogKind::Tools, &self.version);
+        Ok(seen)
+    }
+
+    fn relisted(&self, encoded: EncodedList) -> Result<ToolList, TooLarge> {
+        Ok(ToolList::new(encoded, self.defaults.clone(), self.sources.clone()))
     }
 
     pub(crate) fn encoded(&self) -> &EncodedList {
@@ -72,10 +108,10 @@ impl ToolList {
         self.encoded.position(tool.name()).is_some_and(|at| self.encoded.is_listed(at))
     }
 
-    fn new(encoded: EncodedList, defaults: Vec<SourceDefaults>, source_of: Option<Box<[u16]>>) -> ToolList {
+    fn new(encoded: EncodedList, defaults: Vec<SourceDefaults>, sources: ToolSources) -> ToolList {
         let version = blake3::Hash::from_bytes(encoded.list_hash).to_hex()[..32].to_owned();
         let (lists, used) = (Mutex::default(), Mutex::default());
-        ToolList { encoded, defaults, source_of, version, lists, used }
+        ToolList { encoded, defaults, sources, version, lists, used }
     }
 
     /// A hash of the list with everything: two that show clients the same have the same version.
@@ -163,8 +199,11 @@ impl ToolList {
     }
 
     /// Which source a tool of the list is of.
-    fn source_of(&self, tool: usize) -> usize {
-        self.source_of.as_ref().and_then(|sources| sources.get(tool)).map_or(0, |source| usize::from(*source))
+    pub(crate) fn source_of(&self, tool: usize) -> usize {
+        match &self.sources {
+            ToolSources::One(source) => *source,
+            ToolSources::Each(sources) => sources.get(tool).map_or(0, |source| usize::from(*source)),
+        }
     }
 
     pub(crate) fn parse(&self, tool: usize) -> Option<Arc<Tool>> {
@@ -172,7 +211,10 @@ impl ToolList {
         let detail = self.encoded.detail(tool)?;
         let wire_name = self.encoded.wire_name(tool)?;
         let source = self.source_of(tool);
-        let defaults = self.defaults.get(source)?;
+        let defaults = match &self.sources {
+            ToolSources::One(_) => self.defaults.first()?,
+            ToolSources::Each(_) => self.defaults.get(source)?,
+        };
         let parsed = Tool::parse(listing, wire_name, &detail, source, defaults);
         if let Err(error) = &parsed {
             tracing::error!(tool = self.encoded.name(tool), %error, "a tool in the encoded list cannot be read");

@@ -205,7 +205,7 @@ everywhere! {
         assert_eq!(text(&outcome), "done");
         assert_eq!(
             said(&events),
-            ["info -: \"first\"", "progress 1 Some(2.0) Some(\"half\")", "updated x:1", "warning -: {\"n\":2}"]
+            ["info -: \"first\"", "progress 1 Some(2.0) Some(\"half\")", "updated x:1", "show x.y", "hide x.*", "warning -: {\"n\":2}"]
         );
         lab.finish().await;
     };

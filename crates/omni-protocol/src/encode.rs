@@ -85,6 +85,24 @@ pub struct Implementation {
     pub version: String,
 }
 
+/// Who may be given what one client was given, by whoever keeps it (`cacheScope`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheScope {
+    /// Everybody.
+    Public,
+    /// That client alone.
+    Private,
+}
+
+impl CacheScope {
+    fn name(self) -> &'static str {
+        match self {
+            CacheScope::Public => "public",
+            CacheScope::Private => "private",
+        }
+    }
+}
+
 /// Writes answers. Holds what is the same in all of them, serialised once.
 #[derive(Debug)]
 pub struct Encoder {
@@ -180,8 +198,9 @@ impl Encoder {
         revision: Revision,
         tools: Bytes,
         next_cursor: Option<&str>,
+        scope: CacheScope,
     ) -> Frame {
-        self.list(id, revision, "tools", tools, next_cursor)
+        self.list((id, revision), "tools", tools, next_cursor, scope)
     }
 
     /// One page of a list of resources, templates or prompts: a JSON array of what `revision` knows of them.
@@ -192,8 +211,9 @@ impl Encoder {
         kind: ItemKind,
         items: Bytes,
         next_cursor: Option<&str>,
+        scope: CacheScope,
     ) -> Frame {
-        self.list(id, revision, kind.member(), items, next_cursor)
+        self.list((id, revision), kind.member(), items, next_cursor, scope)
     }
 
     /// One page of `skills/list`: a JSON array of entries.
@@ -204,12 +224,12 @@ impl Encoder {
         skills: Bytes,
         next_cursor: Option<&str>,
     ) -> Frame {
-        self.list(id, revision, "skills", skills, next_cursor)
+        self.list((id, revision), "skills", skills, next_cursor, CacheScope::Public)
     }
 
     /// The answer to `skills/get`. `skill` is its entry, a JSON object.
     pub fn get_skill_result(&self, id: &Id, revision: Revision, skill: Bytes) -> Frame {
-        self.list(id, revision, "skill", skill, None)
+        self.list((id, revision), "skill", skill, None, CacheScope::Public)
     }
 
     /// The answer to `resources/directory/read`: a JSON array of resources. What it shows is of the moment, so it says
@@ -223,16 +243,17 @@ impl Encoder {
 
     fn list(
         &self,
-        id: &Id,
-        revision: Revision,
+        (id, revision): (&Id, Revision),
         member: &str,
         items: Bytes,
         next_cursor: Option<&str>,
+        scope: CacheScope,
     ) -> Frame {
         let mut head = self.open(id, revision, 256, None);
         comma(&mut head);
         if revision.has_cache_hints() {
-            put(&mut head, format_args!(r#""ttlMs":{LIST_TTL_MS},"cacheScope":"public","#));
+            let scope = scope.name();
+            put(&mut head, format_args!(r#""ttlMs":{LIST_TTL_MS},"cacheScope":"{scope}","#));
         }
         if let Some(cursor) = next_cursor {
             put(&mut head, format_args!(r#""nextCursor":{},"#, json!(cursor)));
@@ -714,11 +735,22 @@ mod tests {
     #[test]
     fn a_list_page_carries_its_cursor_and_the_modern_cache_hints() {
         let tools = Bytes::from_static(br#"[{"name":"a"}]"#);
-        let modern =
-            parsed(encoder().list_tools_result(&id(), Revision::V2026_07_28, tools.clone(), Some("n")));
+        let modern = parsed(encoder().list_tools_result(
+            &id(),
+            Revision::V2026_07_28,
+            tools.clone(),
+            Some("n"),
+            CacheScope::Public,
+        ));
         assert_eq!(modern["result"]["cacheScope"], "public");
         assert_eq!(modern["result"]["nextCursor"], "n");
-        let legacy = parsed(encoder().list_tools_result(&id(), Revision::V2025_11_25, tools, None));
+        let legacy = parsed(encoder().list_tools_result(
+            &id(),
+            Revision::V2025_11_25,
+            tools,
+            None,
+            CacheScope::Private,
+        ));
         assert_eq!(legacy["result"], json!({"tools": [{"name": "a"}]}));
     }
 
@@ -825,6 +857,7 @@ mod tests {
             ItemKind::Prompt,
             items,
             Some("1.a"),
+            CacheScope::Public,
         ));
         assert_eq!(list["result"], json!({"prompts": [{"name": "p"}], "nextCursor": "1.a"}));
     }

@@ -8,7 +8,7 @@ use omni_call::{
     Call, CallId, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, ResourceContents,
     ToolResult, Wants,
 };
-use omni_catalog::{ProfileId, Tool, UnknownName};
+use omni_catalog::{CatalogKind, ProfileId, Tool, UnknownName};
 use omni_protocol::{
     AdaptedResult, CacheHints, CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta,
     RequestSubject, Revision, RpcError, error_frame,
@@ -27,6 +27,7 @@ use crate::session::Session;
 use crate::skill_reader::is_skill_reader;
 use crate::stale_call::StaleCall;
 use crate::stored_results::{self, Owner, ReadError, StoredResults};
+use crate::viewer::Viewer;
 
 /// Arguments and results above this many bytes are checked and adapted on another thread: parsing them, when they are many
 /// small values, takes about a millisecond, and every other client would wait for it.
@@ -57,6 +58,8 @@ pub(crate) struct NamedTool<'a> {
     pub(crate) profile: ProfileId,
     pub(crate) name: &'a str,
     pub(crate) tool: &'a Arc<Tool>,
+    /// Who calls it, where that is a client that can be shown something.
+    pub(crate) viewer: Option<&'a Viewer>,
 }
 
 /// A call without its tool, which is looked up again where its skill turns out to have changed.
@@ -106,8 +109,18 @@ impl Server {
         request: ToolRequest,
         events: &mut dyn CallPort,
     ) -> Result<ToolReply, UnknownName> {
+        self.call_of(request, None, events).await
+    }
+
+    /// The same for a client, which may be shown something.
+    async fn call_of(
+        &self,
+        request: ToolRequest,
+        viewer: Option<&Viewer>,
+        events: &mut dyn CallPort,
+    ) -> Result<ToolReply, UnknownName> {
         self.catalog_ready(ListKind::Tools).await;
-        let tool = self.find(request.profile, &request.name)?;
+        let tool = self.find(request.profile, &request.name, viewer)?;
         let live = self.live();
         let (total, idle) = tool.spec.limits.resolve(live.timeout, live.idle_timeout);
         let options = CallOptions {
@@ -116,7 +129,7 @@ impl Server {
             session: request.session,
             forwards_changes: false,
         };
-        let named = NamedTool { profile: request.profile, name: &request.name, tool: &tool };
+        let named = NamedTool { profile: request.profile, name: &request.name, tool: &tool, viewer };
         let (outcome, timing) = self.run(named, request.arguments, options, events).await?;
         let kind = outcome.kind.name();
         let result = outcome.into_result(&request.name, live.errors);
@@ -124,13 +137,29 @@ impl Server {
         Ok(ToolReply { result, kind, timing, owes_structured })
     }
 
-    /// The tool that a name means to whoever has that profile. The log knows when it is one that the profile has not;
-    /// the answer is the same as for one that there is not.
-    pub(crate) fn find(&self, profile: ProfileId, name: &str) -> Result<Arc<Tool>, UnknownName> {
+    /// The tool that a name means to whoever has that profile. The log knows when it is one that the profile has not, or
+    /// that the client has not at the moment; the answer is the same as for one that there is not. Without a `viewer`, as on the
+    /// command line and in a runner, what is off is there.
+    pub(crate) fn find(
+        &self,
+        profile: ProfileId,
+        name: &str,
+        viewer: Option<&Viewer>,
+    ) -> Result<Arc<Tool>, UnknownName> {
         let snapshot = self.catalog.snapshot();
         let list = snapshot.for_profile(profile);
         if let Some(tool) = list.tool(name) {
-            return Ok(tool);
+            let Some(viewer) = viewer else { return Ok(tool) };
+            let view = viewer.view(self);
+            let is_on = tool.spec.policy.enabled != Some(false);
+            if view.as_ref().map_or(is_on, |view| view.has(CatalogKind::Tools, tool.name(), is_on)) {
+                return Ok(tool);
+            }
+            tracing::info!(tool = tool.name(), kind = "hidden_tool", "call");
+            return Err(match view {
+                Some(view) => view.tools(&snapshot, profile).unknown_name(name),
+                None => list.unknown_name(name),
+            });
         }
         match snapshot.filtered(profile, name) {
             Some(filtered) => {
@@ -157,7 +186,8 @@ impl Server {
         events: &mut dyn CallPort,
     ) -> Result<(Outcome, Timing), UnknownName> {
         let CallOptions { deadline, wants, session, forwards_changes } = options;
-        let changes = (!forwards_changes).then(|| CallChanges::new(self, named.tool.source));
+        let changes = || CallChanges::new(self, named.tool.source, named.profile, named.viewer);
+        let changes = (!forwards_changes).then(changes);
         let mut unresolved = UnresolvedCall { id: self.next_call_id(), arguments, wants, session, deadline };
         let mut call = unresolved.of(named.tool);
         let mut log = CallLog::new(&call, &named.tool.spec.tool, events, changes);
@@ -193,7 +223,7 @@ impl Server {
     ) -> Result<Outcome, UnknownName> {
         let mut stale = StaleCall::new(unresolved.deadline);
         while stale.settled(self, &mut outcome).await {
-            let tool = self.find(named.profile, named.name)?;
+            let tool = self.find(named.profile, named.name, named.viewer)?;
             let id = unresolved.id;
             tracing::debug!(call = %id, tool = tool.name(), "the skill has changed: the call is resolved anew");
             let now = NamedTool { tool: &tool, ..named };
@@ -203,7 +233,7 @@ impl Server {
     }
 
     async fn outcome(&self, named: NamedTool<'_>, call: Call, log: &mut CallLog<'_>) -> Outcome {
-        let NamedTool { profile, name: called, tool } = named;
+        let NamedTool { profile, name: called, tool, .. } = named;
         let arguments = call.arguments();
         let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
             true => argument_faults(tool, called, arguments),
@@ -272,10 +302,10 @@ pub(crate) fn answer(
     let client = CallClient::of(server, id, revision, &meta, &caller, called.subject());
     let accepted = Instant::now();
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
-    let session = caller.session;
     let server = server.clone();
+    let viewer = Viewer { session: caller.session, account: caller.account };
     RequestAnswer::Later(client.running(|client| async move {
-        let context = CallContext { wants: client.wants(), revision, profile, session: &session, accepted };
+        let context = CallContext { wants: client.wants(), revision, profile, accepted, viewer: &viewer };
         run(&server, client, permit, called, context).await
     }))
 }
@@ -288,7 +318,7 @@ async fn run(
     called: Callee,
     context: CallContext<'_>,
 ) -> Frame {
-    let session = context.session;
+    let session = &*context.viewer.session;
     let reply = match permit.wait().await {
         // An executor has the call as long as this is held, while its client is asked too.
         Ok(_permit) => server.answered(called, context, &mut client.port(&server.encoder)).await,
@@ -329,8 +359,8 @@ struct CallContext<'a> {
     wants: Wants,
     revision: Revision,
     profile: ProfileId,
-    session: &'a Session,
     accepted: Instant,
+    viewer: &'a Viewer,
 }
 
 impl Server {
@@ -341,13 +371,14 @@ impl Server {
         context: CallContext<'_>,
         port: &mut dyn CallPort,
     ) -> Result<Answered, RpcError> {
-        let CallContext { wants, revision, profile, session: of, accepted } = context;
+        let CallContext { wants, revision, profile, accepted, viewer } = context;
+        let of = &*viewer.session;
         let session = of.name();
         match called {
             Callee::Tool(CallTool { name, arguments }) => {
                 let arguments = arguments.unwrap_or_else(|| Bytes::from_static(b"{}"));
                 let request = ToolRequest { name, arguments, wants, profile, session, accepted };
-                match self.call(request, port).await {
+                match self.call_of(request, Some(viewer), port).await {
                     Ok(ToolReply { result, timing, owes_structured, .. }) => Ok(Answered {
                         result: result.into(),
                         timing,
@@ -369,8 +400,15 @@ impl Server {
                     return Ok(Answered { result, timing, owes_structured: false, cache });
                 }
                 let errors = self.live().errors;
-                let asked =
-                    ItemRequest { request, wants, session, profile, accepted, forwards_changes: false };
+                let asked = ItemRequest {
+                    request,
+                    wants,
+                    session,
+                    profile,
+                    accepted,
+                    forwards_changes: false,
+                    viewer: Some(viewer.clone()),
+                };
                 let ItemReply { outcome, timing, cache } = self.run_item(&asked, port).await;
                 let result = item_calls::result_or_error(outcome, &asked.request, revision, errors)?;
                 Ok(Answered { result, timing, owes_structured: false, cache })

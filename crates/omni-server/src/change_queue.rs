@@ -49,6 +49,12 @@ impl ChangeQueue {
         }
     }
 
+    /// What the listener may see has changed.
+    pub(crate) fn lists_changed(&self) {
+        self.waiting().changes.lists = true;
+        self.added.notify_one();
+    }
+
     /// The listener is to hear of that resource no more, not even of what has happened already.
     pub(crate) fn forget(&self, uri: &str) {
         let mut waiting = self.waiting();

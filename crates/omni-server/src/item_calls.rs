@@ -17,6 +17,7 @@ use crate::call_log::{CallLog, Timing};
 use crate::failure_log::log_failure;
 use crate::server::Server;
 use crate::stale_call::StaleCall;
+use crate::viewer::Viewer;
 
 /// Arguments of a prompt above this many bytes are refused: they are texts that somebody types.
 const ARGUMENT_BYTES_MAX: usize = 256 << 10;
@@ -33,6 +34,8 @@ pub(crate) struct ItemRequest {
     pub(crate) accepted: Instant,
     /// Whoever asked does what the call changes for clients.
     pub(crate) forwards_changes: bool,
+    /// Who asks, where that is a client that can be shown something.
+    pub(crate) viewer: Option<Viewer>,
 }
 
 /// What is kept of a request that may have to be run again.
@@ -206,7 +209,8 @@ impl Server {
             ..Call::new(id, spec, request, deadline)
         };
         let of = call.clone();
-        let changes = (!asked.forwards_changes).then(|| CallChanges::new(self, source));
+        let changes = (!asked.forwards_changes)
+            .then(|| CallChanges::new(self, source, asked.profile, asked.viewer.as_ref()));
         let mut log = CallLog::new(&of, of.name(), events, changes);
         call.wants = CallLog::wants(asked.wants, live.log_output);
         let runs = Runs { id, asked, wants: call.wants, deadline };

@@ -16,6 +16,7 @@ mod call_log;
 mod call_options;
 mod caller;
 mod change_queue;
+mod client_views;
 mod config;
 mod dispatch;
 mod failure_log;
@@ -43,6 +44,8 @@ mod stored_results;
 mod subscriptions;
 mod token;
 mod transport;
+mod view;
+mod viewer;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

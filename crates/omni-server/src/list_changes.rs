@@ -10,6 +10,8 @@ use omni_catalog::{CatalogKind, ProfileId};
 use omni_protocol::{ListKind, ListKinds};
 use tokio::sync::watch;
 
+use crate::view::View;
+
 /// What clients see lists of. Each has a version of its own, and is shown by itself.
 pub(crate) const LISTED: [CatalogKind; 4] =
     [CatalogKind::Tools, CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts];
@@ -31,6 +33,16 @@ pub(crate) struct ListVersions([Option<Arc<str>>; LISTED.len()]);
 impl ListVersions {
     pub(crate) fn of(version: impl Fn(CatalogKind) -> Option<Arc<str>>) -> Self {
         ListVersions(LISTED.map(version))
+    }
+
+    /// The same for a client that sees something otherwise.
+    pub(crate) fn seen_by(self, view: Option<&View>) -> Self {
+        let Some(view) = view else { return self };
+        let mut kinds = LISTED.into_iter();
+        ListVersions(self.0.map(|version| {
+            let kind = kinds.next()?;
+            Some(view.visibility.version(kind, &version?).into())
+        }))
     }
 
     /// The lists that have another version in `other`.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use omni_catalog::{CatalogKind, ListFields, Page, ProfileId};
 use omni_protocol::{
-    ErrorCode, Frame, Id, ItemKind, ListKind, RequestMeta, Revision, RpcError, ToolFields, error_frame,
+    CacheScope, ErrorCode, Frame, Id, ItemKind, ListKind, RequestMeta, Revision, RpcError, ToolFields,
+    error_frame,
 };
 
 use crate::caller::{Caller, RequestAnswer};
 use crate::running_request::RunningRequest;
 use crate::server::Server;
-use crate::session::Session;
+use crate::view::View;
+use crate::viewer::view_of;
 
 /// How a list is asked for.
 pub(crate) struct ListRequest {
@@ -34,7 +36,7 @@ pub(crate) fn tools(
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let request = ListRequest { id, revision, cursor, whole: is_whole(meta, &caller) };
     when_refreshed(server, ListKind::Tools, request.id.clone(), move |server| {
-        tools_page(server, &request, profile, &caller.session)
+        tools_page(server, &request, profile, &caller)
     })
 }
 
@@ -51,7 +53,7 @@ pub(crate) fn items(
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let request = ListRequest { id, revision, cursor, whole: is_whole(meta, &caller) };
     when_refreshed(server, kind.list(), request.id.clone(), move |server| {
-        items_page(server, &request, kind, profile, &caller.session)
+        items_page(server, &request, kind, profile, &caller)
     })
 }
 
@@ -77,17 +79,20 @@ pub(crate) fn when_refreshed(
     RequestAnswer::Later(RunningRequest::new(id, later, None))
 }
 
-fn tools_page(server: &Server, request: &ListRequest, profile: ProfileId, session: &Session) -> Frame {
+fn tools_page(server: &Server, request: &ListRequest, profile: ProfileId, caller: &Caller) -> Frame {
     let snapshot = server.snapshot();
-    let list = snapshot.for_profile(profile);
-    session.saw_list(CatalogKind::Tools, list.version());
+    let view = view_of(server, &caller.session, &caller.account);
+    let scope = scope_of(view.as_deref());
+    let seen = view.map(|view| view.tools(&snapshot, profile));
+    let list = seen.as_deref().unwrap_or_else(|| snapshot.for_profile(profile));
+    caller.session.saw_list(CatalogKind::Tools, list.version());
     let fields = list_fields(request.revision.tool_fields());
     let page = |page: Option<usize>| match page {
         Some(page) => list.page(fields, page),
         None => Some(list.page_all(fields)),
     };
     framed(request, list.version(), page, |page, next| {
-        server.encoder.list_tools_result(&request.id, request.revision, page, next)
+        server.encoder.list_tools_result(&request.id, request.revision, page, next, scope)
     })
 }
 
@@ -96,20 +101,28 @@ fn items_page(
     request: &ListRequest,
     kind: ItemKind,
     profile: ProfileId,
-    session: &Session,
+    caller: &Caller,
 ) -> Frame {
     let snapshot = server.snapshot();
     let of = kind_of(kind);
     let version = snapshot.version_for(profile, of);
-    session.saw_list(of, version);
+    caller.session.saw_list(of, version);
     let fields = list_fields(request.revision.tool_fields());
     let page = |page: Option<usize>| match page {
         Some(page) => snapshot.items(profile, of, fields, page),
         None => snapshot.items_all(profile, of, fields),
     };
     framed(request, version, page, |page, next| {
-        server.encoder.list_items_result(&request.id, request.revision, kind, page, next)
+        server.encoder.list_items_result(&request.id, request.revision, kind, page, next, CacheScope::Public)
     })
+}
+
+/// Who may be given a list that one client was given.
+fn scope_of(view: Option<&View>) -> CacheScope {
+    match view {
+        Some(_) => CacheScope::Private,
+        None => CacheScope::Public,
+    }
 }
 
 /// The page that is asked for: `page` gives one by its number, and the whole list for `None`.

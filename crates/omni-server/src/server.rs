@@ -11,6 +11,7 @@ use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, ServerCapabilities
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
+use crate::client_views::ClientViews;
 use crate::config::ServerConfig;
 use crate::list_changes::{CurrentVersions, LISTED, ListChanges, ListVersions, list_of};
 use crate::reload::{LiveSettings, Reload};
@@ -36,6 +37,8 @@ pub struct Server {
     pub(crate) changes: ListChanges,
     /// Which resources clients have subscribed to.
     pub(crate) updates: Arc<ResourceUpdates>,
+    /// What clients without a session see otherwise than everybody.
+    pub(crate) views: ClientViews,
     pub(crate) admission: Arc<Admission>,
     /// Without completions, which sources may have at one time and not at another.
     offers: ServerCapabilities,
@@ -84,6 +87,7 @@ impl Server {
             config,
             changes,
             updates: Arc::default(),
+            views: ClientViews::default(),
             admission,
             offers,
             announced,

@@ -6,6 +6,7 @@ use omni_catalog::ProfileId;
 use omni_protocol::{
     ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, SubscriptionFilter, error_frame,
 };
+use tokio::time::Instant;
 
 use crate::admission::PeerAccount;
 use crate::caller::{Caller, RequestAnswer};
@@ -17,11 +18,13 @@ use crate::resource_updates::{SubscriptionRefused, Subscriptions};
 use crate::running_request::RunningRequest;
 use crate::server::Server;
 use crate::session::{self, Session};
+use crate::viewer::view_of;
 
 /// Tells a legacy client which of the lists it knows are out of date. A modern one subscribes to that.
 pub(crate) fn notify(server: &Server, session: &Session, versions: &CurrentVersions, outbox: &Outbox) {
     if session.revision().is_some() {
-        for kind in session.out_of_date(&versions.of(session.profile())).and(server.announced).iter() {
+        let versions = versions.of(session.profile()).seen_by(session.view().as_deref());
+        for kind in session.out_of_date(&versions).and(server.announced).iter() {
             outbox.push(server.encoder.list_changed_notification(kind, None));
         }
     }
@@ -113,6 +116,14 @@ pub(crate) fn listen(
     RequestAnswer::Later(RunningRequest::listening(id, stream, outbox))
 }
 
+/// Waits until then; for ever where there is no such time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// One subscription, until the server or its session ends; then its result.
 async fn subscription(
     server: Arc<Server>,
@@ -145,24 +156,38 @@ async fn subscription(
     for kind in honoured.lists.iter() {
         server.catalog_ready(kind).await;
     }
-    let mut announced = listener.versions().of(profile);
+    if session.keeps_state() {
+        session.tell_of_view(&queue);
+    } else {
+        server.views.listen(account.key(), &queue);
+    }
+    let seen = |current: CurrentVersions| {
+        current.of(profile).seen_by(view_of(&server, &session, &account).as_deref())
+    };
+    let mut announced = seen(listener.versions());
     loop {
+        let view_ends = if session.keeps_state() { None } else { server.views.until(account.key()) };
         let current = tokio::select! {
             biased;
             current = listener.changed() => current,
             () = session.ended() => None,
             changes = queue.next() => {
                 tell_updates(&server, &changes.resources, Some(&id), &outbox);
-                continue;
+                if !changes.lists {
+                    continue;
+                }
+                Some(server.changes.current())
             }
+            () = until(view_ends) => Some(server.changes.current()),
         };
         let Some(current) = current else { break };
-        let current = current.of(profile);
+        let current = seen(current);
         for kind in announced.differing(&current).and(honoured.lists).iter() {
             outbox.push(server.encoder.list_changed_notification(kind, Some(&id)));
         }
         announced = current;
     }
-    drop(subscriptions);
+    drop((subscriptions, queue));
+    server.views.leave(account.key());
     server.encoder.listen_result(&id, revision)
 }

@@ -149,8 +149,8 @@ impl EventSink for TerminalPort {
                 let logger = logger.map(|logger| format!(" {logger}")).unwrap_or_default();
                 terminal::say(&format!("{}{logger}: {}", level.name(), terminal::indented(&text)));
             }
-            // Nobody has subscribed to anything here.
-            Event::ResourceUpdated { .. } => {}
+            // Nobody subscribes to a call from the command line, nor lists anything after it.
+            Event::ResourceUpdated { .. } | Event::Visibility { .. } => {}
         }
     }
 }

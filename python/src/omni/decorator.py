@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         concurrency: int | None = None,
         retry_on: type[BaseException] | str | Iterable[type[BaseException] | str] | None = None,
         max_attempts: int | None = None,
+        enabled: bool | None = None,
         cache_ttl: float | None = None,
         input_schema: dict[str, Any] | None = None,
         output_schema: dict[str, Any] | None = ...,
@@ -67,6 +68,7 @@ def tool(  # noqa: D417 - one keyword per property of a tool
     concurrency: int | None = None,
     retry_on: Any = None,
     max_attempts: int | None = None,
+    enabled: bool | None = None,
     cache_ttl: float | None = None,
     input_schema: dict[str, Any] | None = None,
     output_schema: dict[str, Any] | None = ...,  # type: ignore[assignment] - None says something
@@ -106,6 +108,8 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         retry_on: Exception classes after which the call is run again, subclasses included. A class or its
             name, or several in a tuple; none by default.
         max_attempts: Runs of one call at most; 3 with `retry_on`.
+        enabled: False for a tool that clients neither list nor call until a call of theirs has shown it with
+            `ctx.show`.
         cache_ttl: Seconds for which a result answers the same arguments again, whoever asks.
         input_schema: JSON Schema of the arguments, taken as it is; made of the signature by default. Values
             still become what the signature says.
@@ -137,6 +141,7 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         "concurrency": concurrency,
         "retry_on": retry_on,
         "max_attempts": max_attempts,
+        "enabled": enabled,
         "cache_ttl": cache_ttl,
         "input_schema": input_schema,
         "meta": meta,

@@ -115,6 +115,13 @@ OPTIONS = {
         "member": "max_attempts",
         "without": "there is no such limit",
     },
+    "enabled": {
+        "kind": "flag",
+        "at": ("decorator", "front_matter", "program"),
+        "carried": "policy",
+        "member": "enabled",
+        "without": "its tools are there from the start",
+    },
     "cache_ttl": {
         "kind": "seconds",
         "at": ("decorator",),
@@ -219,6 +226,7 @@ POLICY_MEMBERS = (
     "skill_concurrency",
     "retry_on",
     "max_attempts",
+    "enabled",
     "cache_ttl_ms",
     "repeatable",
 )

@@ -83,6 +83,10 @@ class ReportListener:
                 self._context.heartbeat(report["heartbeat"])
             elif "resource_updated" in report:
                 self._context.resource_updated(report["resource_updated"])
+            elif "show" in report:
+                self._context.show(report["show"])
+            elif "hide" in report:
+                self._context.hide(report["hide"])
         except BaseException:  # no report, or one for a call that was cancelled
             pass
 

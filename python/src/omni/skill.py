@@ -289,6 +289,40 @@ class Context:
         """
         return self._change("resource_updated", uri, wire.resource_updated(self._call.id, _named("uri", uri)))
 
+    def show(self, name: str) -> _Done:
+        """Give the client of this call a tool that is off (`enabled=False`), or that was hidden from it.
+
+        That client alone has it from now on, in its list and in its calls, and is told that its list has
+        changed. It ends with the client's session; a client of the stateless era has it as whoever it is (its
+        token or its user, else its address) until an hour after the last change. What the operator's filters
+        and profiles leave out stays out.
+
+        A name that no tool of this source has fails the call when it returns: it is a mistake in the code.
+
+        Args:
+            name: A tool's name, canonical (`notes.save`) or as clients see it (`notes_save`), or a pattern in
+                which `*` stands for any text, which canonical names are held to: `admin.*`. At most 8 KiB.
+
+        Raises:
+            CallCancelled: The client gave up. Let it propagate.
+            ValueError: The name is too long.
+        """
+        return self._change("show", name, wire.visibility(self._call.id, _named("name", name), shown=True))
+
+    def hide(self, name: str) -> _Done:
+        """Take a tool from the client of this call: it is neither listed nor called any more.
+
+        The reverse of `show`, with the same names, for the same client and as long.
+
+        Args:
+            name: As of `show`.
+
+        Raises:
+            CallCancelled: The client gave up. Let it propagate.
+            ValueError: The name is too long.
+        """
+        return self._change("hide", name, wire.visibility(self._call.id, _named("name", name), shown=False))
+
     def _change(self, kind: str, name: str, frame: bytes) -> _Done:
         """Send what changes something for clients. Unlike signs of life, none is left out."""
         if self._stopped:

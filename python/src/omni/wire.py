@@ -262,6 +262,11 @@ def resource_updated(call_id: int, uri: str) -> bytes:
     return seal_lossy('{"resource_updated":{"id":%d,"uri":%s}}' % (call_id, quote(uri)))
 
 
+def visibility(call_id: int, name: str, *, shown: bool) -> bytes:
+    """The call's client is to have something from now on, or not to have it any more."""
+    return seal_lossy('{"%s":{"id":%d,"name":%s}}' % ("show" if shown else "hide", call_id, quote(name)))
+
+
 def retract(call_id: int, number: int) -> bytes:
     """Nobody waits any more for the answer to this question."""
     return seal('{"retract":{"id":%d,"ask":%d}}' % (call_id, number))

@@ -6,7 +6,7 @@ use super::option::{OptionKind, OptionPlace, OptionValue, ToolOption};
 use crate::Affinity;
 
 /// Every option, in the order in which a reader is shown them.
-pub const OPTIONS: [ToolOption; 33] = [
+pub const OPTIONS: [ToolOption; 34] = [
     ToolOption {
         name: "name",
         also: &[],
@@ -182,6 +182,13 @@ pub const OPTIONS: [ToolOption; 33] = [
             OptionPlace::Completion,
         ],
         without: "there is no such limit",
+    },
+    ToolOption {
+        name: "enabled",
+        also: &[],
+        kind: OptionKind::Flag,
+        places: &[OptionPlace::Decorator, OptionPlace::FrontMatter, OptionPlace::Program],
+        without: "its tools are there from the start",
     },
     ToolOption {
         name: "cache_ttl",
@@ -366,6 +373,9 @@ pub struct Policy {
     /// Runs of one call at most; 3 with `retry_on`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
+    /// False for a tool that clients neither list nor call until a call of theirs has shown it with `ctx.show`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
     /// Seconds for which a result answers the same arguments again, whoever asks. Here in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_ttl_ms: Option<u64>,
@@ -390,6 +400,7 @@ impl Policy {
             skill_concurrency: self.skill_concurrency.or(others.skill_concurrency),
             retry_on: if self.retry_on.is_empty() { others.retry_on.clone() } else { self.retry_on },
             max_attempts: self.max_attempts.or(others.max_attempts),
+            enabled: self.enabled.or(others.enabled),
             cache_ttl_ms: self.cache_ttl_ms.or(others.cache_ttl_ms),
             repeatable: self.repeatable || others.repeatable,
         }
@@ -482,6 +493,7 @@ impl CallOptions {
             ("concurrency", _, OptionValue::Count(value)) => self.policy.concurrency = Some(value),
             ("retry_on", _, OptionValue::Texts(value)) => self.policy.retry_on = value,
             ("max_attempts", _, OptionValue::Count(value)) => self.policy.max_attempts = Some(value),
+            ("enabled", _, OptionValue::Flag(value)) => self.policy.enabled = Some(value),
             ("cache_ttl", _, OptionValue::Milliseconds(value)) => self.policy.cache_ttl_ms = Some(value),
             _ => return false,
         }

@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use super::result::AttemptResult;
 use crate::channel::FrameBody;
 use crate::questions::QuestionFrame;
-use crate::wire::{OutputFrame, ResultFrame, WireError, WorkerMessage};
+use crate::wire::{NameFrame, OutputFrame, ResultFrame, WireError, WorkerMessage};
 
 /// Reads the frames of one call, by what the call may do and its caller wants to know.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +129,12 @@ impl FrameReader {
             // What a call changes for clients is a sign of life as well.
             WorkerMessage::ResourceUpdated(updated) => {
                 FrameMeaning::Alive(Some(Event::ResourceUpdated { uri: updated.uri }))
+            }
+            WorkerMessage::Show(NameFrame { name, .. }) => {
+                FrameMeaning::Alive(Some(Event::Visibility { name, shown: true }))
+            }
+            WorkerMessage::Hide(NameFrame { name, .. }) => {
+                FrameMeaning::Alive(Some(Event::Visibility { name, shown: false }))
             }
             WorkerMessage::Ask(ask) => {
                 if !self.may_ask {

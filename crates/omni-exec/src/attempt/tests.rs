@@ -36,6 +36,7 @@ impl EventSink for Ear {
             Event::Progress { value, .. } => format!("progress {value}"),
             Event::Log { data, .. } => format!("log {}", String::from_utf8_lossy(&data)),
             Event::ResourceUpdated { uri } => format!("updated {uri}"),
+            Event::Visibility { name, shown } => format!("{} {name}", if shown { "show" } else { "hide" }),
         });
     }
 

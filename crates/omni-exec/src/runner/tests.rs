@@ -128,6 +128,7 @@ fn words(event: Option<Event>) -> Option<String> {
             format!("{} {logger} {}", level.name(), String::from_utf8_lossy(&data))
         }
         Event::ResourceUpdated { uri } => format!("updated {uri}"),
+        Event::Visibility { name, shown } => format!("{} {name}", if shown { "show" } else { "hide" }),
     })
 }
 
@@ -182,7 +183,13 @@ fn each_line_means_what_the_cases_say() {
                 assert_eq!(event, Some(said), "{name}");
             }
             (Ok(RunnerLine::Event(event)), expected) => {
-                assert!(matches!(expected, Some("beat" | "progress" | "log" | "resource_updated")), "{name}");
+                assert!(
+                    matches!(
+                        expected,
+                        Some("beat" | "progress" | "log" | "resource_updated" | "show" | "hide")
+                    ),
+                    "{name}"
+                );
                 assert_eq!(words(event), case.said, "{name}");
             }
             (Ok(RunnerLine::End(last)), _) => {

@@ -26,6 +26,10 @@ pub(crate) enum WorkerMessage<'a> {
     Retract(RetractFrame),
     /// A resource has other content now.
     ResourceUpdated(ResourceUpdatedFrame),
+    /// The client is to have something from now on.
+    Show(NameFrame),
+    /// The client is not to have something any more.
+    Hide(NameFrame),
     Result(ResultFrame<'a>),
     Error(ErrorFrame),
     /// The call was revoked before its code began.
@@ -50,6 +54,7 @@ impl WorkerMessage<'_> {
             WorkerMessage::Ask(ask) => Some(ask.id),
             WorkerMessage::Retract(asked) => Some(asked.id),
             WorkerMessage::ResourceUpdated(updated) => Some(updated.id),
+            WorkerMessage::Show(named) | WorkerMessage::Hide(named) => Some(named.id),
             WorkerMessage::Result(result) => Some(result.id),
             WorkerMessage::Error(error) => Some(error.id),
         }
@@ -143,6 +148,13 @@ pub(crate) struct ResourceUpdatedFrame {
 }
 
 #[derive(Debug, Deserialize)]
+pub(crate) struct NameFrame {
+    pub(crate) id: u64,
+    /// Of a tool or prompt, or a resource's URI.
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Deserialize)]
 pub(crate) struct ResultFrame<'a> {
     pub(crate) id: u64,
     /// An array: content blocks of a tool, contents of a resource, messages of a prompt, values of a completion.
@@ -233,6 +245,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<WorkerMessage<'_>, WireError> {
     }
     let name = match &up {
         WorkerMessage::ResourceUpdated(updated) => &updated.uri,
+        WorkerMessage::Show(named) | WorkerMessage::Hide(named) => &named.name,
         _ => "",
     };
     if name.len() > Event::NAME_BYTES_MAX {
@@ -278,6 +291,8 @@ enum WorkerMessageType {
     Ask,
     Retract,
     ResourceUpdated,
+    Show,
+    Hide,
     Result,
     Error,
     Skipped,
@@ -309,6 +324,8 @@ impl<'de> Visitor<'de> for WorkerMessageVisitor {
             WorkerMessageType::Ask => WorkerMessage::Ask(map.next_value()?),
             WorkerMessageType::Retract => WorkerMessage::Retract(map.next_value()?),
             WorkerMessageType::ResourceUpdated => WorkerMessage::ResourceUpdated(map.next_value()?),
+            WorkerMessageType::Show => WorkerMessage::Show(map.next_value()?),
+            WorkerMessageType::Hide => WorkerMessage::Hide(map.next_value()?),
             WorkerMessageType::Result => WorkerMessage::Result(map.next_value()?),
             WorkerMessageType::Error => WorkerMessage::Error(map.next_value()?),
             WorkerMessageType::Skipped => WorkerMessage::Skipped(map.next_value()?),

@@ -234,6 +234,8 @@ fn as_value(up: &WorkerMessage<'_>) -> Value {
         WorkerMessage::Ask(ask) => json!({
             "ask": {"id": ask.id, "ask": ask.ask, "method": ask.method, "params": value(ask.params)}
         }),
+        WorkerMessage::Show(named) => json!({"show": {"id": named.id, "name": named.name}}),
+        WorkerMessage::Hide(named) => json!({"hide": {"id": named.id, "name": named.name}}),
         WorkerMessage::ResourceUpdated(updated) => {
             json!({"resource_updated": {"id": updated.id, "uri": updated.uri}})
         }

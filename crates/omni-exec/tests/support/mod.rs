@@ -661,6 +661,7 @@ pub(crate) fn said(events: &[Event]) -> Vec<String> {
                 format!("{} {logger}: {}", level.name(), String::from_utf8_lossy(data))
             }
             Event::ResourceUpdated { uri } => format!("updated {uri}"),
+            Event::Visibility { name, shown } => format!("{} {name}", if *shown { "show" } else { "hide" }),
         })
         .collect()
 }

@@ -276,6 +276,8 @@ def narrates(ctx: Context) -> str:
     ctx.info("first")
     ctx.progress(1, 2, "half")
     ctx.resource_updated("x:1")
+    ctx.show("x.y")
+    ctx.hide("x.*")
     ctx.warning({"n": 2})
     return "done"
 

@@ -41,6 +41,8 @@ fn client() -> ClientEncoder {
     ClientEncoder::new(&client, form())
 }
 
+const PUBLIC: crate::CacheScope = crate::CacheScope::Public;
+
 const OFFERS: crate::ServerCapabilities = crate::ServerCapabilities {
     resources: true,
     subscribe: true,
@@ -321,13 +323,19 @@ fn results_come_back_as_the_server_wrote_them() {
         assert_eq!(meta["omni/kind"], "k");
 
         let tools = json(r#"[{"name":"a"},{"name":"b"}]"#);
-        let page = result(server().list_tools_result(&id("1"), revision, tools, Some("next")));
+        let page = result(server().list_tools_result(&id("1"), revision, tools, Some("next"), PUBLIC));
         let page = read_page("tools/list", "tools", &page).expect("a page");
         assert_eq!(page.items, [json(r#"{"name":"a"}"#), json(r#"{"name":"b"}"#)]);
         assert_eq!(page.next_cursor.as_deref(), Some("next"));
         for kind in [ItemKind::Resource, ItemKind::ResourceTemplate, ItemKind::Prompt] {
-            let page =
-                result(server().list_items_result(&id("1"), revision, kind, json(r#"[{"name":"a"}]"#), None));
+            let page = result(server().list_items_result(
+                &id("1"),
+                revision,
+                kind,
+                json(r#"[{"name":"a"}]"#),
+                None,
+                PUBLIC,
+            ));
             let page = read_page("a list", kind.member(), &page).expect("a page");
             assert_eq!((page.items.len(), page.next_cursor), (1, None));
         }

@@ -69,8 +69,8 @@ impl Recipient {
                     outbox.push(encoder.log_notification(level, logger.as_deref(), &data));
                 }
             }
-            // Those who have subscribed are told of it.
-            Event::ResourceUpdated { .. } => {}
+            // What they change is told by other ways than the call's.
+            Event::ResourceUpdated { .. } | Event::Visibility { .. } => {}
         }
     }
 }

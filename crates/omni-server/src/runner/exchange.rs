@@ -220,7 +220,7 @@ async fn run_tool(
     let server = Arc::clone(&shared.server);
     server.catalog_ready(ListKind::Tools).await;
     let tool = server
-        .find(ProfileId::EVERYBODY, &asked.name)
+        .find(ProfileId::EVERYBODY, &asked.name, None)
         .map_err(|unknown| refusal(StatusCode::NOT_FOUND, "unknown_tool", &unknown.for_people()))?;
     let waiting = SharedLineQueue::default();
     let questions = (asked.asks && tool.spec.may_ask()).then(|| shared.questions.begin());
@@ -236,7 +236,7 @@ async fn run_tool(
             session: asked.session.into(),
             forwards_changes: true,
         };
-        let named = NamedTool { profile: ProfileId::EVERYBODY, name: &asked.name, tool: &tool };
+        let named = NamedTool { profile: ProfileId::EVERYBODY, name: &asked.name, tool: &tool, viewer: None };
         let outcome = match server.run(named, asked.arguments, options, &mut speaker).await {
             Ok((outcome, _)) => outcome,
             // It went while the call waited.
@@ -388,6 +388,7 @@ async fn item(
         profile: ProfileId::EVERYBODY,
         accepted,
         forwards_changes: true,
+        viewer: None,
     };
     let ItemReply { outcome, .. } = server.run_item(&asked, &mut NoClient).await;
     match outcome.kind {

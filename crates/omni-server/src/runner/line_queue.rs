@@ -71,6 +71,9 @@ impl LineQueue {
                 self.say("log", &Log { id, level: level.name(), logger: logger.as_deref(), data: &data });
             }
             Event::ResourceUpdated { uri } => self.say("resource_updated", &ResourceUpdated { id, uri }),
+            Event::Visibility { name, shown } => {
+                self.say(if *shown { "show" } else { "hide" }, &Named { id, name });
+            }
         }
     }
 
@@ -184,6 +187,13 @@ struct Progress<'a> {
 struct ResourceUpdated<'a> {
     id: u64,
     uri: &'a str,
+}
+
+/// The body of a `show` or `hide`.
+#[derive(Serialize)]
+struct Named<'a> {
+    id: u64,
+    name: &'a str,
 }
 
 #[derive(Serialize)]
@@ -421,12 +431,16 @@ mod tests {
         let data = Bytes::from_static(b"{\n\"rows\": [1,2]}");
         lines.event(7, &Event::Log { level: LogLevel::Error, logger: Some("db".into()), data });
         lines.event(7, &Event::ResourceUpdated { uri: "omni://skill/notes/today?q=\"1\"".into() });
+        lines.event(7, &Event::Visibility { name: "notes.save".into(), shown: true });
+        lines.event(7, &Event::Visibility { name: "notes.*".into(), shown: false });
         let names = [
             "a_beat",
             "progress",
             "progress_of_unknown_extent",
             "a_log_message",
             "a_resource_that_was_updated",
+            "a_tool_to_show",
+            "a_tool_to_hide",
         ];
         let expected = names.map(case);
         assert_eq!(read(&mut lines), expected, "a line break in what a tool says is none on the wire");

@@ -1,11 +1,11 @@
 //! What is known of one client, behind one lock.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use omni_call::LogLevel;
-use omni_catalog::{CatalogKind, ProfileId};
+use omni_catalog::{CatalogKind, ProfileId, TooManyChanges};
 use omni_protocol::{ClientCapabilities, Id, ListKinds, Revision};
 use tokio::sync::{Notify, oneshot};
 
@@ -15,6 +15,7 @@ use crate::list_changes::{ListVersionSeen, ListVersions};
 use crate::outbox::Outbox;
 use crate::principal::Principal;
 use crate::resource_updates::Subscriptions;
+use crate::view::View;
 
 /// No revision has been agreed.
 const NOT_AGREED: u8 = u8::MAX;
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     pub(super) scope: SessionScope,
     /// What has changed for it alone, once anybody listens or subscribes.
     changes: OnceLock<Arc<ChangeQueue>>,
+    /// Calls have shown its client something or hidden it; read for each request.
+    has_view: AtomicBool,
     /// Wakes those who wait for its end.
     ending: Notify,
     state: Mutex<SessionState>,
@@ -68,6 +71,10 @@ pub(super) struct SessionState {
     pub(super) seen: ListVersionSeen,
     /// The resources that it has subscribed to.
     pub(super) subscriptions: Option<Subscriptions>,
+    /// What its client sees otherwise than everybody.
+    view: Option<Arc<View>>,
+    /// Subscriptions that tell when that changes.
+    view_listeners: Vec<Weak<ChangeQueue>>,
     /// Requests of ours that the client has not answered.
     pub(super) pending: PendingRequests,
     /// Dropping it ends the stream that the client listens on.
@@ -127,6 +134,7 @@ impl Session {
             profile: AtomicU16::new(ProfileId::EVERYBODY.number()),
             scope,
             changes: OnceLock::new(),
+            has_view: AtomicBool::new(false),
             ending: Notify::new(),
             state: Mutex::default(),
         }
@@ -178,6 +186,46 @@ impl Session {
     /// The ids of the requests that are open.
     pub(super) fn open_ids(&self) -> Vec<Id> {
         self.state().in_flight.keys().cloned().collect()
+    }
+
+    /// Whether it lasts longer than a request, so that what is known of its client is kept in it.
+    pub(crate) fn keeps_state(&self) -> bool {
+        match self.scope {
+            SessionScope::OneRequest => false,
+            SessionScope::Connection { .. } | SessionScope::Lasting => true,
+        }
+    }
+
+    /// What its client sees otherwise than everybody; `None` for nearly all.
+    pub(crate) fn view(&self) -> Option<Arc<View>> {
+        if !self.has_view.load(Ordering::Acquire) {
+            return None;
+        }
+        self.state().view.clone()
+    }
+
+    /// Has the client see something else, and be told so.
+    pub(crate) fn change_view(
+        &self,
+        change: impl FnOnce(&View) -> Result<Option<View>, TooManyChanges>,
+    ) -> Result<(), TooManyChanges> {
+        let mut state = self.state();
+        let nothing = View::default();
+        let Some(view) = change(state.view.as_deref().unwrap_or(&nothing))? else { return Ok(()) };
+        let view = (!view.visibility.is_empty()).then(|| Arc::new(view));
+        self.has_view.store(view.is_some(), Ordering::Release);
+        state.view = view;
+        let listeners: Vec<_> = state.view_listeners.iter().filter_map(Weak::upgrade).collect();
+        drop(state);
+        listeners.iter().chain([self.changes()]).for_each(|listener| listener.lists_changed());
+        Ok(())
+    }
+
+    /// Tells `listener` when what the client sees changes, as long as somebody has it.
+    pub(crate) fn tell_of_view(&self, listener: &Arc<ChangeQueue>) {
+        let listeners = &mut self.state().view_listeners;
+        listeners.retain(|listener| listener.strong_count() > 0);
+        listeners.push(Arc::downgrade(listener));
     }
 
     /// What has changed for this client alone.

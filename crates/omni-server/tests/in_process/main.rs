@@ -19,6 +19,7 @@ mod skills;
 mod stale;
 mod streams;
 mod subscriptions;
+mod visibility;
 
 use omni_testkit::{ScriptedExecutor, SkillFolder, StartedCalls, TestServer};
 

@@ -157,6 +157,9 @@ class Adapter:
                     await self._log(context, body["level"], body.get("data"), body.get("logger"))
                 elif kind == "beat" and body.get("note") is not None:
                     await self._log(context, "info", body["note"], "heartbeat")
+                elif kind in ("show", "hide"):
+                    why = f"this server lists every tool to everybody, so `ctx.{kind}` does nothing"
+                    sys.stderr.write(f"omni: {tool['name']}: {why}\n")
         finally:
             # Taken back, or over: a tool that still runs learns it when it next speaks.
             running.cancel()

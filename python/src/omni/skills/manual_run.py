@@ -49,6 +49,8 @@ class Console:
             self._tell(f"{body['level']}: {data if isinstance(data, str) else wire.write_json(data)}")
         elif kind == "resource_updated":
             self._tell(f"resource updated: {body['uri']}")
+        elif kind in ("show", "hide"):
+            self._tell(f"{kind}: {body['name']}")
 
     def _tell(self, line: str) -> None:
         os.write(2, (shown(line).replace("\n", "\n  ") + "\n").encode("utf-8", "replace"))
