@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8>
     if let Some(server) = OtherServer::of(&arguments.server)? {
         return other_server::describe(server, &arguments.tool, arguments.read.json, out);
     }
-    let (places, sources) = read_catalog::open(&arguments.read.place)?;
+    let (places, sources) = read_catalog::open_served(&arguments.read.place)?;
     read_catalog::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();
     let Some(tool) = snapshot.tool(&arguments.tool) else {

@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
         return other_server::list(server, arguments.read.json, out);
     }
     let arguments = &arguments.read;
-    let (places, sources) = read_catalog::open(&arguments.place)?;
+    let (places, sources) = read_catalog::open_served(&arguments.place)?;
     read_catalog::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();
     let list = snapshot.for_profile(ProfileId::EVERYBODY);

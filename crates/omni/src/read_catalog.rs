@@ -18,6 +18,13 @@ pub(crate) fn open(arguments: &PlaceArguments) -> Result<(Places, Sources)> {
     Ok((places, sources))
 }
 
+/// The same with what is listed besides: the tool by which a model reads skills.
+pub(crate) fn open_served(arguments: &PlaceArguments) -> Result<(Places, Sources)> {
+    let places = Places::resolve(arguments)?;
+    let sources = places.served_catalog(places.file.executor()?)?;
+    Ok((places, sources))
+}
+
 /// Brings the catalogue up to date: with its folder, or with the runner that lists the tools. Without an answer of
 /// the runner its last list stands, and stderr says so.
 ///

@@ -307,3 +307,51 @@ fn a_tool_of_omni_s_own_that_there_is_not_is_an_error_that_names_the_line() {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
+
+/// Clients are written in JavaScript, and count a character above U+FFFF as two.
+#[test]
+fn a_text_that_clients_cut_is_named_from_one_character_above_the_bound_on() {
+    let folder = Folder::empty();
+    folder.write("skills/a/SKILL.md", "---\nname: a\ndescription: d\n---\n");
+    let tools = [
+        ("at", "a".repeat(2_048), None),
+        ("above", "a".repeat(2_049), Some(2_049)),
+        ("wide_at", "中".repeat(2_048), None),
+        ("wide_above", "中".repeat(2_049), Some(2_049)),
+        ("emoji_at", "😀".repeat(1_024), None),
+        ("emoji_above", "😀".repeat(1_025), Some(2_050)),
+    ];
+    let source: String = tools
+        .iter()
+        .map(|(name, text, _)| format!("@tool\ndef {name}():\n    \"\"\"{text}\"\"\"\n\n\n"))
+        .collect();
+    folder.write("skills/a/scripts/a.py", &format!("from omni import tool\n\n\n{source}"));
+    let found: Vec<String> =
+        findings(&folder, &[]).into_iter().filter(|found| found.contains("cut-by-clients")).collect();
+    for (name, _, chars) in &tools {
+        let said = found.iter().find(|found| found.contains(&format!("`a.{name}`")));
+        assert_eq!(said.is_some(), chars.is_some(), "{name}: {found:?}");
+        if let (Some(said), Some(chars)) = (said, chars) {
+            let whole =
+                format!("the description of `a.{name}` has {chars} characters, and clients cut it at 2048");
+            assert!(said.contains(&whole) && said.contains("a/scripts/a.py:"), "{said}");
+        }
+    }
+    assert_eq!(found.len(), 3, "{found:?}");
+
+    folder.write("skills/a/scripts/a.py", TOOL);
+    for (text, chars) in
+        [("b".repeat(2_000), None), ("b".repeat(2_001), Some(2_001)), ("😀".repeat(1_001), Some(2_002))]
+    {
+        folder.write("omni.toml", &format!("instructions = \"{text}\"\n"));
+        let found: Vec<String> =
+            findings(&folder, &[]).into_iter().filter(|found| found.contains("cut-by-clients")).collect();
+        match chars {
+            None => assert_eq!(found, [] as [String; 0]),
+            Some(chars) => {
+                let whole = format!("omni.toml:1: `instructions` has {chars} characters: it is cut at 2000");
+                assert!(found.len() == 1 && found[0].contains(&whole), "{found:?}");
+            }
+        }
+    }
+}
