@@ -57,7 +57,11 @@ def dies_once():
 
 /// A call of a function of that file.
 fn item(lab: &Lab, function: &str, request: CallRequest) -> Request {
-    std::fs::write(lab.root().join("skills/lab/scripts/items.py"), SKILL).unwrap();
+    let file = lab.root().join("skills/lab/scripts/items.py");
+    // Once: a process that loads the file while it is written again would find half of it.
+    if !file.exists() {
+        std::fs::write(file, SKILL).unwrap();
+    }
     let mut call = lab.call_in("items.py", function);
     let Target::Python(python) = &mut call.spec.target else { unreachable!("it is a function") };
     python.kind = request.kind();
