@@ -45,3 +45,7 @@ pub(crate) const STDERR_TAIL_BYTES: usize = 64 << 10;
 
 /// Timers fire on whole milliseconds: one that is set for less than this from now would only be set again.
 pub(crate) const TIMER_GRAIN: Duration = Duration::from_millis(1);
+
+/// A larger frame, or line of a runner's answer, is decoded on another thread: a fifth of a millisecond is less than what a
+/// small call takes, and a thread more costs a tenth of that.
+pub(crate) const DECODE_INLINE_BYTES_MAX: usize = 128 << 10;

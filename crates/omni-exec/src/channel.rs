@@ -9,12 +9,13 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::bounds::DECODE_INLINE_BYTES_MAX;
 use crate::result_memory::ResultReservation;
-use crate::wire::{self, FrameKey, WireError};
+use crate::wire::{self, FrameKey, JsonPart, WireError, WorkerMessage};
 
 /// The size of the inbox. A larger frame gets memory of its own, which is shared with what is kept of the frame.
 const INBOX_BYTES: usize = 16 << 10;
@@ -31,6 +32,8 @@ pub(crate) struct Channel {
     at: usize,
     /// The frame before `at`, when it was a large one.
     large: Option<Bytes>,
+    /// What `large` says, while that is found out on another thread.
+    decoding: Option<JoinHandle<Result<WorkerMessage<'static>, WireError>>>,
     /// The memory reserved for the large frame that is arriving.
     reservation: ResultReservation,
     outbox: Vec<u8>,
@@ -41,6 +44,23 @@ pub(crate) struct Channel {
     key: Option<FrameKey>,
     /// The same, until the first frame has arrived.
     next_key: Option<FrameKey>,
+}
+
+/// A frame that has arrived whole, and whose message can be read without making other calls wait.
+pub(crate) struct ArrivedFrame {
+    pub(crate) length: usize,
+    /// What it says, where it was large and has been read already.
+    message: Option<Box<WorkerMessage<'static>>>,
+}
+
+impl ArrivedFrame {
+    /// What it says. `body` is the frame's.
+    pub(crate) fn message(self, body: FrameBody<'_>) -> Result<WorkerMessage<'_>, WireError> {
+        match self.message {
+            Some(message) => Ok(*message),
+            None => wire::decode(body.bytes),
+        }
+    }
 }
 
 /// The body of a frame that has arrived whole.
@@ -64,11 +84,11 @@ impl<'a> FrameBody<'a> {
     }
 
     /// A part of the body as bytes that outlive it: copied from a small frame, shared with a large one.
-    pub(crate) fn keep(self, part: &RawValue) -> Bytes {
-        let part = part.get().as_bytes();
-        match self.large {
-            Some(large) => large.slice_ref(part),
-            None => Bytes::copy_from_slice(part),
+    pub(crate) fn keep(self, part: &JsonPart<'_>) -> Bytes {
+        match (part, self.large) {
+            (JsonPart::Shared(bytes), _) => bytes.clone(),
+            (JsonPart::Read(part), Some(large)) => large.slice_ref(part.get().as_bytes()),
+            (JsonPart::Read(part), None) => Bytes::copy_from_slice(part.get().as_bytes()),
         }
     }
 }
@@ -82,6 +102,7 @@ impl Channel {
             inbox: Vec::with_capacity(INBOX_BYTES),
             at: 0,
             large: None,
+            decoding: None,
             reservation: ResultReservation::default(),
             outbox: Vec::new(),
             sent: 0,
@@ -136,6 +157,29 @@ impl Channel {
         }
     }
 
+    /// The same for a frame that is read as a [`WorkerMessage`]: ready once that takes no time any more. A large one is
+    /// read on another thread, since every other call would wait for it here: 50 MB take some 100 ms.
+    pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<ArrivedFrame, WireError>> {
+        let length = ready!(self.poll_frame(cx))?;
+        let Some(large) = self.large.as_ref().filter(|large| large.len() > DECODE_INLINE_BYTES_MAX) else {
+            return Poll::Ready(Ok(ArrivedFrame { length, message: None }));
+        };
+        let decoding = self.decoding.get_or_insert_with(|| {
+            let body = large.clone();
+            spawn_blocking(move || wire::decode_large(&body))
+        });
+        let decoded = ready!(Pin::new(decoding).poll(cx));
+        self.decoding = None;
+        let message = decoded.map_err(io::Error::other)??;
+        Poll::Ready(Ok(ArrivedFrame { length, message: Some(Box::new(message)) }))
+    }
+
+    /// Whether something has arrived that is not read yet, though nobody waits for the worker: a large frame waits for
+    /// memory, or is being decoded. What is known of the worker besides, such as that it has ended, came later.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.large.is_some() || self.reservation.is_waiting()
+    }
+
     /// The frame that [`poll_frame`](Self::poll_frame) found.
     pub(crate) fn body(&self, length: usize) -> FrameBody<'_> {
         match &self.large {
@@ -149,6 +193,7 @@ impl Channel {
 
     /// Drops the frame that [`poll_frame`](Self::poll_frame) found.
     pub(crate) fn consume(&mut self, length: usize) {
+        self.decoding = None;
         if self.large.take().is_none() {
             self.at += self.header_length() + length;
             if self.at >= self.inbox.len() {

@@ -93,7 +93,7 @@ impl QuestionFrame {
         let question = match AskMethod::from_name(&frame.method) {
             // Copied, because a large frame holds a reservation of the memory for results, and a person may take
             // minutes to answer.
-            Some(method) => Ok(Ask { method, params: Bytes::copy_from_slice(frame.params.get().as_bytes()) }),
+            Some(method) => Ok(Ask { method, params: Bytes::copy_from_slice(frame.params.bytes()) }),
             None => Err(no_such_method(&frame.method)),
         };
         QuestionFrame::Ask(frame.ask, question)

@@ -63,6 +63,11 @@ impl ResultReservation {
         Poll::Ready(())
     }
 
+    /// Whether it was asked for and is not there yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.asking.is_some()
+    }
+
     /// Bytes that release the reservation when the last of them is dropped.
     pub(crate) fn fill(&mut self, bytes: Vec<u8>) -> Bytes {
         self.asking = None;

@@ -14,12 +14,11 @@ use omni_call::{
     Call, CallResult, Completion, Event, FunctionKind, LogLevel, PromptMessages, ResourceContents,
     ToolResult, Wants,
 };
-use serde_json::value::RawValue;
 
 use super::result::AttemptResult;
 use crate::channel::FrameBody;
 use crate::questions::QuestionFrame;
-use crate::wire::{NameFrame, OutputFrame, ResultFrame, WireError, WorkerMessage};
+use crate::wire::{JsonPart, NameFrame, OutputFrame, ResultFrame, WireError, WorkerMessage};
 
 /// Reads the frames of one call, by what the call may do and its caller wants to know.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +89,7 @@ impl FrameReader {
     ) -> Result<FrameMeaning<'a>, WireError> {
         Ok(match message {
             WorkerMessage::Result(result) => FrameMeaning::Ends(FinalMessage {
-                contamination: result.tainted.map(|findings| findings.get().into()),
+                contamination: result.tainted.as_ref().map(findings),
                 printed: result.printed,
                 result: self.result(body, &result),
                 stderr: result.stderr.map(Into::into),
@@ -122,7 +121,7 @@ impl FrameReader {
                 let log = self.hears(level).then(|| Event::Log {
                     level,
                     logger: log.logger,
-                    data: body.keep(log.data),
+                    data: body.keep(&log.data),
                 });
                 FrameMeaning::Alive(log)
             }
@@ -154,16 +153,17 @@ impl FrameReader {
 
     fn result(&self, body: FrameBody<'_>, result: &ResultFrame<'_>) -> AttemptResult {
         let too_large =
-            |part: Option<&RawValue>| part.is_some_and(|part| part.get().len() > self.result_bytes_max);
-        if too_large(Some(result.content)) || too_large(result.structured) || too_large(result.meta) {
+            |part: Option<&JsonPart<'_>>| part.is_some_and(|part| part.bytes().len() > self.result_bytes_max);
+        let (structured, meta) = (result.structured.as_ref(), result.meta.as_ref());
+        if too_large(Some(&result.content)) || too_large(structured) || too_large(meta) {
             return AttemptResult::TooLarge;
         }
-        let content = body.keep(result.content);
-        let meta = result.meta.map(|meta| body.keep(meta));
+        let content = body.keep(&result.content);
+        let meta = meta.map(|meta| body.keep(meta));
         let kept = match self.kind {
             FunctionKind::Tool => CallResult::Tool(ToolResult {
                 content,
-                structured: result.structured.map(|structured| body.keep(structured)),
+                structured: structured.map(|structured| body.keep(structured)),
                 meta,
                 is_error: result.is_error,
             }),
@@ -197,4 +197,9 @@ impl FrameReader {
         let data = Bytes::from(serde_json::Value::from(note).to_string());
         Some(Event::Log { level, logger: Some("heartbeat".to_owned()), data })
     }
+}
+
+/// The sentences that say what a call has done to its process.
+fn findings(sentences: &JsonPart<'_>) -> Box<str> {
+    String::from_utf8_lossy(sentences.bytes()).into()
 }

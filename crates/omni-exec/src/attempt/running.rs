@@ -6,8 +6,8 @@ use omni_call::Wants;
 
 use super::call_context::CallContext;
 use super::frame_reader::{FinalMessage, FrameReader};
-use crate::channel::Channel;
-use crate::wire::{self, WireError, WorkerMessage};
+use crate::channel::{ArrivedFrame, Channel};
+use crate::wire::{WireError, WorkerMessage};
 
 /// The current call of a worker, as far as its frames have told of it.
 ///
@@ -68,24 +68,24 @@ impl RunningCall {
         worker: &mut WorkerView<'_>,
         context: &mut CallContext<'_>,
     ) -> Poll<Result<FinalMessage, WireError>> {
-        while let Poll::Ready(length) = worker.channel.poll_frame(cx) {
-            if let Some(last) = length.and_then(|length| self.take_frame(length, worker, context)).transpose()
-            {
+        while let Poll::Ready(frame) = worker.channel.poll_message(cx) {
+            if let Some(last) = frame.and_then(|frame| self.take_frame(frame, worker, context)).transpose() {
                 return Poll::Ready(last);
             }
         }
-        self.waited = true;
+        self.waited |= !worker.channel.holds_back();
         Poll::Pending
     }
 
     fn take_frame(
         &mut self,
-        length: usize,
+        frame: ArrivedFrame,
         worker: &mut WorkerView<'_>,
         context: &mut CallContext<'_>,
     ) -> Result<Option<FinalMessage>, WireError> {
+        let length = frame.length;
         let body = worker.channel.body(length);
-        let message = wire::decode(body.bytes())?;
+        let message = frame.message(body)?;
         let mut last = None;
         match message.call() {
             Some(id) if id == self.id => {

@@ -16,6 +16,7 @@ use omni_process::ExitStatus;
 
 use super::*;
 use crate::ExecConfig;
+use crate::bounds::DECODE_INLINE_BYTES_MAX;
 use crate::channel::Channel;
 use crate::questions::CallQuestions;
 use crate::wire::{self, WireError};
@@ -263,6 +264,40 @@ async fn what_may_come_when_is_a_matter_of_who_has_begun() {
         }
         assert_eq!(told(&polled), *end, "{name}");
         assert!(!stage.ear.0.iter().any(|heard| heard.contains("old")), "{name}: {:?}", stage.ear.0);
+    }
+}
+
+/// A frame of more bytes than are decoded where everyone waits.
+#[tokio::test]
+async fn a_large_frame_is_decoded_elsewhere_and_is_no_less_early_for_that() {
+    let text = "x".repeat(2 * DECODE_INLINE_BYTES_MAX);
+    let body = format!(r#"{{"result":{{"id":7,"content":["{text}"]}}}}"#);
+    for begun in [0, ID] {
+        let mut stage = Stage::new(true);
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        stage.channel = Channel::new(ours, 2 * body.len()).unwrap();
+        stage.call.reader.result_bytes_max = body.len();
+        stage.begun.set(begun);
+        let frame = frames(&[&body]);
+        let writes = std::thread::spawn(move || theirs.write_all(&frame).map(|()| theirs));
+        let end = loop {
+            match stage.read().await {
+                Poll::Ready(end) => break end,
+                // What the call's number says was read before now, and nothing was silent since.
+                Poll::Pending if stage.channel.holds_back() => {}
+                Poll::Pending => stage.call = RunningCall::new(ID, stage.call.reader),
+            }
+        };
+        match end {
+            Ok(last) => {
+                let AttemptResult::Result(result) = last.result else { panic!("{:?}", last.result) };
+                assert_eq!(result.tool().unwrap().content, format!(r#"["{text}"]"#));
+                assert_eq!(begun, ID);
+            }
+            Err(error) => assert_eq!((error.to_string().as_str(), begun), (FOREIGN, 0)),
+        }
+        drop(writes.join().unwrap());
     }
 }
 

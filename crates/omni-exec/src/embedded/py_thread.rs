@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -12,12 +13,14 @@ use bytes::Bytes;
 use omni_call::Call;
 use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
 use omni_process::{OutputListener, PrintedOutput, UnattributedOutput};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::inbox::Inbox;
 use crate::ExecConfig;
 use crate::attempt::{AttemptResult, CallContext, FinalMessage, FrameReader};
+use crate::bounds::DECODE_INLINE_BYTES_MAX;
 use crate::channel::FrameBody;
-use crate::wire::{self, AttemptInfo, DispatchInfo, ServerHello, WireError, WorkerMode};
+use crate::wire::{self, AttemptInfo, DispatchInfo, ServerHello, WireError, WorkerMessage, WorkerMode};
 
 /// The stack of a thread. As large as that of Python's own main thread, since older versions recurse on it.
 const STACK_BYTES: usize = 8 << 20;
@@ -55,6 +58,8 @@ struct CallBuffer {
 
 enum OutputItem {
     Frame(Bytes),
+    /// A large frame, which is decoded on another thread.
+    Decoding(Bytes, JoinHandle<Result<WorkerMessage<'static>, WireError>>),
     Printed {
         on_stderr: bool,
         bytes: Bytes,
@@ -173,13 +178,13 @@ impl PyThread {
     /// Acts on everything that the call has written. Ready with its result when it has ended.
     pub(super) fn poll_call(
         &self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         id: u64,
         reader: &FrameReader,
         printed: &mut PrintedOutput,
         hearing: &mut CallContext<'_>,
     ) -> Poll<AttemptResult> {
-        let (outputs, left_out) = {
+        let (mut outputs, left_out) = {
             let mut state = self.lock();
             let Some(call) = state.calls.get_mut(&id) else {
                 return Poll::Ready(AttemptResult::Broken(WireError::Closed));
@@ -192,8 +197,8 @@ impl PyThread {
         };
         printed.leave_out(left_out);
         let level = reader.wants.log;
-        for outputs in outputs {
-            let end = match outputs {
+        while let Some(output) = outputs.pop_front() {
+            let end = match aside(output) {
                 OutputItem::Printed { on_stderr, bytes } => {
                     hearing.alive(None);
                     printed.take(on_stderr, &bytes, &mut OutputListener { events: hearing.port, level });
@@ -201,9 +206,19 @@ impl PyThread {
                 }
                 OutputItem::Skipped => Some(AttemptResult::Skipped),
                 OutputItem::Gone(reason) => Some(AttemptResult::Broken(WireError::SharedWorkerEnded(reason))),
-                OutputItem::Frame(frame) => match self.take_frame(&frame, id, reader, hearing) {
-                    Ok(last) => last.map(|last| last.result),
-                    Err(error) => Some(AttemptResult::Broken(error)),
+                OutputItem::Frame(frame) => {
+                    self.take_frame(&frame, wire::decode(&frame), id, reader, hearing)
+                }
+                OutputItem::Decoding(frame, mut decoding) => match Pin::new(&mut decoding).poll(cx) {
+                    Poll::Pending => {
+                        outputs.push_front(OutputItem::Decoding(frame, decoding));
+                        self.put_back(id, outputs);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(decoded) => {
+                        let message = decoded.unwrap_or_else(|bug| Err(io::Error::other(bug).into()));
+                        self.take_frame(&frame, message, id, reader, hearing)
+                    }
                 },
             };
             if let Some(end) = end {
@@ -217,13 +232,27 @@ impl PyThread {
     fn take_frame(
         &self,
         frame: &Bytes,
+        message: Result<WorkerMessage<'_>, WireError>,
         id: u64,
         reader: &FrameReader,
         hearing: &mut CallContext<'_>,
-    ) -> Result<Option<FinalMessage>, WireError> {
-        let meaning = reader.read(FrameBody::of(frame), wire::decode(frame)?, || self.has_started(id))?;
-        // Python takes answers out of its inbox at once, so there is no count of unread ones.
-        hearing.apply(meaning, 0)
+    ) -> Option<AttemptResult> {
+        let last = message
+            .and_then(|message| reader.read(FrameBody::of(frame), message, || self.has_started(id)))
+            // Python takes answers out of its inbox at once, so there is no count of unread ones.
+            .and_then(|meaning| hearing.apply(meaning, 0));
+        match last {
+            Ok(last) => last.map(|FinalMessage { result, .. }| result),
+            Err(error) => Some(AttemptResult::Broken(error)),
+        }
+    }
+
+    /// Has outputs wait that were taken, before those that have come since.
+    fn put_back(&self, id: u64, mut outputs: VecDeque<OutputItem>) {
+        if let Some(call) = self.lock().calls.get_mut(&id) {
+            outputs.append(&mut call.outputs);
+            call.outputs = outputs;
+        }
     }
 
     fn hear(&self, id: u64, outputs: OutputItem, last: bool) {
@@ -320,6 +349,17 @@ impl Host for PyThread {
     fn print(&self, id: u64, stream: i32, bytes: &[u8]) {
         let outputs = OutputItem::Printed { on_stderr: stream == 2, bytes: Bytes::copy_from_slice(bytes) };
         self.hear(id, outputs, false);
+    }
+}
+
+/// Has a large frame decoded on another thread: every other call would wait for it here.
+fn aside(output: OutputItem) -> OutputItem {
+    match output {
+        OutputItem::Frame(frame) if frame.len() > DECODE_INLINE_BYTES_MAX => {
+            let body = frame.clone();
+            OutputItem::Decoding(frame, spawn_blocking(move || wire::decode_large(&body)))
+        }
+        output => output,
     }
 }
 

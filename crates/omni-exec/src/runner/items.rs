@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::client::Runner;
-use super::routes::RunnerError;
+use super::routes::{RunnerError, beside};
 use super::runner_line::{self, FinalLine};
 use crate::within::within;
 
@@ -30,10 +30,14 @@ impl Runner {
             Err(kind) => return FinalLine::of(kind),
         };
         match answered {
-            Ok((_, body)) => FinalLine::of(match result(&call.request, &body) {
-                Ok(result) => OutcomeKind::Finished(result),
-                Err(why) => failed(RunnerError::ConnectionError(why)),
-            }),
+            Ok((_, body)) => {
+                let request = call.request.clone();
+                let read = beside(body.len(), move || result(&request, &body)).await;
+                FinalLine::of(match read.flatten() {
+                    Ok(result) => OutcomeKind::Finished(result),
+                    Err(why) => failed(RunnerError::ConnectionError(why)),
+                })
+            }
             Err(error) => refused(error, call, self.config.result_bytes_max),
         }
     }
@@ -95,11 +99,21 @@ fn contents(body: &[u8]) -> Result<ResourceContents, String> {
         meta: Option<Box<RawValue>>,
     }
     let Answer { contents, meta } = parsed(body)?;
-    let fits = |item: &Map<String, Value>| {
-        let has = |member: &str| item.get(member).is_some_and(Value::is_string);
-        has("uri") && (has("text") || has("blob"))
+    // What is large in it is looked at where it lies.
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow)]
+        uri: Option<&'a RawValue>,
+        #[serde(borrow)]
+        text: Option<&'a RawValue>,
+        #[serde(borrow)]
+        blob: Option<&'a RawValue>,
+    }
+    let fits = |item: &Item<'_>| {
+        let is_text = |value: &RawValue| value.get().starts_with('"');
+        item.uri.is_some_and(is_text) && [item.text, item.blob].into_iter().flatten().any(is_text)
     };
-    let items: Vec<Map<String, Value>> = parsed(contents.get().as_bytes())?;
+    let items: Vec<Item<'_>> = serde_json::from_str(contents.get()).map_err(|error| error.to_string())?;
     if !items.iter().all(fits) {
         return Err("each of `contents` must have `uri` and either `text` or `blob`".to_owned());
     }

@@ -172,7 +172,8 @@ impl Runner {
                     }
                 };
                 let Some(line) = line else { break };
-                match runner_line::read(&line, call, self.config.result_bytes_max)
+                match runner_line::read_beside(line, call, self.config.result_bytes_max)
+                    .await
                     .map_err(|error| broken(&error))?
                 {
                     RunnerLine::Started => progress.phase = Phase::Started,

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::client::Runner;
 use super::connection::{ConnectionError, RunnerConnection};
+use crate::bounds::DECODE_INLINE_BYTES_MAX;
 
 /// How long such an answer may take.
 const LISTING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -130,7 +131,7 @@ impl Runner {
         let body = self.body(&mut connection).await?;
         self.connections.put(connection);
         match head.status() {
-            StatusCode::OK if serde_json::from_slice::<IgnoredAny>(&body).is_err() || !is_object(&body) => {
+            StatusCode::OK if !is_object(&body).await => {
                 Err(RunnerError::ConnectionError("it is no JSON object".to_owned()))
             }
             StatusCode::OK | StatusCode::NOT_MODIFIED => Ok((head, body)),
@@ -146,8 +147,29 @@ impl Runner {
     }
 }
 
-fn is_object(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"{")
+/// Whether it is a JSON object. A large one is read on another thread, since every other call would wait for it here.
+async fn is_object(body: &Bytes) -> bool {
+    let body = body.clone();
+    beside(body.len(), move || {
+        serde_json::from_slice::<IgnoredAny>(&body).is_ok() && body.trim_ascii_start().starts_with(b"{")
+    })
+    .await
+    .unwrap_or(false)
+}
+
+/// Does what takes as long as it takes to read so many bytes: on another thread, where these are many.
+///
+/// # Errors
+///
+/// The work has panicked.
+pub(super) async fn beside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    if bytes <= DECODE_INLINE_BYTES_MAX {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|bug| bug.to_string())
 }
 
 fn unreachable(failure: crate::start_failure::StartFailure) -> RunnerError {

@@ -1,17 +1,20 @@
 //! What one line of a runner's answer means. Bytes only, no I/O; the cases are those of
 //! `conformance/runner-cases.jsonl`.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use omni_call::{Call, Event, OutcomeKind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::task::spawn_blocking;
 
 use crate::attempt::{AttemptResult, FinalMessage, FrameMeaning, FrameReader, error_outcome_kind};
+use crate::bounds::DECODE_INLINE_BYTES_MAX;
 use crate::channel::FrameBody;
 use crate::questions::QuestionFrame;
-use crate::wire::{self, ErrorFrame, ErrorKind, WireError};
+use crate::wire::{self, ErrorFrame, ErrorKind, WireError, WorkerMessage};
 
 /// What a line means for the call. It differs from what a worker's frame means in two ways: `started` is sent, since no
 /// status page is shared with a runner; and the last line is an outcome already, since the runner knows how the process
@@ -81,7 +84,25 @@ struct FailureLine {
     error: FailureBody,
 }
 
-/// Reads one line of the answer to `call`. An error means that the runner does not keep the contract.
+/// Reads one line of the answer to `call`, a large one on another thread: every other call would wait for it here. An error
+/// means that the runner does not keep the contract.
+pub(super) async fn read_beside(
+    line: Bytes,
+    call: &Call,
+    result_bytes_max: usize,
+) -> Result<RunnerLine, WireError> {
+    if line.len() <= DECODE_INLINE_BYTES_MAX || names_error(line.trim_ascii()) {
+        return read(&line, call, result_bytes_max);
+    }
+    let decoding = spawn_blocking(move || {
+        let line = line.slice_ref(line.trim_ascii());
+        wire::decode_large(&line).map(|message| (line, message))
+    });
+    let (line, message) = decoding.await.map_err(io::Error::other)??;
+    meaning(&line, message, call, result_bytes_max)
+}
+
+/// Reads one line of the answer to `call`.
 pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result<RunnerLine, WireError> {
     let line = line.slice_ref(line.trim_ascii());
     if line.is_empty() {
@@ -92,13 +113,21 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
         check_id(error.id, call)?;
         return Ok(RunnerLine::End(Box::new(last(error, call, result_bytes_max))));
     }
-    let message = wire::decode(&line)?;
+    meaning(&line, wire::decode(&line)?, call, result_bytes_max)
+}
+
+fn meaning(
+    line: &Bytes,
+    message: WorkerMessage<'_>,
+    call: &Call,
+    result_bytes_max: usize,
+) -> Result<RunnerLine, WireError> {
     if let Some(id) = message.call() {
         check_id(id, call)?;
     }
     // Whether it may ask, and has begun, a runner says by itself: what it runs is hidden from us.
     let reader = FrameReader::of(call, true, result_bytes_max);
-    Ok(match reader.read(FrameBody::of(&line), message, || true)? {
+    Ok(match reader.read(FrameBody::of(line), message, || true)? {
         FrameMeaning::Started => RunnerLine::Started,
         FrameMeaning::Alive(event) => RunnerLine::Event(event),
         FrameMeaning::Question(asking) => RunnerLine::Question(asking),

@@ -3,12 +3,45 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
 use omni_call::{Ask, Event, TempFiles};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::WireError;
+
+/// A JSON value of a frame that may be kept longer than the frame.
+#[derive(Clone, Debug)]
+pub(crate) enum JsonPart<'a> {
+    /// It lies in the frame's body.
+    Read(&'a RawValue),
+    /// It shares the memory of a large frame, which was read before.
+    Shared(Bytes),
+}
+
+impl JsonPart<'_> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            JsonPart::Read(value) => value.get().as_bytes(),
+            JsonPart::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The same without the borrow. `body` is the frame that it was read from.
+    fn shared(self, body: &Bytes) -> JsonPart<'static> {
+        JsonPart::Shared(match self {
+            JsonPart::Read(value) => body.slice_ref(value.get().as_bytes()),
+            JsonPart::Shared(bytes) => bytes,
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for JsonPart<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(JsonPart::Read)
+    }
+}
 
 /// What a worker may say.
 #[derive(Debug)]
@@ -59,6 +92,49 @@ impl WorkerMessage<'_> {
             WorkerMessage::Error(error) => Some(error.id),
         }
     }
+
+    /// The same message with parts that share the memory of `body`, which it was read from.
+    fn shared(self, body: &Bytes) -> WorkerMessage<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let part = |part: JsonPart<'_>| part.shared(body);
+        match self {
+            WorkerMessage::Ready(ready) => WorkerMessage::Ready(ready),
+            WorkerMessage::Started(named) => WorkerMessage::Started(named),
+            WorkerMessage::Beat(beat) => WorkerMessage::Beat(beat),
+            WorkerMessage::Progress(progress) => WorkerMessage::Progress(progress),
+            WorkerMessage::Log(LogFrame { id, level, logger, data }) => {
+                WorkerMessage::Log(LogFrame { id, level: owned(level), logger, data: part(data) })
+            }
+            WorkerMessage::Output(OutputFrame { id, stream, text, left_out }) => {
+                WorkerMessage::Output(OutputFrame { id, stream: owned(stream), text: owned(text), left_out })
+            }
+            WorkerMessage::Ask(AskFrame { id, ask, method, params }) => {
+                WorkerMessage::Ask(AskFrame { id, ask, method: owned(method), params: part(params) })
+            }
+            WorkerMessage::Retract(asked) => WorkerMessage::Retract(asked),
+            WorkerMessage::ResourceUpdated(updated) => WorkerMessage::ResourceUpdated(updated),
+            WorkerMessage::Show(named) => WorkerMessage::Show(named),
+            WorkerMessage::Hide(named) => WorkerMessage::Hide(named),
+            WorkerMessage::Result(result) => WorkerMessage::Result(ResultFrame {
+                content: part(result.content),
+                structured: result.structured.map(part),
+                meta: result.meta.map(part),
+                description: result.description.map(owned),
+                stderr: result.stderr.map(owned),
+                tainted: result.tainted.map(part),
+                id: result.id,
+                is_error: result.is_error,
+                total: result.total,
+                has_more: result.has_more,
+                printed: result.printed,
+                temp: result.temp,
+            }),
+            WorkerMessage::Error(error) => WorkerMessage::Error(error),
+            WorkerMessage::Skipped(named) => WorkerMessage::Skipped(named),
+            WorkerMessage::Stale(stale) => WorkerMessage::Stale(stale),
+            WorkerMessage::Unknown => WorkerMessage::Unknown,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -105,7 +181,7 @@ pub(crate) struct LogFrame<'a> {
     #[serde(default)]
     pub(crate) logger: Option<String>,
     #[serde(borrow)]
-    pub(crate) data: &'a RawValue,
+    pub(crate) data: JsonPart<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,7 +208,7 @@ pub(crate) struct AskFrame<'a> {
     pub(crate) method: Cow<'a, str>,
     /// An object.
     #[serde(borrow)]
-    pub(crate) params: &'a RawValue,
+    pub(crate) params: JsonPart<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -159,11 +235,11 @@ pub(crate) struct ResultFrame<'a> {
     pub(crate) id: u64,
     /// An array: content blocks of a tool, contents of a resource, messages of a prompt, values of a completion.
     #[serde(borrow)]
-    pub(crate) content: &'a RawValue,
+    pub(crate) content: JsonPart<'a>,
     #[serde(borrow, default)]
-    pub(crate) structured: Option<&'a RawValue>,
+    pub(crate) structured: Option<JsonPart<'a>>,
     #[serde(borrow, default)]
-    pub(crate) meta: Option<&'a RawValue>,
+    pub(crate) meta: Option<JsonPart<'a>>,
     #[serde(default)]
     pub(crate) is_error: bool,
     /// Of a prompt: what it is about, where its function says so.
@@ -182,7 +258,7 @@ pub(crate) struct ResultFrame<'a> {
     pub(crate) stderr: Option<Cow<'a, str>>,
     /// What the call has done to its process, which must serve no other: an array of sentences.
     #[serde(borrow, default)]
-    pub(crate) tainted: Option<&'a RawValue>,
+    pub(crate) tainted: Option<JsonPart<'a>>,
     /// The result names temporary files that do not last.
     #[serde(default)]
     pub(crate) temp: Option<TempFiles>,
@@ -230,6 +306,11 @@ pub(crate) enum ErrorKind {
     NotFound,
 }
 
+/// Reads the body of a large frame. What is kept of it shares its memory.
+pub(crate) fn decode_large(body: &Bytes) -> Result<WorkerMessage<'static>, WireError> {
+    decode(body).map(|message| message.shared(body))
+}
+
 /// Reads one frame's body.
 pub(crate) fn decode(body: &[u8]) -> Result<WorkerMessage<'_>, WireError> {
     if body.contains(&b'\n') || body.contains(&b'\r') {
@@ -237,8 +318,8 @@ pub(crate) fn decode(body: &[u8]) -> Result<WorkerMessage<'_>, WireError> {
     }
     let up: WorkerMessage<'_> = serde_json::from_slice(body)?;
     if let WorkerMessage::Ask(ask) = &up {
-        require(ask.params, '{', "params", "an object")?;
-        let length = ask.params.get().len();
+        require(&ask.params, b'{', "params", "an object")?;
+        let length = ask.params.bytes().len();
         if length > Ask::BYTES_MAX {
             return Err(WireError::AskTooLong { length });
         }
@@ -252,24 +333,24 @@ pub(crate) fn decode(body: &[u8]) -> Result<WorkerMessage<'_>, WireError> {
         return Err(WireError::NameTooLong { length: name.len() });
     }
     if let WorkerMessage::Result(result) = &up {
-        require(result.content, '[', "content", "an array")?;
-        if let Some(meta) = result.meta {
-            require(meta, '{', "meta", "an object")?;
+        require(&result.content, b'[', "content", "an array")?;
+        if let Some(meta) = &result.meta {
+            require(meta, b'{', "meta", "an object")?;
         }
-        if let Some(tainted) = result.tainted {
-            require(tainted, '[', "tainted", "an array")?;
+        if let Some(tainted) = &result.tainted {
+            require(tainted, b'[', "tainted", "an array")?;
         }
     }
     Ok(up)
 }
 
 fn require(
-    value: &RawValue,
-    first: char,
+    value: &JsonPart<'_>,
+    first: u8,
     member: &'static str,
     wanted: &'static str,
 ) -> Result<(), WireError> {
-    if value.get().starts_with(first) { Ok(()) } else { Err(WireError::Shape { member, wanted }) }
+    if value.bytes().first() == Some(&first) { Ok(()) } else { Err(WireError::Shape { member, wanted }) }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for WorkerMessage<'a> {

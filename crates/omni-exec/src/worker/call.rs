@@ -85,7 +85,9 @@ impl Worker {
         if end.is_none() {
             self.poll_answers(cx, context);
         }
+        // A process may end as soon as it has sent its result, which counts as long as it is not read.
         if end.is_none()
+            && !self.channel.holds_back()
             && let Poll::Ready(exit) = self.process.poll_exit(cx)
         {
             self.output.poll(cx, Some(&mut OutputListener { events: context.port, level }));

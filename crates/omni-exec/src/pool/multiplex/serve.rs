@@ -13,8 +13,8 @@ use tokio::time::{Sleep, sleep, timeout};
 use super::shared_worker::{PendingCall, STALL_CHECK_EVERY, SharedWorker, SharedWorkerState, WorkerCommand};
 use crate::attempt::{AttemptResult, FrameMeaning};
 use crate::bounds::{DEATH_GRACE, EXIT_GRACE};
-use crate::channel::Channel;
-use crate::wire::{self, WireError, WorkerMessage};
+use crate::channel::{ArrivedFrame, Channel};
+use crate::wire::{WireError, WorkerMessage};
 use crate::worker::Worker;
 
 /// Why the task stops serving a worker.
@@ -145,15 +145,18 @@ fn poll_serve(
     }
     let _ = worker.channel.poll_flush(cx);
     let (ended_before, tail_bytes_max) = (state.ended, worker.stderr_bytes_max());
-    while let Poll::Ready(frame) = worker.channel.poll_frame(cx) {
-        let taken = frame.and_then(|length| {
-            take_frame(&shared.page, &mut state, &mut worker.channel, tail_bytes_max, length)
+    while let Poll::Ready(frame) = worker.channel.poll_message(cx) {
+        let taken = frame.and_then(|frame| {
+            take_frame(&shared.page, &mut state, &mut worker.channel, tail_bytes_max, frame)
         });
         if let Err(error) = taken {
             return Poll::Ready(Err(StopReason::Broken(error)));
         }
     }
-    if let Poll::Ready(exit) = worker.process.poll_exit(cx) {
+    // What a process has sent before its end counts as long as it is not read.
+    if !worker.channel.holds_back()
+        && let Poll::Ready(exit) = worker.process.poll_exit(cx)
+    {
         return Poll::Ready(Err(StopReason::Died(exit)));
     }
     if state.ended > ended_before {
@@ -198,10 +201,11 @@ fn take_frame(
     state: &mut SharedWorkerState,
     channel: &mut Channel,
     tail_bytes_max: usize,
-    length: usize,
+    frame: ArrivedFrame,
 ) -> Result<(), WireError> {
+    let length = frame.length;
     let body = channel.body(length);
-    let message = wire::decode(body.bytes())?;
+    let message = frame.message(body)?;
     if matches!(message, WorkerMessage::Ask(_)) {
         state.note_started(page);
     }

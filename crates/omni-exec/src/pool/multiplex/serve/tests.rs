@@ -9,6 +9,7 @@ use omni_call::{FunctionKind, LogLevel, Wants};
 
 use super::*;
 use crate::attempt::FrameReader;
+use crate::wire;
 
 /// Two calls, sent in this order; their numbers are 1 and 2.
 const FIRST: u64 = 41;
@@ -34,8 +35,8 @@ async fn read(begun: u64, bodies: &[&str]) -> (SharedWorkerState, Result<(), Wir
         let mut frame = Vec::new();
         wire::push_body(&mut frame, body.as_bytes());
         theirs.write_all(&frame).unwrap();
-        let taken = poll_fn(|cx| channel.poll_frame(cx)).await;
-        let taken = taken.and_then(|length| take_frame(&page, &mut state, &mut channel, 100, length));
+        let taken = poll_fn(|cx| channel.poll_message(cx)).await;
+        let taken = taken.and_then(|frame| take_frame(&page, &mut state, &mut channel, 100, frame));
         if taken.is_err() {
             return (state, taken);
         }
