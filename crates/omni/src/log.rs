@@ -233,6 +233,10 @@ impl LogLine<'_> {
 impl Visit for LogLine<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         // Also one that is called `message`: a sentence of ours comes as a format, never as a text.
+        if is_plain_ascii(value) {
+            // Nothing in it is hidden.
+            return self.plain(field, |writer| writer.write_str(value));
+        }
         self.add(field, &word(value));
     }
 
@@ -266,9 +270,31 @@ impl Visit for LogLine<'_> {
     }
 }
 
+/// The ASCII characters of a value that stands without quotes: letters, digits and these signs. Looked up, since a server
+/// asks of some hundred characters for every call.
+const PLAIN: [bool; 128] = {
+    let mut plain = [false; 128];
+    let mut at = 0;
+    while at < plain.len() {
+        plain[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    let signs = b"-_./:@%+,~<>()*#";
+    let mut at = 0;
+    while at < signs.len() {
+        plain[signs[at] as usize] = true;
+        at += 1;
+    }
+    plain
+};
+
+fn is_plain_ascii(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| PLAIN.get(usize::from(byte)).is_some_and(|plain| *plain))
+}
+
 /// A value as one word: what has blanks or signs in it stands in quotes, and those within it are escaped.
 fn word(value: &str) -> Cow<'_, str> {
-    let plain = |sign: char| sign.is_alphanumeric() || "-_./:@%+,~<>()*#".contains(sign);
+    let plain = |sign: char| if sign.is_ascii() { PLAIN[sign as usize] } else { sign.is_alphanumeric() };
     if !value.is_empty() && value.chars().all(plain) {
         return Cow::Borrowed(value);
     }
