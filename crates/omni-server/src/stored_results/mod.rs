@@ -3,10 +3,12 @@
 //! [`shorten`] makes a preview and links of a large result, [`store`] has the files. What is kept belongs to the principal
 //! and session that called the tool; to anybody else there is no such resource, as for a wrong name.
 
+mod json_text;
 mod owner;
 mod read;
 mod shorten;
 mod store;
+mod taken_out;
 
 pub(crate) use owner::{Owner, URI};
 pub(crate) use read::ReadError;

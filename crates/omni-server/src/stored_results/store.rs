@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,9 @@ pub struct StoredResultsConfig {
     /// A result of more bytes than this is shortened. Default 1,000 KiB: clients made with the Python SDK refuse an event of more
     /// than 1 MiB, and agents show a model some 2,000 characters of it.
     pub inline_bytes_max: usize,
+    /// Structured content that a tool owes, since it declares a schema of it, stays up to so many bytes. Default 8 MiB, which
+    /// is what a result may have by default.
+    pub structured_bytes_max: usize,
     /// What all kept results may take. The oldest go before that. Default 256 MiB.
     pub bytes_max: u64,
     /// How many may be kept. Default 1,000.
@@ -32,12 +35,16 @@ impl Default for StoredResultsConfig {
     fn default() -> Self {
         StoredResultsConfig {
             inline_bytes_max: 1000 << 10,
+            structured_bytes_max: 8 << 20,
             bytes_max: 256 << 20,
             count_max: 1000,
             kept_for: Duration::from_secs(60 * 60),
         }
     }
 }
+
+/// Written in one go.
+const WRITE_BYTES: usize = 64 << 10;
 
 /// The file in a server's folder that it holds a lock on as long as it lives.
 const LOCK: &str = "lock";
@@ -95,22 +102,22 @@ impl StoredResults {
         &self.config
     }
 
-    /// Keeps these bytes, and removes the oldest as far as that is needed for room.
+    /// Keeps `size` bytes that `write` writes, and removes the oldest as far as that is needed for room.
     ///
     /// # Errors
     ///
-    /// There is more than may be kept in all, or it cannot be written.
+    /// There is more than may be kept in all, it cannot be written, or `write` fails.
     pub(super) fn keep(
         &self,
         owner: &Owner,
-        bytes: &[u8],
+        size: u64,
         mime_type: &str,
         is_text: bool,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<StoredResult> {
-        let size = bytes.len() as u64;
         if size > self.config.bytes_max {
             let message =
-                format!("{size} bytes are more than the {} that may be kept", self.config.bytes_max);
+                format!("{size} bytes are more than all that may be kept, {} bytes", self.config.bytes_max);
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, message));
         }
         let result = StoredResult {
@@ -134,7 +141,11 @@ impl StoredResults {
             gone
         };
         self.remove(gone);
-        let written = new_file(&self.path(&result.name)).and_then(|mut file| file.write_all(bytes));
+        let written = new_file(&self.path(&result.name)).and_then(|file| {
+            let mut file = BufWriter::with_capacity(WRITE_BYTES, file);
+            write(&mut file)?;
+            file.flush()
+        });
         if let Err(error) = written {
             let failed = self.kept().take(&result.name);
             self.remove(failed);

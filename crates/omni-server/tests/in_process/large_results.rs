@@ -37,10 +37,14 @@ impl World {
     }
 
     fn with(config: StoredResultsConfig, result: ToolResult) -> World {
+        World::of(&one_skill(), config, result)
+    }
+
+    fn of(skills: &SkillFolder, config: StoredResultsConfig, result: ToolResult) -> World {
         let state = SkillFolder::new();
         let stored = StoredResults::open(state.path(), config).unwrap();
         let executor = ScriptedExecutor::answering(move |_| OutcomeKind::from(result.clone()));
-        let server = TestServer::builder(&one_skill(), executor)
+        let server = TestServer::builder(skills, executor)
             .config(|config| config.stored_results = Some(stored))
             .start();
         World { state, server }
@@ -293,12 +297,112 @@ async fn the_oldest_go_when_there_are_too_many_or_too_many_bytes() {
             assert!(read(&mut client, uri).await["result"].is_object());
         }
     }
-    // One that is larger than all of it is sent.
+    // One that is larger than all of it is cut.
     let config =
         StoredResultsConfig { inline_bytes_max: INLINE, bytes_max: 90_000, ..StoredResultsConfig::default() };
     let world = World::with(config, ToolResult::of_text(&text(100_000)));
     let mut client = world.session("2025-11-25").await;
-    assert_eq!(call(&mut client).await["content"][0]["text"], text(100_000));
+    let result = call(&mut client).await;
+    let said = result["content"][0]["text"].as_str().unwrap();
+    assert!(said.starts_with(&text(100_000)[..30_000]) && said.len() < INLINE, "{said}");
+    assert!(said.contains("100000 bytes are more than all that may be kept, 90000 bytes"), "{said}");
+    assert!(links(&result).is_empty() && world.files().is_empty(), "{result}");
+}
+
+/// A disk that takes nothing more: here its folder is gone, which root sees too.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_kept_is_cut_and_the_client_is_told() {
+    let lost = |world: &World| {
+        let folders = fs::read_dir(world.state.path()).unwrap().map(|entry| entry.unwrap().path());
+        folders.filter(|path| path.is_dir()).for_each(|folder| fs::remove_dir_all(folder).unwrap());
+    };
+    let blob = "QUJD".repeat(30_000);
+    let content = json!([
+        {"type": "text", "text": text(20_000)},
+        {"type": "text", "text": text(200_000)},
+        {"type": "resource", "resource": {"uri": "a:b", "mimeType": "a/b", "blob": blob}},
+        {"type": "text", "text": "short"},
+    ]);
+    let structured = Some(json!({"rows": text(70_000)}).to_string().into());
+    let world =
+        World::new(ToolResult { content: content.to_string().into(), structured, ..ToolResult::of_text("") });
+    lost(&world);
+    let mut client = world.session("2025-11-25").await;
+    let result = call(&mut client).await;
+    let blocks = result["content"].as_array().unwrap();
+    let said = |n: usize| blocks[n]["text"].as_str().unwrap();
+    assert_eq!(blocks[0], content[0], "there is room for it");
+    assert!(said(1).starts_with(&text(200_000)[..10_000]), "{:.100}", said(1));
+    assert!(said(1).contains("The rest is lost. The tool has run"), "{}", said(1));
+    assert!(said(2).contains("the resource `a:b` has 90000 bytes (a/b)"), "{}", said(2));
+    assert_eq!(said(3), "short");
+    assert!(said(4).contains("the structured content, which is left out, has"), "{}", said(4));
+    assert_eq!((result.get("structuredContent"), links(&result)), (None, vec![]));
+    assert!(result.to_string().len() < 3 * INLINE / 2, "{} bytes", result.to_string().len());
+}
+
+const TYPED: &str = r#"
+from typing import TypedDict
+from omni import tool
+
+class Rows(TypedDict):
+    rows: str
+
+@tool
+def run() -> Rows:
+    return {"rows": ""}
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn structured_content_that_a_schema_promises_stays_or_is_an_error_and_never_missing() {
+    let folder = SkillFolder::new().python("t", TYPED);
+    let structured = json!({"rows": text(100_000)}).to_string();
+    for structured_bytes_max in [200_000, 90_000] {
+        let config = StoredResultsConfig {
+            inline_bytes_max: INLINE,
+            structured_bytes_max,
+            ..StoredResultsConfig::default()
+        };
+        let world = World::of(&folder, config, ToolResult::of_json(&structured));
+        for revision in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+            let mut client = world.session(revision).await;
+            let result = call(&mut client).await;
+            let case = format!("{revision}, {structured_bytes_max}: {:.2000}", result.to_string());
+            let stays = revision > "2025-06" && structured_bytes_max == 200_000;
+            let wanted = if stays { serde_json::from_str(&structured).unwrap() } else { Value::Null };
+            assert_eq!(result["structuredContent"], wanted, "{case}");
+            let is_error = revision > "2025-06" && !stays;
+            assert_eq!(result["isError"] == json!(true), is_error, "{case}");
+            if revision == "2025-03-26" {
+                continue;
+            }
+            let [uri] = &links(&result)[..] else { panic!("{case}") };
+            assert_eq!(read_on(&mut client, uri).await, structured);
+            let first = result["content"][0]["text"].as_str().unwrap();
+            assert_eq!(first.contains("the tool has run, and this is no error of it"), is_error, "{case}");
+        }
+    }
+}
+
+/// A text is one still when it is a preview, however large the whole is.
+#[tokio::test(start_paused = true)]
+async fn of_a_tool_that_owes_a_text_the_preview_is_what_it_owes() {
+    let source = "from omni import tool\n\n@tool\ndef run() -> str:\n    return ''\n";
+    let folder = SkillFolder::new().python("t", source);
+    let config = StoredResultsConfig {
+        inline_bytes_max: INLINE,
+        structured_bytes_max: INLINE,
+        ..StoredResultsConfig::default()
+    };
+    let structured = json!({"result": text(100_000)}).to_string().into();
+    let result = ToolResult { structured: Some(structured), ..ToolResult::of_text(&text(100_000)) };
+    let world = World::of(&folder, config, result);
+    let mut client = world.session("2025-11-25").await;
+    let result = call(&mut client).await;
+    assert_eq!(result.get("isError"), None, "{result}");
+    assert_eq!(result["structuredContent"], json!({"result": result["content"][0]["text"]}));
+    let [uri] = &links(&result)[..] else { panic!("{result}") };
+    assert_eq!(read_on(&mut client, uri).await, text(100_000));
 }
 
 #[tokio::test(start_paused = true)]

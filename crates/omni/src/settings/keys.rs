@@ -413,6 +413,13 @@ pub(super) const KEYS: &[SettingKey] = &[
                 ([results](results.md#large-results)). Clients made with the Python SDK refuse events of more than 1 MiB.",
     },
     SettingKey {
+        name: "results.structured_kib",
+        kind: ValueKind::Number(number("KiB", 8192, 16..=1 << 20)),
+        untrusted: UntrustedRule::Lower,
+        about: "Structured content that a tool declares a schema of stays up to this size, since clients may refuse a result without \
+                it. A larger one is kept, and the result is an error that says so.",
+    },
+    SettingKey {
         name: "results.kept_mib",
         kind: ValueKind::Number(number("MiB", 256, 1..=1 << 20)),
         untrusted: UntrustedRule::Lower,

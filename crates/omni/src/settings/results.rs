@@ -13,6 +13,7 @@ use super::keys::{limit_of, number_of};
 #[serde(deny_unknown_fields)]
 pub(super) struct ResultsTable {
     inline_kib: Option<i64>,
+    structured_kib: Option<i64>,
     kept_mib: Option<i64>,
     kept: Option<i64>,
     kept_for: Option<i64>,
@@ -22,11 +23,13 @@ impl ResultsTable {
     /// `None` where every result is sent as it is.
     pub(super) fn resolve(&self) -> Result<Option<StoredResultsConfig>> {
         let inline = limit_of("results.inline_kib", self.inline_kib)?;
+        let structured = number_of("results.structured_kib", self.structured_kib)?;
         let bytes_max = (number_of("results.kept_mib", self.kept_mib)? as u64) << 20;
         let count_max = number_of("results.kept", self.kept)?;
         let kept_for = Duration::from_secs(number_of("results.kept_for", self.kept_for)? as u64);
         Ok(inline.map(|kib| StoredResultsConfig {
             inline_bytes_max: usize::try_from(kib << 10).unwrap_or(usize::MAX),
+            structured_bytes_max: structured << 10,
             bytes_max,
             count_max,
             kept_for,
