@@ -51,6 +51,7 @@ mod prompt_names;
 mod pyproject;
 mod record;
 mod remote_list;
+mod remote_skills;
 mod rescan;
 mod resource_version;
 mod skill;

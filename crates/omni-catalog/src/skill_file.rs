@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct SkillFile {
     /// Relative to the skill's folder, with `/`.
     pub path: String,
-    /// Bytes.
+    /// Bytes; 0 for an unknown number, of a file at another source.
     pub size: u64,
-    /// SHA-256 of its bytes: 64 lower-case hexadecimal digits.
+    /// SHA-256 of its bytes: 64 lower-case hexadecimal digits; empty for a file at another source.
     pub sha256: String,
     /// `type/subtype`, by its name, else by whether its bytes are text.
     pub mime_type: String,

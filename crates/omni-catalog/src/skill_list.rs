@@ -125,9 +125,9 @@ impl SkillList {
 }
 
 impl ShownSkill {
-    /// Its folder, absolute.
-    pub fn path(&self) -> &std::path::Path {
-        &self.path
+    /// Its folder, absolute; `None` where it is not here, but at a source that reads its files.
+    pub fn path(&self) -> Option<&std::path::Path> {
+        (!self.path.as_os_str().is_empty()).then_some(&*self.path)
     }
 
     /// Its URI and its entry. `None` where its front matter lacks what the public format wants of every skill, or names
@@ -189,13 +189,14 @@ pub(crate) fn resource_of(folder: &str, skill: Option<&Skill>, file: &SkillFile)
     let name = skill.and_then(|skill| skill.name.clone()).filter(|_| is_page);
     // The size of code changes with each edit of it, of which no client needs to read the list anew: `skills/get` has it.
     let is_code = file.path.starts_with("scripts/") && file.path.ends_with(".py");
+    let is_unknown = file.size == 0 && file.sha256.is_empty();
     let listing = ResourceListing {
         uri: Some(&skill_file_uri(folder, &file.path)),
         name: &name.unwrap_or_else(|| format!("{folder}/{}", file.path)),
         title: file.title.as_deref(),
         description: file.description.as_deref(),
         mime_type: Some(&file.mime_type),
-        size: Some(file.size).filter(|_| !is_code),
+        size: Some(file.size).filter(|_| !is_code && !is_unknown),
         ..ResourceListing::default()
     };
     listing.to_raw()

@@ -1,5 +1,6 @@
 //! What the catalogue knew at one moment: every question about what a server offers is answered from here.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
@@ -12,6 +13,7 @@ use crate::item_list::ItemList;
 use crate::item_lists::{HiddenSkills, ItemLists, MergedItems};
 use crate::list_fields::ListFields;
 use crate::pages::Page;
+use crate::remote_skills::remote_skills;
 use crate::resource_version::ResourceVersion;
 use crate::skill_list::SkillList;
 use crate::skill_tags::SkillTags;
@@ -359,13 +361,27 @@ impl Snapshot {
         let made = made.expect("there is a list for everybody");
         made.get_or_init(|| {
             let is_filtered = |facts: &ToolFacts<'_>| self.rules.filtered(id, facts).is_some();
-            SkillList::new(self.skills(), self.for_profile(id), is_filtered)
+            SkillList::new(&self.skills_with_remote(), self.for_profile(id), is_filtered)
         })
+    }
+
+    /// The skills of folders here, and those of others of which something can be read, sorted by folder name.
+    pub(crate) fn skills_with_remote(&self) -> Cow<'_, [Skill]> {
+        let here = self.skills();
+        let remote = remote_skills(self.sources.iter().map(|source| &*source.snapshot), &self.all, here);
+        if remote.is_empty() {
+            return Cow::Borrowed(here);
+        }
+        // A runner's tools name skills of which nothing more is known.
+        let mut all: Vec<Skill> = here.iter().filter(|skill| !skill.files.is_empty()).cloned().collect();
+        all.extend(remote);
+        all.sort_by(|a, b| a.folder.cmp(&b.folder));
+        Cow::Owned(all)
     }
 
     /// Bytes of text that are read when the skills are first asked for.
     pub fn skill_bytes(&self) -> usize {
-        self.sources.iter().map(|source| source.snapshot.encoded().skills().len()).sum()
+        self.sources.iter().map(|source| source.snapshot.skill_bytes()).sum()
     }
 
     /// The same, where it has been made.

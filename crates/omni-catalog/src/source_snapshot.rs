@@ -146,6 +146,14 @@ impl SourceSnapshot {
         skills
     }
 
+    /// Bytes of text that say which skills there are.
+    pub(crate) fn skill_bytes(&self) -> usize {
+        let resources = self.resources.encoded();
+        let listed =
+            if self.defaults.is_folder() { 0 } else { resources.pages().map(|page| page.len()).sum() };
+        self.encoded.skills().len() + listed
+    }
+
     /// What was found wrong when it was read, and that it can no longer be read. Parses them.
     pub(crate) fn diagnostics(&self) -> Vec<Diagnostic> {
         let mut all: Vec<Diagnostic> = serde_json::from_slice(self.encoded.diagnostics()).unwrap_or_default();

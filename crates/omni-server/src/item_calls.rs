@@ -146,7 +146,8 @@ impl Server {
     }
 
     /// How an item is run: as it says itself, or as its source says of all that it has.
-    fn spec_of(&self, item: &Item) -> Option<Arc<RunSpec>> {
+    /// What reads or fills in an item.
+    pub(crate) fn spec_of(&self, item: &Item) -> Option<Arc<RunSpec>> {
         item.spec.clone().or_else(|| self.source_spec(item.source))
     }
 

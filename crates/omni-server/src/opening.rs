@@ -1,19 +1,15 @@
 //! What a client is told when it opens a conversation: what the server offers, and which skills there are, for its model.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use omni_catalog::{ProfileId, Snapshot};
-use omni_protocol::{Frame, Id, ListKind, Revision};
+use omni_protocol::{Frame, Id, Revision};
 
 use crate::caller::RequestAnswer;
 use crate::running_request::RunningRequest;
 use crate::server::Server;
 use crate::skill_reader::{SKILL_READER, is_skill_reader};
 use crate::skills;
-
-/// How long a client waits for the skills of a server that has never read them. Some give up before three seconds.
-const UNREAD_WAIT: Duration = Duration::from_secs(1);
 
 /// How a client opens.
 #[derive(Clone, Copy)]
@@ -32,13 +28,13 @@ pub(crate) fn answer(
     profile: ProfileId,
 ) -> RequestAnswer {
     let snapshot = server.snapshot();
-    if server.is_refreshed(ListKind::Tools) && snapshot.skill_list_ready(profile).is_some() {
+    if skills::are_known(server) && snapshot.skill_list_ready(profile).is_some() {
         return RequestAnswer::Now(frame(server, &id, revision, opening, &snapshot, profile));
     }
     let server = Arc::clone(server);
     let running = id.clone();
     let later = async move {
-        let _ = tokio::time::timeout(UNREAD_WAIT, server.catalog_ready(ListKind::Tools)).await;
+        skills::known(&server).await;
         let snapshot = server.snapshot();
         skills::made(&snapshot, profile).await;
         frame(&server, &id, revision, opening, &snapshot, profile)

@@ -10,7 +10,7 @@ use omni_call::{
     Call, CallPort, CallRequest, CallResult, ExecutorKind, FileKind, FileTarget, MimeType, Outcome,
     OutcomeKind, Phase, RunSpec, Target, ToolResult, range_uri,
 };
-use omni_catalog::{ProfileId, ShownSkill, SkillFile, SkillList, closest, skill_file_uri};
+use omni_catalog::{FoundResource, ProfileId, ShownSkill, SkillFile, SkillList, closest, skill_file_uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -118,6 +118,7 @@ impl Server {
     ) -> Result<OutcomeKind, String> {
         let arguments: Arguments =
             serde_json::from_slice(call.arguments()).map_err(|error| error.to_string())?;
+        skills::known(self).await;
         let snapshot = self.snapshot();
         skills::made(&snapshot, profile).await;
         let list = snapshot.skill_list(profile);
@@ -131,9 +132,11 @@ impl Server {
         let path = arguments.path.as_deref().map_or("SKILL.md", own_path);
         let file = skill.files.iter().find(|file| file.path == path).ok_or_else(|| no_file(skill, path))?;
         let wanted = arguments.length.unwrap_or(BYTES_DEFAULT);
-        let is_image = IMAGES.contains(&&*file.mime_type) && file.size <= IMAGE_BYTES_MAX;
-        // A part of an image is none.
-        let in_range = !is_image && (arguments.offset.is_some() || file.size > wanted);
+        let is_here = skill.path().is_some();
+        let is_small = (1..=IMAGE_BYTES_MAX).contains(&file.size);
+        let is_image = IMAGES.contains(&&*file.mime_type) && is_small;
+        // A part of an image is none. How long code is that is not here nobody has said.
+        let in_range = !is_image && (arguments.offset.is_some() || file.size > wanted || !is_here);
         let uri = skill_file_uri(&skill.folder, path);
         let read =
             if in_range { range_uri(&uri, arguments.offset.unwrap_or(0), wanted) } else { uri.clone() };
@@ -141,7 +144,10 @@ impl Server {
         if !is_shown {
             return Ok(linked(file, &uri).into());
         }
-        let contents = match self.contents(skill, file, read, call, port).await {
+        let Some(spec) = self.reader_of(profile, skill, file, &uri) else {
+            return Err(no_file(skill, path));
+        };
+        let contents = match self.contents(spec, read, call, port).await {
             Ok(contents) => contents,
             Err(kind) => return Ok(kind),
         };
@@ -166,24 +172,40 @@ impl Server {
         Ok(blocks_result(&blocks).into())
     }
 
-    /// Reads a file as the resource that it is.
-    async fn contents(
+    /// What reads a file: from its folder where that is here, else whoever lists it as a resource.
+    fn reader_of(
         &self,
+        profile: ProfileId,
         skill: &ShownSkill,
         file: &SkillFile,
-        uri: String,
-        call: Call,
-        port: &mut dyn CallPort,
-    ) -> Result<Contents, OutcomeKind> {
+        uri: &str,
+    ) -> Option<Arc<RunSpec>> {
+        let Some(dir) = skill.path() else {
+            return match self.snapshot().resource(profile, uri)? {
+                FoundResource::Listed(item) => self.spec_of(&item),
+                FoundResource::FromTemplate(..) | FoundResource::Source(_) => None,
+            };
+        };
         let target = FileTarget {
-            dir: skill.path().to_owned(),
+            dir: dir.to_owned(),
             path: file.path.clone(),
             kind: FileKind::Resource { mime_type: Some(file.mime_type.clone()) },
         };
         let mut spec = RunSpec::new(&skill.folder, SKILL_READER, Target::File(target));
         SKILL_READER.clone_into(&mut spec.tool);
         spec.executor = ExecutorKind::File;
-        let reading = Call { spec: Arc::new(spec), request: CallRequest::resource(uri), ..call };
+        Some(Arc::new(spec))
+    }
+
+    /// Reads a file as the resource that it is.
+    async fn contents(
+        &self,
+        spec: Arc<RunSpec>,
+        uri: String,
+        call: Call,
+        port: &mut dyn CallPort,
+    ) -> Result<Contents, OutcomeKind> {
+        let reading = Call { spec, request: CallRequest::resource(uri), ..call };
         match self.executor.run(reading, port).await.kind {
             OutcomeKind::Finished(CallResult::Resource(read)) => {
                 let contents: Result<Vec<Contents>, _> = serde_json::from_slice(&read.contents);

@@ -2,6 +2,7 @@
 //! `resources/directory/read`. The files themselves are resources like others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use omni_catalog::{ProfileId, SkillList, Snapshot, closest};
 use omni_protocol::{ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, error_frame};
@@ -13,6 +14,10 @@ use crate::server::Server;
 
 /// Descriptions of skills above this many bytes are read on another thread: less takes no millisecond.
 const READ_INLINE_BYTES_MAX: usize = 128 << 10;
+
+/// How long a client waits for the skills of a source that has never said which there are. Some give up before three
+/// seconds.
+const UNREAD_WAIT: Duration = Duration::from_secs(1);
 
 /// Of a URI that there is not, so much is said.
 const URI_CHARS_MAX: usize = 200;
@@ -107,6 +112,21 @@ fn with_list(
         answer(&server, snapshot.skill_list(profile))
     };
     RequestAnswer::Later(RunningRequest::new(id, later, None))
+}
+
+/// Whether all sources have said which skills they have: those of a folder come with its tools, and those of a runner are among
+/// its resources.
+pub(crate) fn are_known(server: &Server) -> bool {
+    [ListKind::Tools, ListKind::Resources].into_iter().all(|list| server.is_refreshed(list))
+}
+
+/// Waits until they have, but not for a source that does not answer.
+pub(crate) async fn known(server: &Server) {
+    let ready = async {
+        server.catalog_ready(ListKind::Tools).await;
+        server.catalog_ready(ListKind::Resources).await;
+    };
+    let _ = tokio::time::timeout(UNREAD_WAIT, ready).await;
 }
 
 /// Has the list of skills ready, without keeping this thread from others for long.

@@ -596,3 +596,60 @@ fn our_own_runner_lists_what_the_folder_lists_and_tells_of_a_new_skill() {
     let listed = client.request("resources/list", json!({}))["result"].to_string();
     assert!(listed.contains("omni://skill/new/SKILL.md"), "the new skill's files come with it: {listed}");
 }
+
+/// A runner lists the files of its skills as resources, which is all that is known of them here.
+#[test]
+fn a_model_reads_the_skills_of_a_runner_and_is_told_of_them_at_the_beginning() {
+    const PAGE: &str = "---\nname: t\ndescription: Tools for tests.\n---\n";
+    let source = "@tool(read_only=True)\ndef add(a: int, b: int = 1) -> int:\n    \"\"\"Add.\"\"\"\n    return a + b\n";
+    let folder = Folder::new(source);
+    let long = "ä".repeat(20_000);
+    folder.write("skills/t/references/long page.md", &long);
+    folder.write("skills/prose/SKILL.md", "---\nname: prose\ndescription: How we write.\n---\nShort.\n");
+    let code = std::fs::read_to_string(folder.path("skills/t/scripts/t.py")).unwrap();
+    let runner = OwnRunner::start(&folder);
+    // With `--tools runner` there is no folder here; without it, the runner runs what this folder lists.
+    for options in [&OPTIONS[..], &[]] {
+        let open = || {
+            let mut command = folder.omni(&["mcp", "--skill-read", "true", "--runner", &runner.address]);
+            command.args(options);
+            Stdio_::of(command)
+        };
+        // The first one knows the runner's lists once it has given them, the second one from its beginning.
+        let mut first = open().initialised();
+        assert!(
+            first.request("resources/list", json!({})).to_string().contains("omni://skill/prose/SKILL.md")
+        );
+        first.close();
+        let mut client = open();
+        let opened = client.initialize("2025-11-25");
+        let told = opened["result"]["instructions"].as_str().unwrap_or_else(|| panic!("{opened}"));
+        let named = "Skills, read with `skill_read` before you do what they are for: prose, t\n\
+                     - prose: How we write.\n- t: Tools for tests.";
+        assert_eq!(told, named, "{options:?}");
+        assert_eq!(names(&client.request("tools/list", json!({}))), ["skill_read", "t_add"]);
+        let mut read = |arguments: Value| {
+            let result = client.result("skill_read", arguments);
+            let blocks = result["content"].as_array().unwrap().iter();
+            blocks.map(|block| block["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert!(read(json!({}))[0].ends_with("\n- prose: How we write.\n- t: Tools for tests."));
+        assert_eq!(
+            read(json!({"skill": "t"})),
+            [
+                PAGE,
+                "Its other files, read with `path`: `references/long page.md`, `scripts/t.py`.\nIts tools: `t_add`."
+            ]
+        );
+        assert_eq!(read(json!({"skill": "t", "path": "scripts/t.py"})), [code.as_str()]);
+        let part = read(json!({"skill": "t", "path": "references/long page.md"}));
+        assert_eq!(
+            part[1], "These are bytes 0 to 32768 of 40000: read on with `offset` 32768.",
+            "{options:?}"
+        );
+        let rest = read(json!({"skill": "t", "path": "references/long page.md", "offset": 32768}));
+        assert!(rest.len() == 1 && format!("{}{}", part[0], rest[0]) == long, "{options:?}");
+        assert_eq!(read(json!({"skill": "pros"})), ["there is no skill `pros`; did you mean `prose`?"]);
+        assert_eq!(client.result("t.add", json!({"a": 41}))["structuredContent"], json!({"result": 42}));
+    }
+}

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, shown_path};
 use omni_catalog::{
-    Catalog, FolderConfig, FolderSource, NameStyle, RemoteSource, Skill, Source, ToolRules, closest,
+    Catalog, FolderConfig, FolderSource, NameStyle, NativeSource, RemoteSource, Skill, Source, ToolRules,
+    closest,
 };
 use omni_exec::Protected;
 use serde_json::Value;
@@ -213,6 +214,10 @@ impl Places {
         // Last: skills in folders here win over tools of the same name that a runner begins to list.
         if let Some(runner) = &runner {
             sources.push(runner.clone());
+        }
+        // Without a folder there is no list that they could lie in.
+        if let Some(own) = own_tools {
+            sources.push(Arc::new(NativeSource::new("skill_read", own.as_bytes())?));
         }
         let catalog = self.catalog_of(sources)?;
         Ok(Sources { catalog, runner })
