@@ -4,7 +4,7 @@ Each client lists all tools of the shipped `skills/` and makes the five calls of
 which has to fail, in every protocol mode it knows: over stdio, over HTTP, and of the server in Python alone, which
 has to show the same list. One line for each. The Python client also looks at what comes from a runner
 (`runner.py`): resources, prompts, and a list of tools that changes. Each client, and those of the older SDKs, look at
-what a skill offers besides tools (`offered.py`). Tools ask the Python and the TypeScript client, and both use one server
+what a skill offers besides tools (`offered.py`); a host of apps shows a tool's page (`apps.py`). Tools ask the Python and the TypeScript client, and both use one server
 at once, each with a profile of its own. Last, omni itself is a client (`other_servers.py`).
 
     python3 conformance/clients.py --binary target/debug/omni [--client python]
@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from apps import shown
 from harness import (
     CONFORMANCE,
     TARGET,
@@ -135,6 +136,8 @@ def more(binary: Path, root: Path, home: str, clients: list[str]) -> Iterator[tu
                 yield from forwarded({"command": command}, {"url": url}, home)
     offered = [client for client in OFFERED if client in clients]
     yield from looked_at(offered, binary, root, home)
+    if "typescript" in clients:
+        yield from shown(binary, root, home)
     for client in ASKED:
         if client in clients:
             yield from asked_by_tools(client, binary, root, home)

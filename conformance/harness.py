@@ -27,6 +27,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target")) / "confo
 NPM_PACKAGES = {
     "@modelcontextprotocol/client": "2.4.0",
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
+    "@modelcontextprotocol/ext-apps": "2.0.4",
     "@modelcontextprotocol/inspector": "2.12.0",
     "@modelcontextprotocol/sdk": "1.32.2",
     "@modelcontextprotocol/server-everything": "2026.8.31",

@@ -74,6 +74,13 @@ def typescript_offers_client(package: str) -> Client:
     return program([node, str(script), str(installed.parent.parent), package])
 
 
+def apps_host() -> Client:
+    """The host and the view of the extension for apps, on the official TypeScript client."""
+    node, installed = node_with("@modelcontextprotocol/ext-apps")
+    script = CONFORMANCE / "clients" / "apps_host.mjs"
+    return program([node, str(script), str(installed.parent.parent)])
+
+
 def inspector_offers_client() -> Client:
     """Inspector's command line, which is asked one thing by a process and so is told of no change."""
     ask = inspector_request()

@@ -103,3 +103,36 @@ def test_what_the_scanner_leaves_out_is_left_out(tmp_path, decorated, why):
     found, told = offered(tmp_path, f"from omni import prompt, resource\n{decorated}\n")
     kind = decorated[1:].partition("(")[0].partition("\n")[0]
     assert (found, told) == ([], [f"{why}, so the {kind} `go` is not listed"])
+
+
+APPS = [
+    """AppConfig(csp=ResourceCSP(connect_domains=["https://a.b"]), permissions={"clipboard_write": {}},
+    prefers_border=True)""",
+    """{"csp": {"connectDomains": ["https://a.b"], "frame_domains": None}, "domain": None,
+    "permissions": ResourcePermissions(clipboard_write={}), "prefers_border": True}""",
+]
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_what_is_said_of_an_app_s_page_is_what_the_scanner_reads(tmp_path, app):
+    text = f"""
+from omni import AppConfig, ResourceCSP, ResourcePermissions, resource
+@resource("ui://a/b", app={app}, meta={{"k": 1}})
+def page(): ...
+"""
+    (item,), told = offered(tmp_path, text)
+    ui = {
+        "csp": {"connectDomains": ["https://a.b"]},
+        "permissions": {"clipboardWrite": {}},
+        "prefersBorder": True,
+    }
+    assert item["meta"] == {"k": 1, "ui": ui}
+    assert item["mime_type"] == "text/html;profile=mcp-app"
+    assert told == []
+
+
+def test_a_resource_has_no_page_of_its_own(tmp_path):
+    text = 'from omni import resource\n@resource("ui://a/b", app="ui://a/b")\ndef page(): ...\n'
+    (item,), (told,) = offered(tmp_path, text)
+    assert "meta" not in item
+    assert told.startswith("`app=` must be a dictionary with `csp`")

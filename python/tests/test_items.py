@@ -65,6 +65,17 @@ def read(value, mime_type=None, bytes_max=1000):
     return json.loads(rendered.content), None if rendered.meta is None else json.loads(rendered.meta)
 
 
+def test_what_is_said_of_a_resource_is_said_of_each_of_its_contents_beneath_their_own():
+    value = [ResourceContent("a"), ResourceContent("b", meta={"own": 1, "ui": {"prefersBorder": True}})]
+    said = {"ui": {"csp": {}}, "k": 1}
+    contents = json.loads(render_resource(value, URI, None, 1000, said).content)
+    assert [item["_meta"] for item in contents] == [
+        {"ui": {"csp": {}}, "k": 1},
+        {"ui": {"prefersBorder": True}, "k": 1, "own": 1},
+    ]
+    assert said == {"ui": {"csp": {}}, "k": 1}
+
+
 CONTENTS = [
     ("text", "a", {"mimeType": "text/plain", "text": "a"}),
     ("bytes", b"\xff", {"mimeType": "application/octet-stream", "blob": "/w=="}),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// A file of a skill, opened when a call asks for it and never outside the skill's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub enum FileKind {
         /// `None` where nothing is known of it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mime_type: Option<String>,
+        /// The `_meta` of its contents.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        meta: Option<Box<Map<String, Value>>>,
     },
     /// A template that the prompt's arguments are filled into.
     Prompt {

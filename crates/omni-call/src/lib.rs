@@ -37,7 +37,7 @@ pub use executor::Executor;
 pub use executor_kind::{ExecutorKind, ExecutorPlace, InterpreterExecutor, ServerExecutor, UnknownExecutor};
 pub use file::{FileKind, FileTarget, PromptArgument};
 pub use future::BoxFuture;
-pub use mime_type::MimeType;
+pub use mime_type::{APP_PAGE, MimeType};
 pub use options::{
     CallOptions, ForkSettings, OPTIONS, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionPlace, OptionValue, Policy,
     TimeLimits, ToolOption,

@@ -9,6 +9,10 @@ pub struct MimeType {
     pub is_text: bool,
 }
 
+/// The type of a page that a host shows beside a chat (the extension `io.modelcontextprotocol/ui`): the only one that hosts
+/// take for such a page.
+pub const APP_PAGE: &str = "text/html;profile=mcp-app";
+
 impl MimeType {
     /// Of a file with no known ending whose bytes are text.
     pub const TEXT: MimeType = MimeType { name: "text/plain", is_text: true };

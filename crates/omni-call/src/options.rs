@@ -48,6 +48,12 @@ impl ToolOption {
             OptionKind::Schema => "a dictionary that holds a JSON Schema".to_owned(),
             OptionKind::Object => "a dictionary of JSON values".to_owned(),
             OptionKind::Icons => "a list of dictionaries, each with a `src`".to_owned(),
+            OptionKind::App if place == OptionPlace::Decorator => {
+                "the `ui://` URI of a page, or a dictionary with `resource_uri` and `visibility`".to_owned()
+            }
+            OptionKind::App => {
+                "a dictionary with `csp`, `permissions`, `domain` and `prefers_border`".to_owned()
+            }
             OptionKind::Texts if python => "a list of strings".to_owned(),
             OptionKind::Texts => "a list of texts".to_owned(),
             OptionKind::Uri => "a string that is a URI".to_owned(),
@@ -78,6 +84,7 @@ impl ToolOption {
             | OptionKind::Schema
             | OptionKind::Object
             | OptionKind::Icons
+            | OptionKind::App
             | OptionKind::Texts
             | OptionKind::Version
             | OptionKind::Uri

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{ExecutorKind, FunctionKind, InjectedParameter, Policy, Target, TimeLimits, Trust};
 
@@ -157,6 +158,7 @@ impl RunSpec {
                 function: &python.function,
                 kind: python.kind,
                 mime_type: python.mime_type.as_deref(),
+                meta: python.meta.as_deref(),
                 wrap: python.wrap_result,
                 structured: self.structured,
                 last_good: python.last_good,
@@ -180,6 +182,8 @@ struct WorkerTarget<'a> {
     kind: FunctionKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     mime_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a Map<String, Value>>,
     wrap: bool,
     structured: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -195,7 +199,7 @@ struct WorkerTarget<'a> {
 mod tests {
     use std::path::Path;
 
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::{FileKind, FileTarget, ProgramTarget, PythonTarget};
@@ -246,7 +250,7 @@ mod tests {
                 FileTarget {
                     dir: "/s/notes".into(),
                     path: "references/a.md".into(),
-                    kind: FileKind::Resource { mime_type: None },
+                    kind: FileKind::Resource { mime_type: None, meta: None },
                 }
                 .into(),
                 vec!["dir", "kind", "path"],
@@ -286,9 +290,11 @@ mod tests {
         let told: Value = serde_json::from_str(prompt.worker_target()).unwrap();
         assert_eq!(told["kind"], "prompt", "what is no tool says so");
         let mime_type = Some("text/csv".into());
-        let read = spec(PythonTarget { kind: FunctionKind::Resource, mime_type, ..python(&[]) });
+        let meta = Some(Box::new(Map::from_iter([("ui".to_owned(), json!({}))])));
+        let read = spec(PythonTarget { kind: FunctionKind::Resource, mime_type, meta, ..python(&[]) });
         let told: Value = serde_json::from_str(read.worker_target()).unwrap();
         assert_eq!((&told["kind"], &told["mime_type"]), (&json!("resource"), &json!("text/csv")));
+        assert_eq!(told["meta"], json!({"ui": {}}));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{FileTarget, ForkSettings, ProgramTarget, Requirements};
 
@@ -46,6 +47,9 @@ pub struct PythonTarget {
     /// Of a resource: the MIME type of contents that name none themselves; what they are says theirs by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
+    /// Of a resource: the `_meta` of each of its contents, beneath what those say themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Box<Map<String, Value>>>,
     #[serde(default, rename = "async", skip_serializing_if = "std::ops::Not::not")]
     pub is_async: bool,
     /// The return value is put under `{"result": …}` in structured content, because its schema is not an

@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 use crate::checksummed_file::{ByteReader, ByteWriter};
 use crate::list_fields::OptionalMembers;
 use crate::list_index::{Index, ListIndex, TooLarge, read_sections, write_sections};
+use crate::skill_uri::is_app_page;
 
 /// One item on its way into the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +84,7 @@ pub(crate) fn encode(items: &[EncodedItem<'_>], keys: &[(Cow<'_, str>, usize)]) 
                 annotations: has.annotations.is_some(),
                 structured: has.title.is_some() || has.meta.is_some() || titles,
                 icons: has.icons.is_some(),
+                apps: is_app_page(item.key),
             });
         }
         completes |= serde_json::from_str::<Completes>(item.detail).is_ok_and(|it| it.completions.is_some());

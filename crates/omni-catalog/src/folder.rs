@@ -2,6 +2,7 @@
 
 pub(crate) mod code;
 mod misplaced;
+mod pages;
 mod prompts;
 mod skill_files;
 
@@ -10,6 +11,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::SystemTime;
 
+use crate::app_page_names;
 use crate::file_stamps::PathStamp;
 use crate::skill_file::SkillFile;
 use crate::stamp::Stamp;
@@ -43,6 +45,8 @@ pub(crate) struct SkillFolder {
     pub(crate) lock: Option<ReadFile>,
     /// The texts below `prompts/`, sorted by path.
     pub(crate) prompts: Vec<ReadFile>,
+    /// The HTML files below `ui/`, sorted by path.
+    pub(crate) pages: Vec<ReadFile>,
     /// Whether there is a `scripts` folder.
     pub(crate) has_scripts: bool,
     /// The digest over all Python files of the skill; `None` where there is no `scripts`, and so nothing that a worker
@@ -155,6 +159,7 @@ impl SkillFolder {
             pyproject: None,
             lock: None,
             prompts: Vec::new(),
+            pages: Vec::new(),
             has_scripts: false,
             code: None,
             offered: Vec::new(),
@@ -164,6 +169,7 @@ impl SkillFolder {
         walk.top(&mut skill);
         skill.sources.sort_by(|a, b| a.path.cmp(&b.path));
         skill.prompts.sort_by(|a, b| a.path.cmp(&b.path));
+        skill.pages.sort_by(|a, b| a.path.cmp(&b.path));
         skill.code = skill.has_scripts.then(|| walk.code_digest(&skill.sources));
         skill.offered = walk.skill_files(&skill);
         skill.findings = walk.findings;
@@ -174,7 +180,7 @@ impl SkillFolder {
     /// Every file that was read.
     pub(crate) fn files(&self) -> impl Iterator<Item = &ReadFile> {
         let own = self.skill_md.iter().chain(&self.pyproject).chain(&self.lock);
-        own.chain(&self.sources).chain(&self.prompts)
+        own.chain(&self.sources).chain(&self.prompts).chain(&self.pages)
     }
 
     /// Names the content: equal digests give equal records.
@@ -254,6 +260,9 @@ impl<'a> SkillWalk<'a> {
                 }
                 omni_prompts::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_symlink()) => {
                     self.linked_prompt(&path);
+                }
+                app_page_names::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_dir()) => {
+                    self.pages(&path, 1, &mut skill.pages);
                 }
                 // A link that leads out, which is reported.
                 "SKILL.md" | "scripts" | "pyproject.toml" | "uv.lock" => {}

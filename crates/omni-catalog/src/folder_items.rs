@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use crate::app_checks;
 use crate::catalog_kind::ITEM_KINDS;
 use crate::encoded_items::{self, EncodedItem};
 use crate::encoded_list::named;
@@ -31,6 +32,7 @@ pub(crate) fn encoded(
             _ => encoded_items::encode(&items, &encoded_items::own_keys(&items))?,
         };
     }
+    findings.extend(app_checks::findings(records));
     Ok((sections, findings))
 }
 

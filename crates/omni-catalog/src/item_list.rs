@@ -166,6 +166,11 @@ impl ItemList {
         Page { items: whole.clone(), next: None }
     }
 
+    /// Whether any source has a page for hosts of the extension for apps.
+    pub(crate) fn has_apps(&self) -> bool {
+        self.sources.iter().any(|items| items.encoded().optional_members.apps)
+    }
+
     /// The list with those members; `None` where it is the one that lies ready.
     fn cut(&self, fields: ListFields) -> Option<&ReducedList> {
         let has = self.sources.iter().map(|items| items.encoded().optional_members);

@@ -30,6 +30,9 @@ mod used;
 mod validate;
 mod visibility;
 
+mod app_checks;
+mod app_page_names;
+mod app_pages;
 mod encoded_items;
 mod encoded_list;
 mod folder;

@@ -20,15 +20,25 @@ pub(crate) struct OptionalMembers {
     /// `title`, `outputSchema` or `_meta`.
     pub(crate) structured: bool,
     pub(crate) icons: bool,
+    /// Something is meant for hosts of the extension for apps: a member of `_meta`, or a page.
+    pub(crate) apps: bool,
 }
 
 impl OptionalMembers {
     pub(crate) fn bits(self) -> u64 {
-        u64::from(self.annotations) | u64::from(self.structured) << 1 | u64::from(self.icons) << 2
+        u64::from(self.annotations)
+            | u64::from(self.structured) << 1
+            | u64::from(self.icons) << 2
+            | u64::from(self.apps) << 3
     }
 
     pub(crate) fn from_bits(bits: u64) -> OptionalMembers {
-        OptionalMembers { annotations: bits & 1 != 0, structured: bits & 2 != 0, icons: bits & 4 != 0 }
+        OptionalMembers {
+            annotations: bits & 1 != 0,
+            structured: bits & 2 != 0,
+            icons: bits & 4 != 0,
+            apps: bits & 8 != 0,
+        }
     }
 
     /// The same of things whose annotations every revision knows.
@@ -42,6 +52,7 @@ impl OptionalMembers {
             annotations: self.annotations | other.annotations,
             structured: self.structured | other.structured,
             icons: self.icons | other.icons,
+            apps: self.apps | other.apps,
         }
     }
 }

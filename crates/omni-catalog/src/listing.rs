@@ -8,6 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use crate::list_fields::{ListFields, OptionalMembers};
+use crate::own_words::has_app;
 
 /// What is written for one tool, in this order.
 #[derive(Debug, Serialize)]
@@ -56,6 +57,7 @@ impl Listed<'_> {
             annotations: self.annotations.is_some(),
             structured: self.title.is_some() || self.output_schema.is_some() || self.meta.is_some(),
             icons: self.icons.is_some(),
+            apps: self.meta.is_some_and(has_app),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a tool or item says of itself that MCP has no member for: its own `_meta`, and tags.
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::Skill;
@@ -36,6 +37,16 @@ pub(crate) fn told_tags(meta: &Value) -> Vec<String> {
     let of = |namespace: &str| meta[namespace][TAGS.1].as_array();
     let tags = of(TAGS.0).or_else(|| of(EARLIER)).into_iter().flatten();
     tags.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The member of `_meta` that hosts of the extension for apps read.
+pub(crate) const APP: &str = "ui";
+
+/// Whether a `_meta` says something to hosts of the extension for apps.
+pub(crate) fn has_app(meta: &RawValue) -> bool {
+    // Most have no such member, and are not looked into for that.
+    meta.get().contains("\"ui\"")
+        && serde_json::from_str::<Map<String, Value>>(meta.get()).is_ok_and(|meta| meta.contains_key(APP))
 }
 
 /// The own tags of a tool or item, and its skill's.

@@ -339,6 +339,7 @@ fn target(
             function: tool.function.clone(),
             kind: FunctionKind::Tool,
             mime_type: None,
+            meta: None,
             is_async: tool.is_async,
             wrap_result: tool.wrap_result && structured,
             inject: tool.inject.clone(),

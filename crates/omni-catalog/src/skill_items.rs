@@ -14,7 +14,7 @@ use crate::folder::SkillFolder;
 use crate::item_detail::SkillItem;
 use crate::items::twice;
 use crate::requirements::SkillRequirements;
-use crate::{CatalogKind, Diagnostic, Origin, Skill, prompt_files};
+use crate::{CatalogKind, Diagnostic, Origin, Skill, app_pages, prompt_files};
 
 /// What a skill hands in: each part in its turn, in an order that depends on nothing but the files.
 pub(crate) fn read(
@@ -27,6 +27,7 @@ pub(crate) fn read(
     let mut items = functions::items(skill, scan, requirements, findings);
     items.extend(prompt_files::items(skill, folder, findings));
     items.extend(files::items(skill));
+    items.extend(app_pages::items(skill, folder, findings));
     functions::complete(skill, scan, requirements, &mut items, findings);
     one_of_each_key(skill, items, findings)
 }

@@ -24,6 +24,23 @@ pub(crate) fn directory_uri(folder: &str) -> String {
     uri
 }
 
+/// The scheme of pages that hosts show beside a chat.
+const APP_SCHEME: &str = "ui://";
+
+/// The URI of a page of a skill that hosts show beside a chat. `path` is relative to the folder of such pages.
+pub(crate) fn app_page_uri(folder: &str, path: &str) -> String {
+    let mut uri = APP_SCHEME.to_owned();
+    quote(folder, false, &mut uri);
+    uri.push('/');
+    quote(path, true, &mut uri);
+    uri
+}
+
+/// Whether a URI, or the template of some, is that of a page that hosts show beside a chat.
+pub(crate) fn is_app_page(uri: &str) -> bool {
+    uri.get(..APP_SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(APP_SCHEME))
+}
+
 /// The URI of a resource of a skill whose author gives none. A slash in its name parts nothing.
 pub(crate) fn resource_uri(folder: &str, name: &str) -> String {
     let mut uri = directory_uri(folder);

@@ -212,6 +212,12 @@ impl Snapshot {
         list.into_iter().flat_map(|list| list.all(&self.items.defaults))
     }
 
+    /// Whether whoever has a profile is shown something for hosts of the extension for apps: a tool with a page, or a page.
+    pub fn has_apps(&self, id: ProfileId) -> bool {
+        self.for_profile(id).encoded().optional_members.apps
+            || self.items.of(id).iter().any(|list| list.has_apps())
+    }
+
     /// How everything is run that any client has: tools, resources, templates, prompts, and what completes their arguments.
     /// Parses all.
     pub fn run_specs(&self) -> impl Iterator<Item = Arc<RunSpec>> {

@@ -68,7 +68,7 @@ impl Files {
 
     async fn answer(&self, file: FileTarget, call: &Call) -> OutcomeKind {
         let (request, bytes_max) = (call.request.clone(), self.bytes_max);
-        let FileKind::Resource { mime_type } = file.kind.clone() else {
+        let FileKind::Resource { mime_type, meta } = file.kind.clone() else {
             return self
                 .on_a_thread(move || prompt::fill_in(&file, &request, bytes_max))
                 .await
@@ -78,7 +78,7 @@ impl Files {
         let uri = request.named().unwrap_or_default().to_owned();
         let token = Arc::clone(&cancelled.0);
         let opened = self.on_a_thread(move || {
-            let opened = OpenResource::open(&file, mime_type.as_deref(), &uri, bytes_max)?;
+            let opened = OpenResource::open(&file, mime_type.as_deref(), meta, &uri, bytes_max)?;
             // A file that costs little is read without a second thread.
             if opened.is_small() {
                 opened.read(&token).map(ReadResource::Done)

@@ -51,7 +51,7 @@ impl Skill {
 
     fn resource(&self, path: &str, query: &str) -> Call {
         let request = CallRequest::resource(format!("omni://skill/notes/{path}{query}"));
-        self.call(path, FileKind::Resource { mime_type: None }, request)
+        self.call(path, FileKind::Resource { mime_type: None, meta: None }, request)
     }
 
     async fn run(&self, call: Call) -> OutcomeKind {
@@ -142,7 +142,7 @@ async fn text_is_text_and_bytes_are_a_blob_by_name_and_by_content() {
         }
     }
     // What the catalogue knows of a file is more than its name says.
-    let kind = FileKind::Resource { mime_type: Some("application/vnd.own".to_owned()) };
+    let kind = FileKind::Resource { mime_type: Some("application/vnd.own".to_owned()), meta: None };
     let call = skill.call("plain", kind, CallRequest::resource("omni://skill/notes/plain"));
     let OutcomeKind::Finished(CallResult::Resource(read)) = skill.run(call).await else { panic!() };
     let read: Value = serde_json::from_slice(&read.contents).unwrap();

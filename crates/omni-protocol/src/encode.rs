@@ -24,6 +24,8 @@ const LIST_TTL_MS: u32 = 60_000;
 
 /// Skills over MCP, whose methods are `skills/list`, `skills/get` and `resources/directory/read`.
 const SKILLS_EXTENSION: &str = "io.modelcontextprotocol/skills";
+/// … and of that for apps.
+const APPS_EXTENSION: &str = "io.modelcontextprotocol/ui";
 
 /// Ties a message to the `subscriptions/listen` it belongs to.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -552,8 +554,16 @@ fn capabilities(offers: ServerCapabilities, list_changed: ListKinds, extensions:
     if offers.completions {
         members.insert("completions".to_owned(), json!({}));
     }
-    if extensions && offers.skills {
-        members.insert("extensions".to_owned(), json!({ SKILLS_EXTENSION: {"directoryRead": true} }));
+    if extensions && (offers.skills || offers.apps) {
+        let mut declared = serde_json::Map::new();
+        if offers.skills {
+            declared.insert(SKILLS_EXTENSION.to_owned(), json!({"directoryRead": true}));
+        }
+        // What a server of apps could set is nothing, so far.
+        if offers.apps {
+            declared.insert(APPS_EXTENSION.to_owned(), json!({}));
+        }
+        members.insert("extensions".to_owned(), declared.into());
     }
     Value::Object(members).to_string()
 }

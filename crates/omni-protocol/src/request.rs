@@ -174,6 +174,8 @@ pub struct ServerCapabilities {
     pub completions: bool,
     /// The extension for skills, with directories.
     pub skills: bool,
+    /// The extension for apps: a tool has a page that hosts show, or there is such a page.
+    pub apps: bool,
 }
 
 /// What a list other than that of the tools holds.

@@ -27,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) output_schema: Option<Option<Json>>,
     pub(crate) meta: Option<Map<String, Json>>,
     pub(crate) icons: Option<Json>,
+    /// For `_meta.ui`, where it ends up.
+    pub(crate) app: Option<Map<String, Json>>,
     pub(crate) tags: Vec<String>,
     pub(crate) version: Option<String>,
     /// As it is written, and where.

@@ -108,7 +108,7 @@ impl Scanner<'_, '_> {
             uri: text.clone().filter(|_| !is_template),
             uri_template: text.filter(|_| is_template),
             description: options.description.or(docstring.description),
-            mime_type: options.mime_type,
+            mime_type: options.mime_type.or_else(|| uri.as_ref().and_then(|(text, _)| uri::own_type(text))),
             size: options.size,
             annotations: options.annotations,
             cache: options.cache,

@@ -12,6 +12,7 @@ mod resource;
 mod tool;
 mod tool_name;
 
+mod app_config;
 mod arguments;
 mod completion_rules;
 mod function_kind;
@@ -68,6 +69,7 @@ mod suggest;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
+pub use app_config::app_member;
 pub use choices::choices;
 pub use compatibility::{FileCheck, Need, check_compatibility};
 pub use completion::{Completion, CompletionOf};

@@ -1,5 +1,6 @@
 //! Which value do the constructors and constants of Python's library make, as a schema writes it?
 
+use crate::app_config;
 use crate::value::{Value, complex, distinct, number};
 
 const PATHS: [&str; 4] = ["pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "pathlib.PurePosixPath"];
@@ -31,7 +32,7 @@ pub(crate) fn made(path: &str, arguments: &[Value], named: &[(String, Value)]) -
             return Some(Value::Text(format!("{date}T{time}")));
         }
         // What options of resources and icons may be written with: the dictionary that it stands for.
-        "mcp.types.Icon" | "mcp.types.Annotations" if arguments.is_empty() => {
+        _ if arguments.is_empty() && is_dictionary(path) => {
             let given = named.iter().filter(|(_, value)| *value != Value::None);
             return Some(Value::Dict(
                 given.map(|(name, value)| (Value::Str(name.clone()), value.clone())).collect(),
@@ -102,6 +103,11 @@ pub(crate) fn made(path: &str, arguments: &[Value], named: &[(String, Value)]) -
         }
         _ => None,
     }
+}
+
+/// Whether the objects of a class stand for the dictionary of what they are given.
+fn is_dictionary(path: &str) -> bool {
+    matches!(path, "mcp.types.Icon" | "omni.Icon" | "mcp.types.Annotations") || app_config::is_class(path)
 }
 
 /// `Counter(…)` of a mapping, a text or a list.

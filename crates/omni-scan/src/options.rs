@@ -3,6 +3,7 @@
 use omni_call::{ExecutorKind, FunctionKind, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionValue, ToolOption};
 use serde_json::{Map, Value as Json};
 
+use crate::app_config;
 use crate::diagnostic::Report;
 use crate::evaluator::Evaluator;
 use crate::function_kind::{place, positional, word};
@@ -12,6 +13,9 @@ use crate::resource_rules;
 use crate::suggest::closest;
 use crate::syntax::{Expr, ExprKind, Keyword};
 use crate::value::Value;
+
+/// The member of `_meta` that the extension for apps reads.
+const UI: &str = "ui";
 
 /// Reads the decorator's arguments. `keywords` come outermost last, each with the file it stands in;
 /// findings go to `report`, at the position of the function when the argument stands in another file.
@@ -37,7 +41,11 @@ pub(crate) fn read(
         }
     }
     reader.check_fork(tool_at);
-    reader.options
+    let mut options = reader.options;
+    if let Some(app) = options.app.take() {
+        options.meta.get_or_insert_default().insert(UI.to_owned(), Json::Object(app));
+    }
+    options
 }
 
 struct Reader<'a, 'r> {
@@ -231,6 +239,9 @@ impl Reader<'_, '_> {
             ("output_schema", _) => schema(value).map(|schema| options.output_schema = Some(Some(schema))),
             ("meta", _) => meta(value).map(|meta| options.meta = Some(meta)),
             ("icons", _) => icons(value).map(|icons| options.icons = Some(icons)),
+            ("app", _) => {
+                app_config::read(value, is_tool).map(|app| options.app = Some(app)).ok_or(Wanted::AsSaid)
+            }
             ("tags", _) => tags(value).map(|tags| options.tags = tags),
             ("argument", _) => text(value).map(|text| options.argument = Some((text, at))),
             ("version", _) => version(value).map(|version| options.version = Some(version)),

@@ -2,6 +2,8 @@
 //!
 //! Templates are the part of RFC 6570 that FastMCP takes: `{x}` between slashes, `{x*}` across them, `{?a,b}` at the end.
 
+use omni_call::APP_PAGE;
+
 /// What a text is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Uri {
@@ -64,6 +66,12 @@ pub(crate) fn doubt(text: &str) -> Option<(String, &'static str)> {
             format!("clients may fetch `{scheme}` URIs from the web themselves, without asking this server");
         (message, "choose a scheme of your own, unless the page is there too")
     })
+}
+
+/// The media type of what has such a URI, where its scheme says that.
+pub(crate) fn own_type(text: &str) -> Option<String> {
+    let scheme = text.split_once("://")?.0;
+    scheme.eq_ignore_ascii_case("ui").then(|| APP_PAGE.to_owned())
 }
 
 /// The shape that a template's URIs have, whatever its variables are called: two templates of one shape are one address.

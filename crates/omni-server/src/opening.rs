@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use omni_catalog::{ProfileId, Snapshot};
-use omni_protocol::{Frame, Id, Revision};
+use omni_protocol::{Frame, Id, Revision, ServerCapabilities};
 
 use crate::caller::RequestAnswer;
 use crate::running_request::RunningRequest;
@@ -56,7 +56,7 @@ fn frame(
     let reader = reader.map(|tool| tool.wire_name.as_str());
     let own = server.config.instructions.as_deref();
     let instructions = snapshot.skill_list(profile).instructions(own, reader);
-    let offers = server.offers();
+    let offers = ServerCapabilities { apps: snapshot.has_apps(profile), ..server.offers() };
     match opening {
         Opening::Initialize => {
             server.encoder.initialize_result(id, revision, offers, instructions.as_deref())

@@ -72,6 +72,7 @@ impl Server {
             prompts: has_prompts || config.empty.prompts,
             completions: false,
             skills: catalog.offers(CatalogKind::Skills) && has_resources,
+            apps: false,
         };
         let versions = list_versions(&catalog);
         let encoder = Encoder::new(&config.implementation, announced);

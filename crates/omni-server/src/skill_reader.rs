@@ -189,7 +189,7 @@ impl Server {
         let target = FileTarget {
             dir: dir.to_owned(),
             path: file.path.clone(),
-            kind: FileKind::Resource { mime_type: Some(file.mime_type.clone()) },
+            kind: FileKind::Resource { mime_type: Some(file.mime_type.clone()), meta: None },
         };
         let mut spec = RunSpec::new(&skill.folder, SKILL_READER, Target::File(target));
         SKILL_READER.clone_into(&mut spec.tool);

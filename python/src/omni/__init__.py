@@ -6,6 +6,7 @@ before it is ready, and an author may import one name of ten.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from omni.app_config import AppConfig, ResourceCSP, ResourcePermissions
     from omni.completion_decorator import completion
     from omni.completion_values import CompletionResult
     from omni.content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "AppConfig",
     "AssistantMessage",
     "Audio",
     "CallCancelled",
@@ -36,8 +38,10 @@ __all__ = [
     "Message",
     "NotFoundError",
     "PromptResult",
+    "ResourceCSP",
     "ResourceContent",
     "ResourceLink",
+    "ResourcePermissions",
     "ResourceResult",
     "Text",
     "ToolError",
@@ -56,6 +60,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AppConfig": "app_config",
     "AssistantMessage": "prompt_messages",
     "Audio": "content",
     "CallCancelled": "skill",
@@ -66,8 +71,10 @@ _HOMES = {
     "Message": "prompt_messages",
     "NotFoundError": "resource_contents",
     "PromptResult": "prompt_messages",
+    "ResourceCSP": "app_config",
     "ResourceContent": "resource_contents",
     "ResourceLink": "content",
+    "ResourcePermissions": "app_config",
     "ResourceResult": "resource_contents",
     "Text": "content",
     "ToolError": "skill",

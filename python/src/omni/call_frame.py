@@ -31,6 +31,7 @@ class Target:
         "keep_temp",
         "kind",
         "last_good",
+        "meta",
         "mime_type",
         "prepared",
         "skill",
@@ -52,6 +53,8 @@ class Target:
         self.kind: str = target.get("kind") or "tool"
         #: Of a resource: the type that it is said to have.
         self.mime_type: str | None = target.get("mime_type")
+        #: Of a resource: the `_meta` of each of its contents, beneath what those say themselves.
+        self.meta: dict[str, Any] | None = target.get("meta")
         #: The version of the skill's files that is meant; None runs what is there.
         self.digest: str | None = target.get("digest")
         #: That version is not in the folder, where somebody has broken a file; its code may be kept.

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         output_schema: dict[str, Any] | None = ...,
         meta: dict[str, Any] | None = None,
         icons: list[dict[str, Any]] | None = None,
+        app: str | dict[str, Any] | None = None,
         tags: Iterable[str] | None = None,
         version: str | None = None,
     ) -> Callable[[F], F]: ...
@@ -74,6 +75,7 @@ def tool(  # noqa: D417 - one keyword per property of a tool
     output_schema: dict[str, Any] | None = ...,  # type: ignore[assignment] - None says something
     meta: dict[str, Any] | None = None,
     icons: list[dict[str, Any]] | None = None,
+    app: str | dict[str, Any] | None = None,
     tags: Iterable[str] | None = None,
     version: str | None = None,
     **unknown: Any,
@@ -117,6 +119,8 @@ def tool(  # noqa: D417 - one keyword per property of a tool
             annotation of the result by default.
         meta: Goes into the tool's `_meta`.
         icons: Icons as MCP describes them.
+        app: The page that hosts show with a result of the tool: its `ui://` URI, or
+            `AppConfig(resource_uri=…, visibility=…)`. Goes into `_meta.ui`.
         tags: Words for people and routers.
         version: The tool's version.
 
@@ -146,6 +150,7 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         "input_schema": input_schema,
         "meta": meta,
         "icons": icons,
+        "app": app,
         "tags": tags,
         "version": version,
     }

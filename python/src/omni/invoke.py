@@ -296,7 +296,8 @@ class ToolRunner:
         if kind == "resource":
             from omni.resource_contents import render_resource
 
-            parts = render_resource(value, call.uri, call.target.mime_type, self._result_bytes_max)
+            said = call.target
+            parts = render_resource(value, call.uri, said.mime_type, self._result_bytes_max, said.meta)
         elif kind == "prompt":
             from omni.prompt_messages import render_prompt
 

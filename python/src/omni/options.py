@@ -144,6 +144,10 @@ OPTIONS = {
         "kind": "icons",
         "at": ("decorator", "resource", "prompt"),
     },
+    "app": {
+        "kind": "app",
+        "at": ("decorator", "resource"),
+    },
     "tags": {
         "kind": "texts",
         "at": ("decorator", "front_matter", "program", "resource", "prompt"),

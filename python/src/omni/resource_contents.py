@@ -88,7 +88,9 @@ class ResourceResult:
         return f"<ResourceResult {self.contents!r:.80}>"
 
 
-def render_resource(value: Any, uri: str, mime_type: str | None, bytes_max: int) -> Rendered:
+def render_resource(
+    value: Any, uri: str, mime_type: str | None, bytes_max: int, own_meta: dict[str, Any] | None = None
+) -> Rendered:
     """Turn a resource function's return value into MCP's `contents`.
 
     Args:
@@ -96,6 +98,7 @@ def render_resource(value: Any, uri: str, mime_type: str | None, bytes_max: int)
         uri: The one that was asked for.
         mime_type: What the resource is said to be, if anything.
         bytes_max: What a file may have that is to be read.
+        own_meta: The `_meta` of each of the contents, beneath what those say themselves.
 
     Raises:
         BadResultError: It has no contents, or something in it has no form in JSON.
@@ -112,7 +115,9 @@ def render_resource(value: Any, uri: str, mime_type: str | None, bytes_max: int)
     one = len(items) == 1
     written = [
         json_text(
-            _content(item, uri, mime_type, bytes_max, "result" if one else f"result[{index}]"),
+            _with_meta(
+                _content(item, uri, mime_type, bytes_max, "result" if one else f"result[{index}]"), own_meta
+            ),
             "result" if one else f"result[{index}]",
         )
         for index, item in enumerate(items)
@@ -120,6 +125,11 @@ def render_resource(value: Any, uri: str, mime_type: str | None, bytes_max: int)
     return Rendered(
         "[" + ",".join(written) + "]", None, None if meta is None else json_text(meta, "result.meta")
     )
+
+
+def _with_meta(item: dict[str, Any], own_meta: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the contents with what is said of the resource, as hosts of apps look for it there."""
+    return {**item, "_meta": {**own_meta, **(item.get("_meta") or {})}} if own_meta else item
 
 
 def _are_contents(values: Any) -> bool:

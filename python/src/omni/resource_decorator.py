@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         max_attempts: int | None = None,
         meta: dict[str, Any] | None = None,
         icons: list[dict[str, Any]] | None = None,
+        app: str | dict[str, Any] | None = None,
         tags: Iterable[str] | None = None,
         version: str | None = None,
         uri: str | None = None,
@@ -62,6 +63,7 @@ def resource(  # noqa: D417 - one keyword per property of a resource
     max_attempts: int | None = None,
     meta: dict[str, Any] | None = None,
     icons: list[dict[str, Any]] | None = None,
+    app: str | dict[str, Any] | None = None,
     tags: Iterable[str] | None = None,
     version: str | None = None,
     uri: str | None = None,
@@ -99,6 +101,8 @@ def resource(  # noqa: D417 - one keyword per property of a resource
         max_attempts: Runs of one call at most; 3 with `retry_on`.
         meta: Goes into the resource's `_meta`.
         icons: Icons as MCP describes them.
+        app: What a page may load and asks for, `AppConfig(csp=…, permissions=…, domain=…, prefers_border=…)`.
+            Goes into `_meta.ui` of the resource and of its contents.
         tags: Words for people and routers.
         version: The resource's version.
         uri: Where it is read: `notes://today`, or a template whose variables are the function's parameters:
@@ -132,6 +136,7 @@ def resource(  # noqa: D417 - one keyword per property of a resource
         "max_attempts": max_attempts,
         "meta": meta,
         "icons": icons,
+        "app": app,
         "tags": tags,
         "version": version,
         "uri": uri,

@@ -28,6 +28,7 @@ pub(super) fn page() -> String {
         ("Files and folders", FILES),
         ("SKILL.md and pyproject.toml", FRONT),
         ("Prompt files", PROMPTS),
+        ("Pages of apps", APPS),
         ("This machine", MACHINE),
         ("With `--load`", LOADED),
     ] {
@@ -655,6 +656,31 @@ const FRONT: &[Finding] = &[
         "a line of `pyproject.toml` is not TOML",
         "`name =`",
         "correct the line",
+    ),
+];
+
+const APPS: &[Finding] = &[
+    Finding(
+        "app-config",
+        "error, warning",
+        "what a tool or a page says to hosts of apps is of no use to them; an error where the tool's page is not there, or nobody \
+         could know who sees it",
+        "`app=\"ui://weather/veiw.html\"`, `visibility=[\"modle\"]`, `csp` on a tool",
+        "what the message names",
+    ),
+    Finding(
+        "app-page",
+        "warning",
+        "a file in `ui` that is no whole HTML document, which is what hosts show",
+        "`<div>` without `<!doctype html>`",
+        "make it a page, or move it out of `ui`",
+    ),
+    Finding(
+        "linked-page",
+        "warning",
+        "a link among the pages, which is not followed",
+        "",
+        "copy what it points to",
     ),
 ];
 

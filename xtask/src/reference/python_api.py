@@ -18,6 +18,11 @@ SECTIONS = [
         ["resource_decorator.resource", "prompt_decorator.prompt", "completion_decorator.completion"],
     ),
     (
+        "Pages for apps",
+        "What `app=` takes: see [A page for an app](../guide/offering-resources-and-prompts.md#a-page-for-an-app).",
+        ["app_config.AppConfig", "app_config.ResourceCSP", "app_config.ResourcePermissions"],
+    ),
+    (
         "The call",
         "A parameter annotated with `Context` receives the call; the functions below do the same without one.",
         ["skill.Context", "skill.progress", "skill.heartbeat", "skill.resource_updated", "skill.remaining"],
@@ -69,7 +74,7 @@ WIDTH = 100
 def main():
     package = Path(sys.argv[1])
     public_modules = (
-        *("decorator", "resource_decorator", "prompt_decorator", "completion_decorator"),
+        *("decorator", "resource_decorator", "prompt_decorator", "completion_decorator", "app_config"),
         *("skill", "content", "resource_contents", "prompt_messages", "completion_values"),
     )
     names = (*public_modules, "safe_paths", "report")

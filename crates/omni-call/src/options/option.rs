@@ -37,6 +37,8 @@ pub enum OptionKind {
     Schema,
     Object,
     Icons,
+    /// What the extension for apps says of a tool or a page.
+    App,
     Texts,
     Version,
     /// A URI, or a template of URIs.

@@ -6,7 +6,7 @@ use super::option::{OptionKind, OptionPlace, OptionValue, ToolOption};
 use crate::Affinity;
 
 /// Every option, in the order in which a reader is shown them.
-pub const OPTIONS: [ToolOption; 34] = [
+pub const OPTIONS: [ToolOption; 35] = [
     ToolOption {
         name: "name",
         also: &[],
@@ -223,6 +223,13 @@ pub const OPTIONS: [ToolOption; 34] = [
         also: &[],
         kind: OptionKind::Icons,
         places: &[OptionPlace::Decorator, OptionPlace::Resource, OptionPlace::Prompt],
+        without: "",
+    },
+    ToolOption {
+        name: "app",
+        also: &[],
+        kind: OptionKind::App,
+        places: &[OptionPlace::Decorator, OptionPlace::Resource],
         without: "",
     },
     ToolOption {

@@ -13,7 +13,7 @@ pub(super) fn items(skill: &Skill) -> Vec<SkillItem> {
         let target = FileTarget {
             dir: skill.folder.clone().into(),
             path: file.path.clone(),
-            kind: FileKind::Resource { mime_type: Some(file.mime_type.clone()) },
+            kind: FileKind::Resource { mime_type: Some(file.mime_type.clone()), meta: None },
         };
         let mut run = RunSpec::new(&skill.folder, &file.path, Target::File(target));
         run.executor = ExecutorKind::File;

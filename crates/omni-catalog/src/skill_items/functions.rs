@@ -7,8 +7,8 @@ use omni_call::{
     RunSpec, TimeLimits,
 };
 use omni_scan::{Completion, CompletionOf, Prompt, Resource, Scan, choices, is_tool_name};
-use serde_json::Value;
 use serde_json::value::to_raw_value;
+use serde_json::{Map, Value};
 
 use crate::item_detail::{ItemCompletion, ItemDetail, SkillItem};
 use crate::item_listing::{PromptListing, ResourceListing};
@@ -31,6 +31,8 @@ struct Function<'a> {
     executor: Option<ExecutorKind>,
     fork: &'a ForkSettings,
     mime_type: Option<&'a str>,
+    /// What the author says of a resource in `_meta`.
+    meta: Option<&'a Map<String, Value>>,
 }
 
 /// The resources and prompts of the scan, in the order of the source.
@@ -60,6 +62,7 @@ fn resource(skill: &Skill, found: &Resource, requirements: &SkillRequirements) -
         executor: found.executor,
         fork: &found.fork,
         mime_type: found.mime_type.as_deref(),
+        meta: found.meta.as_ref(),
     };
     let own = match (&found.uri, &found.uri_template) {
         (None, None) => Some(resource_uri(&skill.folder, &found.name)),
@@ -127,6 +130,7 @@ fn prompt(
         executor: found.executor,
         fork: &found.fork,
         mime_type: None,
+        meta: None,
     };
     let listing = PromptListing {
         name: &name,
@@ -235,6 +239,7 @@ fn function<'a>(found: &'a Completion, name: &'a str) -> Function<'a> {
         executor: found.executor,
         fork: &found.fork,
         mime_type: None,
+        meta: None,
     }
 }
 
@@ -270,6 +275,7 @@ fn run_spec(skill: &Skill, function: &Function<'_>, requirements: &SkillRequirem
         function: function.function.to_owned(),
         kind: function.kind,
         mime_type: function.mime_type.map(str::to_owned),
+        meta: function.meta.cloned().map(Box::new),
         is_async: function.is_async,
         wrap_result: false,
         inject: function.inject.to_vec(),

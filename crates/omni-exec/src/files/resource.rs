@@ -12,7 +12,7 @@ use omni_call::{
     split_range,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::beneath::{OpenError, OpenFile, Root};
 
@@ -44,6 +44,8 @@ pub(super) struct OpenResource {
     /// The client named a range.
     in_range: bool,
     mime_type: String,
+    /// What is said of its contents beside them.
+    meta: Option<Box<Map<String, Value>>>,
     may_be_text: bool,
     bytes_max: u64,
 }
@@ -59,7 +61,7 @@ struct Contents<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     blob: Option<String>,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    meta: Option<Value>,
+    meta: Option<Map<String, Value>>,
 }
 
 impl OpenResource {
@@ -71,6 +73,7 @@ impl OpenResource {
     pub(super) fn open(
         file: &FileTarget,
         mime_type: Option<&str>,
+        meta: Option<Box<Map<String, Value>>>,
         uri: &str,
         bytes_max: usize,
     ) -> Result<OpenResource, OutcomeKind> {
@@ -96,6 +99,7 @@ impl OpenResource {
             range: served,
             in_range: range.is_some(),
             mime_type: named.unwrap_or_else(|| by_content.name.to_owned()),
+            meta,
             may_be_text,
             bytes_max,
             file: open,
@@ -174,7 +178,11 @@ impl OpenResource {
 
     fn contents(&self, range: ServedRange, text: Option<&str>, blob: Option<String>) -> Vec<u8> {
         let said = self.in_range || !range.is_whole();
-        let meta = said.then(|| json!({"omni/range": range.to_json(&self.whole_uri, self.bytes_max)}));
+        let mut meta = self.meta.as_deref().cloned();
+        if said {
+            let told = range.to_json(&self.whole_uri, self.bytes_max);
+            meta.get_or_insert_default().insert("omni/range".to_owned(), told);
+        }
         let served = Contents { uri: &self.uri, mime_type: &self.mime_type, text, blob, meta };
         let rest = range.goes_on(&self.whole_uri, self.bytes_max).filter(|_| self.is_cut());
         let hint = rest.as_ref().map(|(next, hint)| Contents {

@@ -44,7 +44,7 @@ mod tests {
             FileTarget {
                 dir: "/s".into(),
                 path: "a.md".into(),
-                kind: FileKind::Resource { mime_type: None },
+                kind: FileKind::Resource { mime_type: None, meta: None },
             }
             .into(),
             Target::Remote { source: "r".into(), name: "s.c".into() },

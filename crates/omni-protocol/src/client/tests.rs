@@ -49,6 +49,7 @@ const OFFERS: crate::ServerCapabilities = crate::ServerCapabilities {
     prompts: false,
     completions: true,
     skills: true,
+    apps: true,
 };
 
 fn server() -> Encoder {

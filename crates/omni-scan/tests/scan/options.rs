@@ -270,6 +270,7 @@ fn samples(kind: OptionKind) -> (String, String) {
         OptionKind::Schema => ("{\"title\": \"T\"}".to_owned(), "\"x\"".to_owned()),
         OptionKind::Object => ("{\"a\": 1}".to_owned(), "\"x\"".to_owned()),
         OptionKind::Icons => ("[{\"src\": \"data:x\"}]".to_owned(), "[{}]".to_owned()),
+        OptionKind::App => ("{\"domain\": \"a.b\"}".to_owned(), "True".to_owned()),
         OptionKind::Texts => ("[\"a\"]".to_owned(), "\"a\"".to_owned()),
         OptionKind::Text | OptionKind::Version => ("\"x\"".to_owned(), "1.5".to_owned()),
         OptionKind::Uri => ("\"notes://x\"".to_owned(), "3".to_owned()),

@@ -300,3 +300,73 @@ fn a_file_that_python_refuses_offers_nothing() {
     );
     assert_eq!((found.resources.len(), found.prompts.len()), (0, 0));
 }
+
+#[test]
+fn what_is_said_of_an_app_s_page_is_read_in_every_spelling() {
+    let ui = json!({"csp": {"connectDomains": ["https://a.b"]}, "permissions": {"clipboardWrite": {}}, "prefersBorder": true});
+    for (import, app) in [
+        (
+            "from omni import AppConfig, ResourceCSP, ResourcePermissions",
+            "AppConfig(csp=ResourceCSP(connect_domains=[\"https://a.b\"]), \
+             permissions=ResourcePermissions(clipboard_write={}, camera=None), prefers_border=True)",
+        ),
+        (
+            "from fastmcp.apps import AppConfig, ResourceCSP",
+            "AppConfig(csp=ResourceCSP(connectDomains=[\"https://a.b\"]), permissions={\"clipboardWrite\": {}}, \
+             prefersBorder=True)",
+        ),
+        (
+            "import fastmcp.server.apps as apps",
+            "{\"csp\": {\"connect_domains\": [\"https://a.b\"]}, \"permissions\": {\"clipboard_write\": {}}, \
+             \"prefers_border\": True, \"domain\": None}",
+        ),
+    ] {
+        let found = resource(&format!(
+            "from omni import resource\n{import}\n@resource(\"ui://a/b\", app={app}, meta={{\"k\": 1}})\ndef go(): ...\n"
+        ));
+        assert_eq!(json!(found.meta), json!({"k": 1, "ui": ui}), "{app}");
+        assert_eq!(found.mime_type.as_deref(), Some("text/html;profile=mcp-app"), "the scheme says the type");
+    }
+    for (uri, mime_type, read) in [
+        ("UI://a/{b}", "", Some("text/html;profile=mcp-app")),
+        ("ui://a/b", ", mime_type=\"text/html\"", Some("text/html")),
+        ("uis://a/b", "", None),
+    ] {
+        let found = resource(&format!(
+            "from omni import resource\n@resource(\"{uri}\"{mime_type})\ndef go(b: str = \"\"): ...\n"
+        ));
+        assert_eq!(found.mime_type.as_deref(), read, "{uri}");
+    }
+}
+
+#[test]
+fn a_tool_names_its_page_alone_or_with_who_sees_it() {
+    let both = json!({"resourceUri": "ui://a/b", "visibility": ["app"]});
+    for (app, ui) in [
+        ("\"ui://a/b\"", json!({"resourceUri": "ui://a/b"})),
+        ("AppConfig(resource_uri=\"ui://a/b\", visibility=[\"app\"])", both.clone()),
+        ("{\"resourceUri\": \"ui://a/b\", \"visibility\": [\"app\"]}", both),
+    ] {
+        let found = scan_text(&format!(
+            "from omni import AppConfig, tool\n@tool(app={app})\ndef go() -> str: return \"\"\n"
+        ));
+        assert_eq!(Vec::<String>::new(), findings(&found), "{app}");
+        assert_eq!(json!(found.tools[0].meta), json!({"ui": ui}), "{app}");
+    }
+    for (decorated, wanted) in [
+        (
+            "@tool(app=True)",
+            "`app=` must be the `ui://` URI of a page, or a dictionary with `resource_uri` and `visibility`",
+        ),
+        (
+            "@resource(\"ui://a/b\", app=\"ui://a/b\")",
+            "`app=` must be a dictionary with `csp`, `permissions`, `domain` and `prefers_border`",
+        ),
+        ("@prompt(app={})", "`prompt` has no option `app`"),
+    ] {
+        let found = scan_text(&format!(
+            "from omni import prompt, resource, tool\n{decorated}\ndef go() -> str: return \"\"\n"
+        ));
+        assert!(findings(&found)[0].contains(wanted), "{:?}", findings(&found));
+    }
+}

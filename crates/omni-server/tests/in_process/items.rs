@@ -152,8 +152,14 @@ fn modern(mut params: Value) -> Value {
     params
 }
 
-const BOTH: ServerCapabilities =
-    ServerCapabilities { resources: true, subscribe: true, prompts: true, completions: false, skills: false };
+const BOTH: ServerCapabilities = ServerCapabilities {
+    resources: true,
+    subscribe: true,
+    prompts: true,
+    completions: false,
+    skills: false,
+    apps: false,
+};
 
 const ALL: ServerCapabilities = ServerCapabilities { completions: true, ..BOTH };
 

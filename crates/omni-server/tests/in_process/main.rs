@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong")]
 
+mod apps;
 mod batches;
 mod bounds;
 mod cancels;

@@ -172,6 +172,7 @@ def item_target(skills_dir: str, item: dict) -> dict[str, Any]:
         "tool": f"{item['skill']}.{item['name']}",
         **members,
         "mime_type": item.get("mime_type"),
+        "meta": item.get("own_meta"),
         "dir": f"{skills_dir}/{item['skill']}",
     }
 

@@ -55,6 +55,8 @@ def _listed(item: dict[str, Any]) -> dict[str, Any]:
         "async": item["is_async"],
         "inject": item.get("inject", []),
         "meta": options.listed_meta(item.get("meta"), item.get("tags", []), item.get("version")) or None,
+        #: What is said of each of its contents too.
+        "own_meta": item.get("meta"),
         "uri": item.get("uri") or item.get("uri_template"),
         "of": next(iter(of.items())) if of else None,
         "arguments": [
@@ -176,13 +178,18 @@ def _resource(function: Any, report: Callable[[str], None]) -> dict:
         {
             **members,
             "uri_template" if variables else "uri": given.uri,
-            "mime_type": given.mime_type,
+            "mime_type": given.mime_type or _type_of(given.uri),
             "size": None if variables else given.size,
             "annotations": given.annotations,
             "cache": given.cache,
             "input_schema": _of_variables(schema, variables),
         }
     )
+
+
+def _type_of(uri: str | None) -> str | None:
+    """Return the type of what has such a URI, where its scheme says that: a page for an app."""
+    return "text/html;profile=mcp-app" if uri and uri[:5].lower() == "ui://" else None
 
 
 def _completion(function: Any, report: Callable[[str], None]) -> dict:

@@ -31,6 +31,8 @@ class Options:
         self.output_schema_given = False
         self.meta: dict | None = None
         self.icons: list | None = None
+        #: For `_meta.ui`, where it ends up.
+        self.app: dict | None = None
         self.tags: list[str] = []
         #: Of a resource or prompt: who describes tools for a runner runs them in one way.
         self.executor: str | None = None
@@ -78,9 +80,11 @@ def read(given: dict[str, Any], report: Callable[[str], None], kind: str = "tool
             continue
         try:
             if place == "decorator" or not _set_listed(options, name, option, value, report):
-                _set(options, name, option, value)
+                _set(options, name, option, value, place)
         except _WantedError as wanted:
             report(f"`{name}=` must be {wanted}")
+    if options.app is not None:
+        options.meta = {**(options.meta or {}), "ui": options.app}
     return options
 
 
@@ -112,7 +116,7 @@ def _set_listed(options: Options, name: str, option: dict, value: Any, report: C
     return True
 
 
-def _set(options: Options, name: str, option: dict[str, Any], value: Any) -> None:
+def _set(options: Options, name: str, option: dict[str, Any], value: Any, place: str) -> None:
     if "carried" in option:
         options.call[option["carried"]][option["member"]] = _READERS[option["kind"]](option, value)
     elif "hint" in option:
@@ -132,6 +136,8 @@ def _set(options: Options, name: str, option: dict[str, Any], value: Any) -> Non
         options.meta = _json_dict(value, "a dictionary of JSON values")
     elif name == "icons":
         options.icons = _icons(value)
+    elif name == "app":
+        options.app = _app(value, of_tool=place == "decorator")
     elif name == "tags":
         options.tags = _tags(value)
     elif name == "version":
@@ -280,6 +286,32 @@ def _icons(value: Any) -> list:
     ):
         raise _WantedError(wanted)
     return icons
+
+
+def _app(value: Any, *, of_tool: bool) -> dict:
+    """Return what `_meta.ui` is: of a tool the URI of its page is enough."""
+    if of_tool and isinstance(value, str):
+        return {"resourceUri": value}
+    wanted = (
+        "the `ui://` URI of a page, or a dictionary with `resource_uri` and `visibility`"
+        if of_tool
+        else "a dictionary with `csp`, `permissions`, `domain` and `prefers_border`"
+    )
+    given = _plain(value)
+    if not isinstance(given, dict):
+        raise _WantedError(wanted)
+    members = _spelled(given)
+    for name in ("csp", "permissions"):
+        if isinstance(within := _plain(members.get(name)), dict):
+            members[name] = _spelled(within)
+    return _json_dict(members, wanted)
+
+
+def _spelled(given: dict) -> dict:
+    """Return the members that are set, as the extension for apps spells them."""
+    from omni.app_config import SPELLINGS
+
+    return {SPELLINGS.get(name, name): value for name, value in given.items() if value is not None}
 
 
 def _tags(value: Any) -> list[str]:

@@ -109,6 +109,7 @@ fn values(entry: &Entry) -> String {
         "schema" => "JSON Schema of an object".to_owned(),
         "object" => "a dictionary of JSON values".to_owned(),
         "icons" => "a list of icons, each with a `src`".to_owned(),
+        "app" => "`AppConfig`, or a dictionary".to_owned(),
         "texts" => "texts".to_owned(),
         "version" => "a text or a number".to_owned(),
         "uri" => "a URI or a template".to_owned(),

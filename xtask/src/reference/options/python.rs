@@ -207,6 +207,7 @@ fn checked_type(entry: &Entry, executors: &[&str]) -> Result<String> {
         "exceptions" => "type[BaseException] | str | Iterable[type[BaseException] | str]".to_owned(),
         "schema" | "object" | "annotations" => "dict[str, Any]".to_owned(),
         "icons" => "list[dict[str, Any]]".to_owned(),
+        "app" => "str | dict[str, Any]".to_owned(),
         "texts" => "Iterable[str]".to_owned(),
         other => return Err(anyhow::anyhow!("no kind `{other}`")).context("the type of an option in Python"),
     })

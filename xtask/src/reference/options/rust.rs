@@ -113,6 +113,7 @@ fn kind(entry: &Entry) -> Result<String> {
         "schema" => "OptionKind::Schema".to_owned(),
         "object" => "OptionKind::Object".to_owned(),
         "icons" => "OptionKind::Icons".to_owned(),
+        "app" => "OptionKind::App".to_owned(),
         "texts" => "OptionKind::Texts".to_owned(),
         "version" => "OptionKind::Version".to_owned(),
         "uri" => "OptionKind::Uri".to_owned(),
