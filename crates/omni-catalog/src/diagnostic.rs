@@ -1,5 +1,6 @@
 //! What is wrong with a skill, where, and what its author can do about it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use omni_call::shown_line;
@@ -32,6 +33,15 @@ pub struct Diagnostic {
 
 /// An error, whatever line it has moved to: its file and its code.
 pub(crate) type Fault = (String, String);
+
+/// The errors of a skill of which the version before an edit is served.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FaultsOfKept {
+    /// Those that keep the edit back.
+    pub(crate) new: BTreeSet<Fault>,
+    /// Those of the version that is served.
+    pub(crate) lived_with: BTreeSet<Fault>,
+}
 
 impl Diagnostic {
     pub(crate) fn fault(&self) -> Fault {

@@ -1,12 +1,12 @@
 //! What one source offers at one moment.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use omni_call::{ExecutorKind, shown_line};
 
-use crate::diagnostic::Fault;
+use crate::diagnostic::FaultsOfKept;
 use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta};
 use crate::items::Items;
 use crate::list_fields::OptionalMembers;
@@ -27,8 +27,8 @@ pub struct SourceSnapshot {
     /// By kind: false until the source has been asked for it once, now or by whoever wrote the cache.
     known: [bool; CatalogKind::ALL.len()],
     failure: Option<Diagnostic>,
-    /// Those of its errors that are of an edit which is kept back, and not of what it offers.
-    kept_back: Arc<BTreeSet<Fault>>,
+    /// The skills, by folder, of which an edit is kept back.
+    kept: Arc<BTreeMap<String, FaultsOfKept>>,
 }
 
 impl SourceSnapshot {
@@ -43,7 +43,7 @@ impl SourceSnapshot {
             prompts,
             known: [true; CatalogKind::ALL.len()],
             failure: None,
-            kept_back: Arc::default(),
+            kept: Arc::default(),
         }
     }
 
@@ -76,9 +76,9 @@ impl SourceSnapshot {
         Ok(SourceSnapshot::new(encoded, SourceDefaults::without_folder(executor)))
     }
 
-    /// The same snapshot, of which these errors are of an edit that is kept back.
-    pub(crate) fn keeping_back(self, faults: BTreeSet<Fault>) -> SourceSnapshot {
-        SourceSnapshot { kept_back: Arc::new(faults), ..self }
+    /// The same snapshot, in which edits of these skills, by folder, are kept back.
+    pub(crate) fn keeping_back(self, kept: BTreeMap<String, FaultsOfKept>) -> SourceSnapshot {
+        SourceSnapshot { kept: Arc::new(kept), ..self }
     }
 
     /// The same snapshot with other tools.
@@ -166,7 +166,12 @@ impl SourceSnapshot {
 
     /// Whether the finding is of an edit that is kept back: what is offered has not got the error.
     pub(crate) fn keeps_back(&self, finding: &Diagnostic) -> bool {
-        self.kept_back.contains(&finding.fault())
+        self.kept.get(&finding.skill).is_some_and(|kept| kept.new.contains(&finding.fault()))
+    }
+
+    /// The skills, by folder, of which an edit is kept back.
+    pub(crate) fn kept(&self) -> &BTreeMap<String, FaultsOfKept> {
+        &self.kept
     }
 
     pub(crate) fn encoded(&self) -> &EncodedList {

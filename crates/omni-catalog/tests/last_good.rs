@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use omni_catalog::{Catalog, FolderConfig, FolderSource, Snapshot, ToolRules};
+use omni_catalog::{Catalog, FolderConfig, FolderSource, Severity, Snapshot, ToolRules};
 use tempfile::TempDir;
 
 /// A folder that is being served, with one skill of two files and a helper.
@@ -258,6 +258,27 @@ fn an_error_that_was_there_before_keeps_no_edit_back() {
         seen(&served.edit("s/scripts/b.py", &tool("b", 3))).0,
         ["other.c Version 1.", "s.b Version 3."]
     );
+}
+
+#[test]
+fn an_error_that_another_has_hidden_for_a_while_is_no_new_one() {
+    let served = Served::new();
+    let lived_with = tool("a", 1).replace("@tool", "@tool(timeout=-1)");
+    write(served.dir.path().join("skills/s/scripts/a.py"), &lived_with);
+    let served = Served::of(served.dir);
+    served.catalog.keep_last_good();
+    let good = seen(&served.look());
+    assert!(
+        served.catalog.snapshot().diagnostics().iter().any(|finding| finding.severity == Severity::Error)
+    );
+    // A file that cannot be parsed has this error only; twice, since the second is held to what the first has left.
+    for broken in [BROKEN, "def g(:\n"] {
+        assert_eq!(seen(&served.edit("s/scripts/a.py", broken)), good);
+    }
+    assert_eq!(seen(&served.edit("s/scripts/b.py", &tool("b", 2))), good);
+    let mended = seen(&served.edit("s/scripts/a.py", &lived_with));
+    assert!(mended.0.contains(&"s.b Version 2.".to_owned()), "{mended:?}");
+    assert_eq!(last_good(&served.catalog.snapshot()), [""; 0]);
 }
 
 #[test]

@@ -250,8 +250,12 @@ impl FolderSource {
         let content = content_of(&manifest::write(lines.into_iter(), &findings));
         let bytes = self.encoded(content, &records, &tools, &items, findings)?;
         let encoded = EncodedList::decode(bytes, self.names).ok_or_else(|| self.too_large())?;
-        let faults = kept.into_iter().flatten().flat_map(|kept| kept.faults).collect();
-        Ok(Some(SourceSnapshot::new(encoded, self.defaults.clone()).keeping_back(faults)))
+        let faults = records
+            .iter()
+            .zip(&kept)
+            .filter_map(|(record, kept)| Some((record.folder.to_string(), kept.as_ref()?.faults.clone())));
+        let snapshot = SourceSnapshot::new(encoded, self.defaults.clone());
+        Ok(Some(snapshot.keeping_back(faults.collect())))
     }
 
     fn build(

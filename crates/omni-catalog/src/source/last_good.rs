@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::catalog_kind::{ITEM_KINDS, place};
-use crate::diagnostic::Fault;
+use crate::diagnostic::{Fault, FaultsOfKept};
 use crate::encoded_list::EncodedList;
 use crate::item_detail::{RecordedItem, mark_last_good};
 use crate::record::{Record, RecordedTool};
@@ -33,8 +33,7 @@ const MAY_COST_TOOLS: [&str; 8] = [
 /// A record to serve in the place of another.
 pub(super) struct LastGood {
     pub(super) record: String,
-    /// The errors that keep the edit back.
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: FaultsOfKept,
 }
 
 /// What is served, by skill.
@@ -87,11 +86,13 @@ pub(super) fn keep(served: &SourceSnapshot, records: &[Record<'_>]) -> Vec<Optio
             let before = served.faults.get(record.folder.as_ref());
             keeps_back(finding, loses) && before.is_none_or(|before| !before.contains(&finding.fault()))
         };
-        let faults: Vec<Fault> =
+        let new: BTreeSet<Fault> =
             record.diagnostics.iter().filter(|finding| is_new(finding)).map(Diagnostic::fault).collect();
-        if faults.is_empty() {
+        if new.is_empty() {
             return None;
         }
+        let lived_with = served.faults.get(record.folder.as_ref()).cloned().unwrap_or_default();
+        let faults = FaultsOfKept { new, lived_with };
         Some(LastGood { record: composed(served, record, is_new)?, faults })
     });
     kept.collect()
@@ -116,7 +117,10 @@ impl<'a> Served<'a> {
     fn of(served: &'a SourceSnapshot) -> Served<'a> {
         let encoded = served.encoded();
         let findings: Vec<Diagnostic> = serde_json::from_slice(encoded.diagnostics()).unwrap_or_default();
-        let mut faults: BTreeMap<String, BTreeSet<Fault>> = BTreeMap::new();
+        // An error of the served version stands in no finding while the edit's own hide it: a file that cannot be parsed
+        // has no other.
+        let kept = served.kept().iter().map(|(folder, kept)| (folder.clone(), kept.lived_with.clone()));
+        let mut faults: BTreeMap<String, BTreeSet<Fault>> = kept.collect();
         let of_served = |finding: &&Diagnostic| keeps_back(finding, true) && !served.keeps_back(finding);
         for finding in findings.iter().filter(of_served) {
             faults.entry(finding.skill.clone()).or_default().insert(finding.fault());
