@@ -18,6 +18,7 @@ use crate::{Skill, SkillFile};
 /// A resource as a list has it.
 #[derive(Deserialize)]
 struct Listing {
+    name: Option<String>,
     title: Option<String>,
     description: Option<String>,
     #[serde(default, rename = "mimeType")]
@@ -61,12 +62,12 @@ fn skills_of(items: &EncodedItems) -> BTreeMap<String, Skill> {
     for item in 0..items.len() {
         let Some((folder, path)) = items.key(item).and_then(skill_and_path) else { continue };
         let listing = items.listing(item).and_then(|text| serde_json::from_slice::<Listing>(&text).ok());
-        let Some(Listing { title, description, mime_type, size }) = listing else { continue };
+        let Some(Listing { name, title, description, mime_type, size }) = listing else { continue };
         let skill = skills
             .entry(folder)
             .or_insert_with_key(|folder| Skill { folder: folder.clone(), ..Skill::default() });
         if path == "SKILL.md" {
-            skill.description.clone_from(&description);
+            (skill.name, skill.description) = (name, description.clone());
         }
         skill.files.push(SkillFile { path, size, sha256: String::new(), mime_type, title, description });
     }

@@ -45,6 +45,7 @@ pub struct ShownSkill {
     pub files: Vec<SkillFile>,
     /// The names of its tools on the wire.
     pub tools: Vec<String>,
+    name: Option<String>,
     path: std::path::PathBuf,
     front_matter: Map<String, Value>,
 }
@@ -70,6 +71,7 @@ impl SkillList {
                 description: skill.description.clone(),
                 files: skill.files.clone(),
                 tools,
+                name: skill.name.clone(),
                 path: skill.path.clone(),
                 front_matter: skill.front_matter.clone(),
             });
@@ -171,7 +173,7 @@ impl ShownSkill {
                     let name = file.path.split('/').nth(depth).unwrap_or(folder).to_owned();
                     folders.insert((format!("{uri}/{folder}"), name));
                 }
-                None => listings.push(resource_of(&self.folder, None, file)),
+                None => listings.push(resource_of(&self.folder, self.name.as_deref(), file)),
             }
         }
         let directory = |(uri, name): &(String, String)| {
@@ -183,10 +185,10 @@ impl ShownSkill {
     }
 }
 
-/// A file of a skill as a list of resources shows it. `skill` is given for its page, whose name is the skill's.
-pub(crate) fn resource_of(folder: &str, skill: Option<&Skill>, file: &SkillFile) -> Box<RawValue> {
+/// A file of a skill as lists of resources show it. Its page has the skill's own name, as its front matter gives it.
+pub(crate) fn resource_of(folder: &str, skill_name: Option<&str>, file: &SkillFile) -> Box<RawValue> {
     let is_page = file.path == "SKILL.md";
-    let name = skill.and_then(|skill| skill.name.clone()).filter(|_| is_page);
+    let name = skill_name.filter(|_| is_page).map(str::to_owned);
     // The size of code changes with each edit of it, of which no client needs to read the list anew: `skills/get` has it.
     let is_code = file.path.starts_with("scripts/") && file.path.ends_with(".py");
     let is_unknown = file.size == 0 && file.sha256.is_empty();

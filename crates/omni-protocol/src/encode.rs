@@ -234,11 +234,14 @@ impl Encoder {
         self.list((id, revision), "skill", skill, None, CacheScope::Public)
     }
 
-    /// The answer to `resources/directory/read`: a JSON array of resources. What it shows is of the moment, so it says
-    /// nothing of how long that holds.
+    /// The answer to `resources/directory/read`: a JSON array of resources. What it shows is of the moment. The extension has it
+    /// say nothing of how long that holds, but Inspector takes no answer that does not.
     pub fn read_directory_result(&self, id: &Id, revision: Revision, children: Bytes) -> Frame {
-        let mut head = self.open(id, revision, 64, None);
+        let mut head = self.open(id, revision, 128, None);
         comma(&mut head);
+        if revision.has_cache_hints() {
+            put(&mut head, format_args!(r#""ttlMs":0,"cacheScope":"{}","#, CacheScope::Private.name()));
+        }
         head.put_slice(br#""resources":"#);
         with_body(head, children)
     }

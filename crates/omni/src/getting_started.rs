@@ -62,8 +62,8 @@ pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<Stri
         ),
     };
     Some(format!(
-        "the skills there have no tools: a tool is a function with `@tool` in a file of the skill's `scripts` folder; \
-         `omni doctor` says what is in the way of those that are there{example}\nor {shipped}"
+        "the skills there have no tools, only pages, which models read: a tool is a function with `@tool` in a file of the \
+         skill's `scripts` folder; `omni doctor` says what is in the way of those that are there{example}\nor {shipped}"
     ))
 }
 

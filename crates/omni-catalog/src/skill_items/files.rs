@@ -25,7 +25,7 @@ pub(super) fn items(skill: &Skill) -> Vec<SkillItem> {
         SkillItem {
             kind: CatalogKind::Resources,
             key: skill_file_uri(&skill.folder, &file.path),
-            listing: resource_of(&skill.folder, Some(skill), file),
+            listing: resource_of(&skill.folder, skill.name.as_deref(), file),
             detail,
         }
     });

@@ -117,7 +117,7 @@ async fn the_extension_is_declared_and_answered_where_the_revision_has_extension
             .iter()
             .map(|child| child["name"].as_str().unwrap())
             .collect();
-        assert_eq!(names, ["notes/SKILL.md", "assets", "references"]);
+        assert_eq!(names, ["notes", "assets", "references"]);
     }
 }
 
