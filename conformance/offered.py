@@ -1,4 +1,4 @@
-"""What do real clients see of a skill's resources, prompts and completions, and are they told of changes?
+"""What do real clients see of a skill's resources, prompts and completions, and of the skill, and are they told of changes?
 
 Each client makes the steps of `clients/offers.json` at the skill of `conformance/skills`, and what it gets is held
 against what stands there: contents, messages and values, not the absence of an error. Then it subscribes to everything

@@ -100,8 +100,8 @@ def inspector_offers_client() -> Client:
 
     def look(job: dict) -> dict:
         # It has no command for completions, and tells of a refusal in words alone. Each step is a process, so one of each
-        # method is enough.
-        left = {wanted["method"] for wanted in job["steps"]} - {"completion/complete"}
+        # method is enough, and what a step has shown is gone with its session.
+        left = {wanted["method"] for wanted in job["steps"]} - {"completion/complete", "tools/call"}
         steps: list[dict | None] = []
         for wanted in job["steps"]:
             takes = "refuses" not in wanted and wanted["method"] in left

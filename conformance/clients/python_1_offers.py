@@ -29,6 +29,7 @@ async def ask(session: ClientSession, method: str, params: dict) -> object:
         return await session.complete(kind(**ref), params["argument"])
     functions = {
         "tools/list": session.list_tools,
+        "tools/call": session.call_tool,
         "resources/list": session.list_resources,
         "resources/templates/list": session.list_resource_templates,
         "resources/read": session.read_resource,

@@ -32,6 +32,7 @@ async def ask(client: Client, method: str, params: dict) -> object:
         return await client.complete(kind(**ref), params["argument"])
     functions = {
         "tools/list": client.list_tools,
+        "tools/call": client.call_tool,
         "resources/list": client.list_resources,
         "resources/templates/list": client.list_resource_templates,
         "resources/read": client.read_resource,

@@ -51,6 +51,7 @@ function listenFor(client) {
 function ask(client, method, params) {
   const functions = {
     "tools/list": () => client.listTools(params),
+    "tools/call": () => client.callTool(params),
     "resources/list": () => client.listResources(params),
     "resources/templates/list": () => client.listResourceTemplates(params),
     "resources/read": () => client.readResource(params),

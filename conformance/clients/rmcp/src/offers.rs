@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rmcp::ClientHandler;
 use rmcp::model::{
-    ErrorData, GetPromptRequestParams, GetSkillRequestParams, PaginatedRequestParams,
+    CallToolRequestParams, ErrorData, GetPromptRequestParams, GetSkillRequestParams, PaginatedRequestParams,
     ReadResourceDirectoryRequestParams, ReadResourceRequestParams, ResourceUpdatedNotificationParam,
     ServerNotification, SubscribeRequestParams, SubscriptionFilter,
 };
@@ -87,6 +87,12 @@ async fn ask(
     let text = |pointer: &str| params.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let answer = match method {
         "tools/list" => written(client.list_tools(page).await),
+        "tools/call" => {
+            let arguments = params["arguments"].as_object().cloned().unwrap_or_default();
+            written(
+                client.call_tool(CallToolRequestParams::new(text("/name")).with_arguments(arguments)).await,
+            )
+        }
         "resources/list" => written(client.list_resources(page).await),
         "resources/templates/list" => written(client.list_resource_templates(page).await),
         "prompts/list" => written(client.list_prompts(page).await),
