@@ -1,10 +1,12 @@
 //! The resources, resource templates or prompts that a client sees: their list as bytes, and which source has each.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use omni_call::{Target, split_range};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::encoded_items::EncodedItems;
@@ -82,7 +84,7 @@ impl ItemList {
             let version = version(&only.encoded().list_hash);
             return (ItemList::made(kind, pages, version, sources, None), Vec::new());
         }
-        let mut first: HashMap<&str, usize> = HashMap::new();
+        let mut first: HashMap<Cow<'_, str>, usize> = HashMap::new();
         let mut shadowed: Vec<Shadowed> = Vec::new();
         let mut texts = Vec::new();
         let mut listed = Vec::new();
@@ -94,7 +96,8 @@ impl ItemList {
                 if shows.is_some_and(|shows| !shows(source, item)) {
                     continue;
                 }
-                match first.get(key) {
+                let canonical = canonical(kind, encoded, item);
+                match first.get(key).or_else(|| first.get(canonical.as_deref()?)) {
                     Some(first) => {
                         let (first, second) = (*first, source);
                         match shadowed.iter_mut().find(|it| (it.first, it.second) == (first, second)) {
@@ -103,7 +106,8 @@ impl ItemList {
                         }
                     }
                     None => {
-                        first.insert(key, source);
+                        first.insert(Cow::Borrowed(key), source);
+                        first.extend(canonical.map(|name| (Cow::Owned(name), source)));
                         *is_listed = true;
                         texts.push(text);
                     }
@@ -299,6 +303,24 @@ impl ItemList {
     fn used(&self) -> std::sync::MutexGuard<'_, Used<Item>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The other name of a prompt: a folder lists it by its name on the wire, and a runner of the same folder by its canonical
+/// one.
+fn canonical(kind: CatalogKind, encoded: &EncodedItems, item: usize) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        run: Run,
+    }
+    #[derive(Deserialize)]
+    struct Run {
+        tool: String,
+    }
+    if kind != CatalogKind::Prompts {
+        return None;
+    }
+    let detail = encoded.detail(item).filter(|detail| !detail.is_empty())?;
+    serde_json::from_slice::<Named>(&detail).ok().map(|named| named.run.tool)
 }
 
 fn version(hash: &[u8; 32]) -> String {

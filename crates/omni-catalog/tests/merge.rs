@@ -419,3 +419,60 @@ fn readers_see_whole_snapshots_while_a_thousand_are_swapped_under_them() {
     });
     assert_eq!(names(&catalog.snapshot()), ["a_999_x"]);
 }
+
+#[test]
+fn what_a_runner_of_the_same_folder_lists_is_listed_once_whatever_kind_it_is() {
+    let place = TempDir::new().unwrap();
+    let skills = place.path().join("skills");
+    fs::create_dir_all(skills.join("demo/scripts")).unwrap();
+    fs::write(skills.join("demo/SKILL.md"), "---\nname: demo\ndescription: A skill.\n---\n").unwrap();
+    let text = "from omni import prompt, resource\n\n\n@prompt\ndef review(a: str) -> str:\n    return a\n\n\n\
+                @resource(\"notes://all\")\ndef every() -> str:\n    return \"\"\n\n\n\
+                @resource(\"notes://{a}\")\ndef one(a: str) -> str:\n    return a\n";
+    fs::write(skills.join("demo/scripts/d.py"), text).unwrap();
+    let described: [(CatalogKind, &[u8], &str); 3] = [
+        (
+            CatalogKind::Prompts,
+            br#"{"prompts": [{"name": "demo.review"}, {"name": "demo_review"}, {"name": "demo.other"}]}"#,
+            "demo.other",
+        ),
+        (
+            CatalogKind::Resources,
+            br#"{"resources": [{"uri": "notes://all", "name": "n"}, {"uri": "notes://other", "name": "n"}]}"#,
+            "notes://other",
+        ),
+        (
+            CatalogKind::Templates,
+            br#"{"resourceTemplates": [{"uriTemplate": "notes://{a}", "name": "n"}, {"uriTemplate": "x://{a}", "name": "n"}]}"#,
+            "x://{a}",
+        ),
+    ];
+    for runner_first in [false, true] {
+        let runner = remote("unix:/r", None);
+        for (kind, list, _) in described {
+            runner.describe_items(kind, list).unwrap();
+        }
+        let mut sources: Vec<Arc<dyn Source>> = vec![folder(&skills, None), runner];
+        if runner_first {
+            sources.reverse();
+        }
+        let both = catalog(sources);
+        both.refresh().unwrap();
+        let snapshot = both.snapshot();
+        for (kind, _, other) in described {
+            let keys: Vec<String> = snapshot.all_items(kind).map(|item| item.key.clone()).collect();
+            let of_demo = keys.iter().filter(|key| key.contains("review") || key.starts_with("notes://"));
+            let expected = match (kind, runner_first) {
+                (CatalogKind::Prompts, true) => vec!["demo.review", "demo_review"],
+                (CatalogKind::Prompts, false) => vec!["demo_review"],
+                (CatalogKind::Resources, true) => vec!["notes://all", "notes://other"],
+                (CatalogKind::Resources, false) => vec!["notes://all", "notes://other"],
+                _ => vec!["notes://{a}"],
+            };
+            assert_eq!(of_demo.collect::<Vec<_>>(), expected, "{kind:?}, runner first: {runner_first}");
+            assert!(keys.iter().any(|key| key == other), "{keys:?}");
+        }
+        let first = snapshot.prompt(ProfileId::EVERYBODY, "demo.review").unwrap();
+        assert_eq!(first.spec.is_none(), runner_first, "the source that is named first answers");
+    }
+}

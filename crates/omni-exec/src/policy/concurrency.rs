@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, FunctionKind, Outcome, OutcomeKind, RunSpec};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind, RunSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::function_key::FunctionKey;
 use crate::outcome::unstarted;
 use crate::within::within;
 
@@ -66,17 +67,8 @@ struct LimitTable {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum LimitScope {
-    /// A name, and the function and what it is offered as, if it is one: a tool, a prompt and what completes the
-    /// prompt's arguments may have one name, and each its own limit.
-    Tool(String, Option<(FunctionKind, String)>),
+    Function(FunctionKey),
     Skill(String),
-}
-
-impl LimitScope {
-    fn tool(spec: &RunSpec) -> LimitScope {
-        let function = spec.target.python().map(|python| (python.kind, python.function.clone()));
-        LimitScope::Tool(spec.tool.clone(), function)
-    }
 }
 
 struct ScopeLimit {
@@ -108,7 +100,7 @@ impl LimitTable {
         let policy = &spec.policy;
         // Always first of the tool, then of the skill: with one order for all there is no deadlock.
         let limits = [
-            policy.concurrency.map(|max| self.limit(LimitScope::tool(spec), max)),
+            policy.concurrency.map(|max| self.limit(LimitScope::Function(FunctionKey::of(spec)), max)),
             policy.skill_concurrency.map(|max| self.limit(LimitScope::Skill(spec.skill.clone()), max)),
         ];
         let free = limits.each_ref().map(|limit| match limit {
@@ -176,7 +168,7 @@ impl Drop for WaitingCount {
 
 #[cfg(test)]
 mod tests {
-    use omni_call::{PythonTarget, Target};
+    use omni_call::{FunctionKind, PythonTarget, Target};
 
     use super::*;
 

@@ -6,6 +6,7 @@ mod cache;
 mod choice;
 mod clock;
 mod concurrency;
+mod function_key;
 mod placement;
 mod quarantine;
 mod refusal;

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind, Phase};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind, Phase, RunSpec};
 
 use super::clock::now;
+use super::function_key::FunctionKey;
 use crate::outcome::unstarted;
 
 /// After so many deaths within [`WINDOW`] the tool is refused for [`PAUSE`].
@@ -47,22 +48,22 @@ impl<E> Quarantine<E> {
         let (mut records, now) = (self.lock(), now());
         records.forget(now);
         // Stored under the lock, or a death that is noted at the same moment could be missed.
-        self.any.store(!records.by_tool.is_empty(), Ordering::Relaxed);
-        records.refuses(&call.spec.tool, now)
+        self.any.store(!records.by_function.is_empty(), Ordering::Relaxed);
+        records.refuses(&FunctionKey::of(&call.spec), now)
     }
 
-    fn judge(&self, tool: &str, outcome: &Outcome) {
+    fn judge(&self, spec: &RunSpec, outcome: &Outcome) {
         if !outcome.died || outcome.phase != Phase::Started {
             return;
         }
         let one_too_many = {
             let mut records = self.lock();
             self.any.store(true, Ordering::Relaxed);
-            records.note(tool, now())
+            records.note(FunctionKey::of(spec), now())
         };
         if one_too_many {
             tracing::warn!(
-                tool,
+                tool = spec.tool,
                 kind = outcome.kind.name(),
                 seconds = PAUSE.as_secs(),
                 "its calls killed one process after another; it gets a pause"
@@ -82,7 +83,7 @@ impl<E: Executor> Executor for Quarantine<E> {
             // Unboxed within the box of this layer. For most calls it is the only layer that waits for their outcome,
             // so this is the only box.
             let outcome = self.executor.run_unboxed(call, port).await;
-            self.judge(&spec.tool, &outcome);
+            self.judge(&spec, &outcome);
             outcome
         })
     }
@@ -95,8 +96,7 @@ impl<E: Executor> Executor for Quarantine<E> {
 /// What is remembered of tools whose calls were the end of their process.
 #[derive(Default)]
 struct DeathRecords {
-    /// By the tool's name.
-    by_tool: HashMap<String, DeathRecord>,
+    by_function: HashMap<FunctionKey, DeathRecord>,
 }
 
 #[derive(Default)]
@@ -108,13 +108,13 @@ struct DeathRecord {
 impl DeathRecords {
     /// Forgets what is over.
     fn forget(&mut self, now: Instant) {
-        self.by_tool.retain(|_, record| record.matters(now));
+        self.by_function.retain(|_, record| record.matters(now));
     }
 
     /// Notes that a call of this tool was the end of its process. True when that was one too many.
-    fn note(&mut self, tool: &str, now: Instant) -> bool {
+    fn note(&mut self, function: FunctionKey, now: Instant) -> bool {
         self.forget(now);
-        let record = self.by_tool.entry(tool.to_owned()).or_default();
+        let record = self.by_function.entry(function).or_default();
         record.deaths.retain(|at| now.duration_since(*at) < WINDOW);
         record.deaths.push(now);
         if record.deaths.len() < DEATHS {
@@ -126,8 +126,8 @@ impl DeathRecords {
         true
     }
 
-    fn refuses(&self, tool: &str, now: Instant) -> Option<Duration> {
-        let until = self.by_tool.get(tool)?.until?;
+    fn refuses(&self, function: &FunctionKey, now: Instant) -> Option<Duration> {
+        let until = self.by_function.get(function)?.until?;
         (now < until).then(|| until.duration_since(now))
     }
 }
@@ -141,40 +141,64 @@ impl DeathRecord {
 
 #[cfg(test)]
 mod tests {
+    use omni_call::{FunctionKind, PythonTarget};
+
     use super::*;
+
+    fn tool(name: &str) -> FunctionKey {
+        function(name, FunctionKind::Tool)
+    }
+
+    fn function(name: &str, kind: FunctionKind) -> FunctionKey {
+        let target = PythonTarget { kind, ..PythonTarget::new("/a", "scripts/a.py", "f") };
+        let mut spec = RunSpec::new("a", "f", target);
+        name.clone_into(&mut spec.tool);
+        FunctionKey::of(&spec)
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn the_third_death_within_a_minute_brings_a_pause_for_that_tool_alone() {
         let (mut records, start) = (DeathRecords::default(), Instant::now());
-        assert!(!records.note("a.b", start));
-        assert!(!records.note("a.b", start + 20 * SECOND));
-        assert!(!records.note("a.c", start + 20 * SECOND));
-        assert_eq!(records.refuses("a.b", start + 20 * SECOND), None);
-        assert!(records.note("a.b", start + 40 * SECOND));
-        assert_eq!(records.refuses("a.b", start + 50 * SECOND), Some(20 * SECOND));
-        assert_eq!(records.refuses("a.c", start + 50 * SECOND), None);
-        assert_eq!(records.refuses("a.b", start + 70 * SECOND), None);
+        assert!(!records.note(tool("a.b"), start));
+        assert!(!records.note(tool("a.b"), start + 20 * SECOND));
+        assert!(!records.note(tool("a.c"), start + 20 * SECOND));
+        assert_eq!(records.refuses(&tool("a.b"), start + 20 * SECOND), None);
+        assert!(records.note(tool("a.b"), start + 40 * SECOND));
+        assert_eq!(records.refuses(&tool("a.b"), start + 50 * SECOND), Some(20 * SECOND));
+        assert_eq!(records.refuses(&tool("a.c"), start + 50 * SECOND), None);
+        assert_eq!(records.refuses(&tool("a.b"), start + 70 * SECOND), None);
+    }
+
+    #[test]
+    fn a_prompt_and_a_tool_of_one_name_have_a_fate_each() {
+        let (mut records, start) = (DeathRecords::default(), Instant::now());
+        for _ in 0..3 {
+            records.note(function("a.b", FunctionKind::Prompt), start);
+        }
+        assert_eq!(records.refuses(&tool("a.b"), start), None);
+        assert!(records.refuses(&function("a.b", FunctionKind::Prompt), start).is_some());
+        assert_eq!(records.refuses(&function("a.b", FunctionKind::Completion), start), None);
     }
 
     #[test]
     fn after_the_pause_one_more_death_is_enough() {
         let (mut records, start) = (DeathRecords::default(), Instant::now());
         for _ in 0..3 {
-            records.note("a.b", start);
+            records.note(tool("a.b"), start);
         }
-        assert!(records.note("a.b", start + 31 * SECOND));
-        assert!(records.refuses("a.b", start + 32 * SECOND).is_some());
+        assert!(records.note(tool("a.b"), start + 31 * SECOND));
+        assert!(records.refuses(&tool("a.b"), start + 32 * SECOND).is_some());
     }
 
     #[test]
     fn deaths_further_apart_than_a_minute_are_forgotten() {
         let (mut records, start) = (DeathRecords::default(), Instant::now());
         for turn in 0..10 {
-            assert!(!records.note("a.b", start + turn * 31 * SECOND));
+            assert!(!records.note(tool("a.b"), start + turn * 31 * SECOND));
         }
-        records.note("a.c", start + 1000 * SECOND);
-        assert_eq!(records.by_tool.len(), 1, "what is over is not kept");
+        records.note(tool("a.c"), start + 1000 * SECOND);
+        assert_eq!(records.by_function.len(), 1, "what is over is not kept");
     }
 }
