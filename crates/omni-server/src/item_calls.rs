@@ -54,6 +54,8 @@ struct Resolved {
     request: CallRequest,
     /// What its author says of keeping what is read.
     cache: CacheHints,
+    /// The prompt that is filled in.
+    prompt: Option<Arc<Item>>,
 }
 
 /// How a request that is no tool call ended.
@@ -104,7 +106,7 @@ impl Server {
                         (item.source, self.spec_of(&item), request)
                     }
                 };
-                Ok(Resolved { source, spec: spec.ok_or_else(not_found)?, request, cache })
+                Ok(Resolved { source, spec: spec.ok_or_else(not_found)?, request, cache, prompt: None })
             }
             CallRequest::Prompt { name, arguments } => {
                 let item = snapshot.prompt(*profile, name).ok_or_else(not_found)?;
@@ -112,7 +114,8 @@ impl Server {
                 // By its canonical name it is known to whoever runs it, such as a runner with the same folder.
                 let request = CallRequest::Prompt { name: item.name().into(), arguments: arguments.clone() };
                 let spec = self.spec_of(&item).ok_or_else(not_found)?;
-                Ok(Resolved { source: item.source, spec, request, cache: CacheHints::default() })
+                let (source, cache) = (item.source, CacheHints::default());
+                Ok(Resolved { source, spec, request, cache, prompt: Some(item) })
             }
             CallRequest::Completion(completing) => {
                 let mut completing = completing.clone();
@@ -139,7 +142,7 @@ impl Server {
                 };
                 let request = CallRequest::Completion(completing);
                 let spec = spec.ok_or_else(not_found)?;
-                Ok(Resolved { source, spec, request, cache: CacheHints::default() })
+                Ok(Resolved { source, spec, request, cache: CacheHints::default(), prompt: None })
             }
             CallRequest::Tool { .. } => Err(not_found()),
         }
@@ -186,7 +189,7 @@ impl Server {
     /// and no line of it has run, it is resolved and checked anew.
     pub(crate) async fn run_item(&self, asked: &ItemRequest, events: &mut dyn CallPort) -> ItemReply {
         let resolved = self.item(asked).await;
-        let Resolved { source, spec, request, cache } = match resolved {
+        let Resolved { source, spec, request, cache, prompt } = match resolved {
             Ok(resolved) => resolved,
             Err(kind) => {
                 if !matches!(kind, OutcomeKind::Finished(_)) {
@@ -224,6 +227,12 @@ impl Server {
         {
             outcome.kind =
                 OutcomeKind::BadResult { message: "it is the answer to something else".to_owned() };
+        }
+        if let (Some(prompt), OutcomeKind::Finished(CallResult::Prompt(messages))) =
+            (prompt, &mut outcome.kind)
+        {
+            // What it says of itself in its list, where what made the messages says nothing else.
+            messages.description = messages.description.take().or_else(|| prompt.text("description"));
         }
         let timing = log.end(&mut outcome);
         if self.config.log_failures {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use omni_catalog::{ProfileId, Snapshot};
+use omni_call::{FileKind, Target};
+use omni_catalog::{CatalogKind, Item, ProfileId, Snapshot};
 
 use crate::connect::quoted;
 use crate::settings::{Places, SHIPPED};
@@ -29,7 +30,7 @@ pub(crate) fn with_all_left_out(snapshot: &Snapshot) -> Option<String> {
 /// where a runner lists its own.
 pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<String> {
     // The tool that reads skills is there with any folder.
-    if snapshot.tools().any(|tool| tool.name() != omni_server::SKILL_READER) {
+    if snapshot.tools().any(|tool| tool.name() != omni_server::SKILL_READER) || offers_items(snapshot) {
         return None;
     }
     if let Some(text) = with_all_left_out(snapshot) {
@@ -65,6 +66,16 @@ pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<Stri
         "the skills there have no tools, only pages, which models read: a tool is a function with `@tool` in a file of the \
          skill's `scripts` folder; `omni doctor` says what is in the way of those that are there{example}\nor {shipped}"
     ))
+}
+
+/// Whether somebody has made something else than tools: a prompt, a template, or a resource that is no file as it lies there.
+fn offers_items(snapshot: &Snapshot) -> bool {
+    let made = |item: &Item| match item.spec.as_ref().map(|spec| &spec.target) {
+        Some(Target::File(file)) => !matches!(file.kind, FileKind::Resource { .. }),
+        _ => true,
+    };
+    let kinds = [CatalogKind::Prompts, CatalogKind::Templates, CatalogKind::Resources];
+    kinds.into_iter().any(|kind| snapshot.all_items(kind).any(|item| made(&item)))
 }
 
 /// A command for a shell that writes a file.

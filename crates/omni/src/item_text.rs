@@ -22,36 +22,92 @@ const KINDS: [(CatalogKind, &str, &str); 3] = [
     (CatalogKind::Prompts, "prompts", "prompts"),
 ];
 
-/// Prints what everybody sees besides tools: a heading, and a line for each.
-pub(crate) fn print(snapshot: &Snapshot, places: &Places, out: &mut Output) -> Result<()> {
-    for (kind, heading, _) in KINDS {
-        let count = snapshot.item_count(kind);
-        if count == 0 {
-            continue;
+/// The lines of one kind.
+pub(crate) struct Rows {
+    heading: &'static str,
+    /// What it is called, what it is for, and where it is written, of the first [`SHOWN_MAX`].
+    rows: Vec<[String; 3]>,
+    /// How many there are.
+    count: usize,
+}
+
+/// What everybody sees besides tools; a kind of which there is nothing is left out.
+pub(crate) fn rows(snapshot: &Snapshot, places: &Places) -> Vec<Rows> {
+    let of = |(kind, heading, _): (CatalogKind, &'static str, _)| {
+        let row = |item: std::sync::Arc<Item>| {
+            let words = item.text("description").or_else(|| item.text("title")).unwrap_or_default();
+            row(&named(&item), &words, &written_at(&item, places))
+        };
+        let rows = snapshot.all_items(kind).take(SHOWN_MAX).map(row).collect();
+        Rows { heading, rows, count: snapshot.item_count(kind) }
+    };
+    KINDS.into_iter().map(of).filter(|rows| rows.count > 0).collect()
+}
+
+/// The resources, templates and prompts that another server lists.
+pub(crate) fn rows_of_another(items: &[Vec<Value>; KINDS.len()]) -> Vec<Rows> {
+    let of = |((kind, heading, _), items): ((CatalogKind, &'static str, _), &Vec<Value>)| {
+        let row = |item: &Value| {
+            let text = |name: &str| item[name].as_str();
+            let words = text("description").or_else(|| text("title")).unwrap_or_default();
+            row(text(key(kind)).unwrap_or_default(), words, "")
+        };
+        Rows { heading, rows: items.iter().take(SHOWN_MAX).map(row).collect(), count: items.len() }
+    };
+    KINDS.into_iter().zip(items).map(of).filter(|rows| rows.count > 0).collect()
+}
+
+fn row(name: &str, words: &str, place: &str) -> [String; 3] {
+    let words = text::one_line(words, text::DESCRIPTION_CHARS_MAX);
+    [shown_line(name).into_owned(), words, shown_line(place).into_owned()]
+}
+
+/// The member by which people and clients name one.
+fn key(kind: CatalogKind) -> &'static str {
+    match kind {
+        CatalogKind::Resources => "uri",
+        CatalogKind::Templates => "uriTemplate",
+        CatalogKind::Prompts | CatalogKind::Tools | CatalogKind::Skills => "name",
+    }
+}
+
+/// Prints a heading for each kind, and a line for each of it. `below` says that something stands above.
+pub(crate) fn print(kinds: &[Rows], mut below: bool, out: &mut Output) -> Result<()> {
+    for Rows { heading, rows, count } in kinds {
+        if std::mem::replace(&mut below, true) {
+            writeln!(out)?;
         }
-        writeln!(out, "\n{heading}")?;
-        let rows: Vec<[String; 3]> = snapshot
-            .all_items(kind)
-            .take(SHOWN_MAX)
-            .map(|item| {
-                let words = item.text("description").or_else(|| item.text("title")).unwrap_or_default();
-                [
-                    shown_line(&named(&item)).into_owned(),
-                    text::one_line(&words, text::DESCRIPTION_CHARS_MAX),
-                    shown_line(&written_at(&item, places)).into_owned(),
-                ]
-            })
-            .collect();
+        writeln!(out, "{heading}")?;
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let (names, words) = (width(0), width(1));
-        for [name, description, place] in &rows {
+        for [name, description, place] in rows {
             writeln!(out, "{}", format!("{name:names$}  {description:words$}  {place}").trim_end())?;
         }
-        if count > SHOWN_MAX {
+        if *count > SHOWN_MAX {
             writeln!(out, "and {} more: `omni list --json` shows all", count - SHOWN_MAX)?;
         }
     }
     Ok(())
+}
+
+/// The members of `omni list --json` of another server, besides those of tools; what only skills have is null.
+pub(crate) fn summaries_of_another(
+    items: &[Vec<Value>; KINDS.len()],
+) -> impl Iterator<Item = (&'static str, Value)> {
+    KINDS.into_iter().zip(items).map(|((kind, _, member), items)| {
+        let all = items.iter().map(|item| {
+            json!({
+                "key": item[key(kind)],
+                "name": item["name"],
+                "title": item["title"],
+                "description": item["description"],
+                "skill": null,
+                "file": null,
+                "line": null,
+            })
+        });
+        (member, all.collect())
+    })
 }
 
 /// The members of `omni list --json` besides those of tools.

@@ -47,10 +47,11 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
     for [name, description, place] in &rows {
         writeln!(out, "{name:names$}  {description:descriptions$}  {place}")?;
     }
-    if rows.is_empty() {
+    let items = item_text::rows(&snapshot, &places);
+    if rows.is_empty() && items.is_empty() {
         writeln!(out, "no tools in {}", places.source())?;
     }
-    item_text::print(&snapshot, &places, out)?;
+    item_text::print(&items, !rows.is_empty(), out)?;
     read_catalog::mention_findings(&snapshot);
     let text = getting_started::with_all_left_out(&snapshot)
         .or_else(|| getting_started::with_no_tools(&places, &snapshot))

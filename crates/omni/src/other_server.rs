@@ -11,7 +11,7 @@ use omni_call::{Deadline, LogLevel, Wants, shown_line, shown_path};
 use omni_catalog::closest;
 use omni_exec::{ServerAddress, Upstream, UpstreamConfig, UpstreamError};
 use omni_process::{Isolation, ProcessConfig, TempFolders};
-use omni_protocol::{CallTool, ClientCapabilities, Era, ErrorCode, Implementation, Question};
+use omni_protocol::{CallTool, ClientCapabilities, Era, ErrorCode, Implementation, ItemKind, Question};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use crate::executors::LAUNCHER;
 use crate::settings::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};
 use crate::terminal::{self, Output};
 use crate::tool_call::{self, TerminalPort};
-use crate::{http_access, process_setup, text, variables};
+use crate::{http_access, item_text, process_setup, text, variables};
 
 /// The header that stands for no setting of a request's own.
 const RESERVED: [&str; 7] =
@@ -174,16 +174,48 @@ fn title(tool: &Value) -> Option<&str> {
     text(tool, "title").or_else(|| tool["annotations"]["title"].as_str())
 }
 
-/// Prints one line a tool, in the server's order.
+/// The resources, templates and prompts of the server, as it lists them. One that declares no such list is not asked.
+async fn items(upstream: &mut Upstream) -> Result<[Vec<Value>; 3]> {
+    let offers = upstream.handshake().server.offers;
+    let mut all: [Vec<Value>; 3] = Default::default();
+    for (kind, items) in
+        [ItemKind::Resource, ItemKind::ResourceTemplate, ItemKind::Prompt].into_iter().zip(&mut all)
+    {
+        let offered = match kind {
+            ItemKind::Resource | ItemKind::ResourceTemplate => offers.resources,
+            ItemKind::Prompt => offers.prompts,
+        };
+        if !offered {
+            continue;
+        }
+        let listed = match upstream.items(kind).await {
+            // Many servers have resources and no templates.
+            Err(UpstreamError::Refused { error, .. })
+                if error.code == i64::from(ErrorCode::MethodNotFound.number()) =>
+            {
+                Vec::new()
+            }
+            listed => listed.map_err(explained)?,
+        };
+        *items = listed.iter().map(|item| serde_json::from_slice(item).unwrap_or_default()).collect();
+    }
+    Ok(all)
+}
+
+/// Prints one line a tool, in the server's order, then one for each resource, template and prompt.
 pub(crate) fn list(server: OtherServer, as_json: bool, out: &mut Output) -> Result<u8> {
-    let (about, tools) = server.converse(async |upstream| {
-        let tools = tools(upstream).await?;
-        Ok((about(upstream), tools))
+    let (about, tools, items) = server.converse(async |upstream| {
+        let (tools, items) = (tools(upstream).await?, items(upstream).await?);
+        Ok((about(upstream), tools, items))
     })?;
     if as_json {
         let version = blake3::hash(Value::from(tools.clone()).to_string().as_bytes()).to_hex();
         let tools: Vec<Value> = tools.iter().map(summary).collect();
-        out.json(&json!({ "version": &version[..16], "server": about, "tools": tools }))?;
+        let mut all = json!({ "version": &version[..16], "server": about, "tools": tools });
+        for (member, items) in item_text::summaries_of_another(&items) {
+            all[member] = items;
+        }
+        out.json(&all)?;
         return Ok(0);
     }
     let rows: Vec<[String; 2]> = tools
@@ -198,9 +230,11 @@ pub(crate) fn list(server: OtherServer, as_json: bool, out: &mut Output) -> Resu
     for [name, description] in &rows {
         writeln!(out, "{}", format!("{name:width$}  {description}").trim_end())?;
     }
-    if rows.is_empty() {
+    let items = item_text::rows_of_another(&items);
+    if rows.is_empty() && items.is_empty() {
         writeln!(out, "no tools at {}", shown_line(text(&about, "address").unwrap_or_default()))?;
     }
+    item_text::print(&items, !rows.is_empty(), out)?;
     Ok(0)
 }
 

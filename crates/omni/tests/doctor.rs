@@ -212,8 +212,30 @@ fn loading_shows_what_reading_cannot_and_the_reverse() {
         "skills/a/scripts/asks.py",
         "from omni import prompt\n\n@prompt\ndef ask(code):\n    \"\"\"A.\"\"\"\n",
     );
+    folder.write(
+        "skills/a/scripts/more.py",
+        "from omni import completion, prompt, resource\n\n@prompt\ndef there(a):\n    \"\"\"T.\"\"\"\n\n\
+         @resource(\"notes://x\")\ndef gone():\n    \"\"\"G.\"\"\"\n\n\
+         @resource(\"notes://{x}\")\ndef also(x):\n    \"\"\"A.\"\"\"\n\n\
+         @completion(\"a\", prompt=there)\ndef done(value):\n    \"\"\"D.\"\"\"\n\n\
+         def make():\n    def made():\n        pass\n    return made\n\n\
+         function = make()\nfunction.__name__ = function.__qualname__ = \"late\"\nlate = prompt(function)\n\n\
+         del there, gone, also, done\n",
+    );
     let found = findings(&folder, &["--load"]);
     assert!(!found.iter().any(|found| found.contains("asks.py")), "{found:#?}");
+    let of_more: Vec<&String> = found.iter().filter(|found| found.contains("more.py")).collect();
+    for said in [
+        "only-read a/scripts/more.py:4: `a.there`",
+        "only-read a/scripts/more.py:8: `notes://x`",
+        "only-read a/scripts/more.py:12: `notes://{x}`",
+        "only-read a/scripts/more.py:4: the completion of `a` of `a.there`",
+        "Python sees a prompt `late`",
+    ] {
+        assert!(of_more.iter().any(|found| found.contains(said)), "{said}: {of_more:#?}");
+    }
+    assert_eq!(of_more.len(), 5, "{of_more:#?}");
+    let found: Vec<String> = found.into_iter().filter(|found| !found.contains("more.py")).collect();
     let of = |code: &str| found.iter().filter(|found| found.contains(code)).cloned().collect::<Vec<_>>();
     let failed = of("load-failed a/scripts/fails.py");
     assert!(

@@ -190,13 +190,68 @@ fn resources_and_prompts_of_a_skill_are_listed_described_synced_and_served() {
 }
 
 #[test]
+fn a_folder_without_tools_is_listed_by_what_it_has() {
+    let folder = Folder::empty();
+    folder.write("skills/notes/SKILL.md", "---\nname: notes\ndescription: Keeps notes.\n---\n");
+    folder.write("skills/notes/prompts/write.md", "---\ndescription: Write a note.\n---\nWrite.\n");
+    let (code, out, err) = text(&folder.run(&["list"]));
+    assert_eq!((code, err.as_str()), (Some(0), ""), "nobody is told how to make what is not missed");
+    assert!(!out.contains("no tools"), "{out}");
+    assert!(out.starts_with("resources\nomni://skill/notes/SKILL.md"), "{out}");
+    assert!(
+        out.contains("\n\nprompts\nnotes.write  Write a note.  skills/notes/prompts/write.md:1\n"),
+        "{out}"
+    );
+    let (_, out, _) = text(&folder.run(&["doctor"]));
+    assert!(out.contains("\nskills  1 skill with 2 resources, 1 prompt in "), "{out}");
+    let doctor = json(&folder, &["doctor", "--json"]);
+    let counts = ["tools", "resources", "resource_templates", "prompts"].map(|kind| doctor[kind].as_u64());
+    assert_eq!(counts, [0, 2, 0, 1].map(Some), "{doctor}");
+    // Of a skill that is prose alone people are told how a tool is made.
+    let prose = Folder::empty();
+    prose.write("skills/notes/SKILL.md", "---\nname: notes\ndescription: Keeps notes.\n---\n");
+    let (_, out, err) = text(&prose.run(&["list"]));
+    assert!(
+        out.starts_with("resources\n") && err.contains("a tool is a function with `@tool`"),
+        "{out}{err}"
+    );
+}
+
+#[test]
+fn another_server_s_resources_templates_and_prompts_are_listed_as_our_own() {
+    let folder = Folder::new(TOOLS);
+    folder.write("skills/notes/SKILL.md", "---\nname: notes\ndescription: Keeps notes.\n---\n");
+    folder.write("skills/notes/scripts/n.py", NOTES);
+    let server = format!("{} mcp --skills {}", env!("CARGO_BIN_EXE_omni"), folder.path("skills").display());
+    let (code, out, err) = text(&folder.run(&["list", "--server", &server]));
+    assert_eq!(code, Some(0), "{err}");
+    for part in [
+        "t_add  Add two numbers.\n",
+        "\n\nresources\nomni://skill/notes/SKILL.md      Keeps notes.\n",
+        "\n\nresource templates\nnotes://{year}/{name*}  One note.\n",
+        "\n\nprompts\nnotes_review  Review what was written.\n",
+    ] {
+        assert!(out.contains(part), "{part:?} is not in\n{out}");
+    }
+    let listed = json(&folder, &["list", "--json", "--server", &server]);
+    assert_eq!(listed["prompts"][0]["key"], "notes_review");
+    assert_eq!(listed["resource_templates"][0]["key"], "notes://{year}/{name*}");
+    let ours = json(&folder, &["list", "--json"]);
+    let members =
+        |list: &Value| list["resources"][0].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(members(&listed), members(&ours));
+    assert_eq!(listed["resources"].as_array().unwrap().len(), ours["resources"].as_array().unwrap().len());
+}
+
+#[test]
 fn the_doctor_reports_like_a_compiler_and_is_strict_when_asked() {
     let folder = Folder::new(TOOLS);
     let (code, out, err) = text(&folder.run(&["doctor", "--strict"]));
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(out.starts_with("python  3."), "{out}");
     assert!(
-        out.contains("\nskills  1 skill with 1 tool in ") && out.ends_with("\nnothing to report\n"),
+        out.contains("\nskills  1 skill with 1 tool, 2 resources in ")
+            && out.ends_with("\nnothing to report\n"),
         "{out}"
     );
 

@@ -781,14 +781,14 @@ const LOADED: &[Finding] = &[
     Finding(
         "only-loaded",
         "error",
-        "Python has a tool that reading does not find",
+        "Python has a tool, resource, prompt or completion that reading does not find",
         "`setattr`, `tool(make())`",
         "write it as a decorated function",
     ),
     Finding(
         "only-read",
         "error",
-        "a listed tool that is not there once the file is loaded",
+        "a listed tool, resource, prompt or completion that is not there once the file is loaded",
         "`del go`",
         "what removes it",
     ),

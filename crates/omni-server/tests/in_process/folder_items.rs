@@ -223,3 +223,29 @@ async fn a_new_resource_is_told_once_and_a_new_prompt_apart_from_it() {
         "resource more {}"
     );
 }
+
+#[tokio::test]
+async fn a_prompt_says_of_itself_what_its_list_says_unless_it_says_something_else() {
+    for (said, told) in [(None, "Review what was written."), (Some("Of its own."), "Of its own.")] {
+        let executor = ScriptedExecutor::answering(move |_| {
+            let messages = json!([]).to_string().into();
+            let description = said.map(str::to_owned);
+            OutcomeKind::Finished(CallResult::Prompt(PromptMessages { description, messages, meta: None }))
+        });
+        let folder = folder();
+        let server = TestServer::builder(&folder, executor).start();
+        for revision in LEGACY.into_iter().chain(["2026-07-28"]) {
+            let mut client = server.stdio();
+            let asked =
+                request(1, "prompts/get", json!({"name": "notes_review", "arguments": {"topic": "t"}}));
+            let got = match revision {
+                "2026-07-28" => client.request(&modern(asked)).await,
+                _ => {
+                    client.initialize(revision).await;
+                    client.request(&asked).await
+                }
+            };
+            assert_eq!(got["result"]["description"], told, "{revision}: {got}");
+        }
+    }
+}

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use omni_catalog::{Diagnostic, Severity, Skill, Snapshot};
+use omni_call::{FunctionKind, RunSpec};
+use omni_catalog::{ArgumentCompletion, CatalogKind, Diagnostic, Origin, Severity, Skill, Snapshot};
 use omni_environments::{Environments, stored_environments};
 use serde::Deserialize;
 
@@ -21,13 +22,44 @@ struct Loaded {
     problems: Vec<(String, u32, String, String)>,
 }
 
+/// A tool, or what has a `kind`.
 #[derive(Debug, Deserialize)]
 struct Function {
-    /// Of a tool. What is none has a `kind`, and is not compared.
+    #[serde(default)]
+    kind: FunctionKind,
+    /// Of a tool.
     #[serde(default)]
     command: Option<String>,
+    /// Of a resource or prompt.
+    #[serde(default)]
+    name: Option<String>,
+    function: String,
     file: String,
     line: u32,
+}
+
+impl Function {
+    /// What it is known by: completions have no name of their own.
+    fn known_by(&self) -> &str {
+        match self.kind {
+            FunctionKind::Tool => self.command.as_deref(),
+            FunctionKind::Resource | FunctionKind::Prompt => self.name.as_deref(),
+            FunctionKind::Completion => None,
+        }
+        .unwrap_or(&self.function)
+    }
+}
+
+/// A function as the list has it.
+struct Listed {
+    kind: FunctionKind,
+    /// See [`Function::known_by`].
+    known_by: String,
+    /// What people call it.
+    shown: String,
+    file: String,
+    /// Where it is written, as the catalogue says.
+    origin: Origin,
 }
 
 /// Loads every skill in a process of its own, which is ended after 30 seconds, and says what differs.
@@ -130,33 +162,64 @@ fn compare(
             findings.push(finding(Severity::Error, folder, place, "load-failed", message, help));
         }
     }
-    let read: Vec<_> = snapshot
-        .tools()
-        .filter(|tool| tool.spec.skill == folder && tool.spec.target.python().is_some())
-        .collect();
+    let read = listed(snapshot, folder);
+    let same = |one: &Listed, other: &Function| one.kind == other.kind && one.known_by == other.known_by();
     for function in &loaded.functions {
-        let Some(command) = &function.command else { continue };
-        if !read.iter().any(|tool| tool.spec.command == *command) {
+        if !read.iter().any(|listed| same(listed, function)) {
             let place = (&*place_of(&function.file), function.line);
-            let message =
-                format!("Python sees a tool `{command}` that reading does not, so it is not listed");
-            let help = "write it as a function with `@tool` on the line above its `def`, at the top level of its file";
-            findings.push(finding(Severity::Error, folder, place, "only-loaded", message, help));
+            let (kind, name) = (function.kind.name(), function.known_by());
+            let message = format!("Python sees a {kind} `{name}` that reading does not, so it is not listed");
+            let help = format!(
+                "write it as a function with `@{kind}` on the line above its `def`, at the top level of its file"
+            );
+            findings.push(finding(Severity::Error, folder, place, "only-loaded", message, &help));
         }
     }
-    for tool in read {
-        let is_there =
-            loaded.functions.iter().any(|function| function.command.as_ref() == Some(&tool.spec.command));
-        if !is_there && !tool.spec.target.file().is_some_and(|file| failed.contains(file)) {
-            let place = (&*tool.origin.file, tool.origin.line);
-            let message = format!(
-                "`{}` is listed, but Python does not have it once the file is loaded",
-                tool.spec.tool
-            );
+    for listed in &read {
+        let is_there = loaded.functions.iter().any(|function| same(listed, function));
+        if !is_there && !failed.contains(&*listed.file) {
+            let place = (&*listed.origin.file, listed.origin.line);
+            let message =
+                format!("{} is listed, but Python does not have it once the file is loaded", listed.shown);
             let help = "look for what removes or replaces the function when the file runs";
             findings.push(finding(Severity::Error, folder, place, "only-read", message, help));
         }
     }
+}
+
+/// The functions of a skill that are listed as something, and those that complete arguments of them.
+fn listed(snapshot: &Snapshot, skill: &str) -> Vec<Listed> {
+    let of = |spec: &RunSpec, origin: &Origin, shown: String| {
+        let python = spec.target.python().filter(|_| spec.skill == skill)?;
+        let known_by = match python.kind {
+            FunctionKind::Completion => &python.function,
+            FunctionKind::Tool | FunctionKind::Resource | FunctionKind::Prompt => &spec.command,
+        };
+        Some(Listed {
+            kind: python.kind,
+            known_by: known_by.clone(),
+            shown,
+            file: python.file.clone(),
+            origin: origin.clone(),
+        })
+    };
+    let mut all: Vec<Listed> = snapshot
+        .tools()
+        .filter_map(|tool| of(&tool.spec, &tool.origin, format!("`{}`", tool.spec.tool)))
+        .collect();
+    for kind in [CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts] {
+        for item in snapshot.all_items(kind) {
+            let (Some(spec), Some(origin)) = (&item.spec, &item.origin) else { continue };
+            let name = if kind == CatalogKind::Prompts { item.name() } else { &item.key };
+            all.extend(of(spec, origin, format!("`{name}`")));
+            for (argument, how) in item.completions() {
+                let ArgumentCompletion::Function(spec) = how else { continue };
+                // Where it is written the list does not say, but of what it is.
+                all.extend(of(spec, origin, format!("the completion of `{argument}` of `{name}`")));
+            }
+        }
+    }
+    all
 }
 
 fn finding(

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use omni_call::shown_path;
-use omni_catalog::{Diagnostic, Snapshot};
+use omni_catalog::{CatalogKind, Diagnostic, Snapshot};
 
 use super::checks::Checks;
 use super::cut_texts;
@@ -11,7 +11,7 @@ use super::load;
 use super::options::DoctorOptions;
 use crate::python::Python;
 use crate::settings::{Places, RunSettings};
-use crate::text::plural;
+use crate::text::{self, plural};
 use crate::{environments, executors};
 
 /// By file and line. Reads every skill again.
@@ -64,16 +64,24 @@ fn diagnostics(
 /// How many there are, and whether they were loaded.
 pub(super) fn summary(loaded: bool, places: &Places, snapshot: &Snapshot) -> Section {
     let (skills, tools) = (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
+    let items = text::items(snapshot);
     let mut findings = Vec::new();
     if loaded {
         let text = format!("what can be loaded of {skills}, and compared with what was read");
         findings.push(Finding::fact("loaded", text));
     }
-    let (what, source) =
-        (if snapshot.tool_count() == 0 { tools } else { format!("{skills} with {tools}") }, places.source());
-    findings.push(Finding::fact("skills", format!("{what} in {source}")));
+    let what = match (snapshot.tool_count(), items) {
+        (0, None) => tools,
+        (0, Some(items)) => format!("{skills} with {items}"),
+        (_, None) => format!("{skills} with {tools}"),
+        (_, Some(items)) => format!("{skills} with {tools}, {items}"),
+    };
+    findings.push(Finding::fact("skills", format!("{what} in {}", places.source())));
     Section::of(findings)
         .with("skills_dir", places.skills_json())
         .with("skills", snapshot.skills().len())
         .with("tools", snapshot.tool_count())
+        .with("resources", snapshot.item_count(CatalogKind::Resources))
+        .with("resource_templates", snapshot.item_count(CatalogKind::Templates))
+        .with("prompts", snapshot.item_count(CatalogKind::Prompts))
 }
