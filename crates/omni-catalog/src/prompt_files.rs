@@ -49,10 +49,22 @@ pub(crate) fn items(skill: &Skill, folder: &SkillFolder, findings: &mut Vec<Diag
     for file in folder.prompts.iter().filter(own).filter(|file| !is_part(file)) {
         let mut reader = PromptReader { skill, file, uses: &uses, findings, front: &FrontMatter::default() };
         if !omni_prompts::split(&file.text).has_front_matter() {
-            let message =
-                format!("`{}` has no front matter, so it is no prompt but a page to include", file.path);
-            let help = "begin the file with `---`, then `description: …`, then `---` to offer it as a prompt";
-            reader.find(Severity::Note, Position { line: 1, column: 1 }, "not-a-prompt", message, help);
+            let begins =
+                file.text.trim_start_matches('\u{feff}').lines().next().map(str::trim_end) == Some("---");
+            let (severity, why, help) = match begins {
+                true => (
+                    Severity::Warning,
+                    "has front matter without an end",
+                    "write a line `---` below the last of its keys, and the prompt's text below that",
+                ),
+                false => (
+                    Severity::Note,
+                    "has no front matter",
+                    "begin the file with `---`, then `description: …`, then `---` to offer it as a prompt",
+                ),
+            };
+            let message = format!("`{}` {why}, so it is no prompt but a page to include", file.path);
+            reader.find(severity, Position { line: 1, column: 1 }, "not-a-prompt", message, help);
             continue;
         }
         let (front, problems) = front_matter::read(&file.text);

@@ -158,6 +158,7 @@ fn a_prompt_file_is_listed_as_it_says_and_knows_how_it_is_filled_in() {
 fn pages_without_front_matter_parts_and_folders_below_are_no_prompts() {
     let skills = Skills::new(&[
         ("notes/prompts/page.md", "Just a page with {{ braces }}"),
+        ("notes/prompts/open.md", "---\ndescription: Has no end.\n\nHello\n"),
         ("notes/prompts/_part.md", "---\ndescription: A part.\n---\n"),
         ("notes/prompts/deep/other.md", "---\ndescription: Deeper.\n---\nx"),
         ("notes/prompts/data.json", "{"),
@@ -167,6 +168,7 @@ fn pages_without_front_matter_parts_and_folders_below_are_no_prompts() {
     assert_eq!(
         skills.findings(),
         [
+            "W notes/prompts/open.md:1 not-a-prompt: `prompts/open.md` has front matter without an end, so it is no prompt but a page to include",
             "N notes/prompts/page.md:1 not-a-prompt: `prompts/page.md` has no front matter, so it is no prompt but a page to include"
         ]
     );

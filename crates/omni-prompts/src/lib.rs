@@ -5,8 +5,10 @@
 //! data: they are never read as a template, and never make a message of their own.
 
 mod file;
+mod lines;
 mod messages;
 mod render;
+mod tags;
 mod template;
 
 #[cfg(any(test, fuzzing))]

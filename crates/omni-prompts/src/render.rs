@@ -3,6 +3,7 @@
 use minijinja::{Environment, Error, ErrorKind, Value};
 use thiserror::Error as ThisError;
 
+use crate::lines::without_tag_lines;
 use crate::messages::{Marks, Message};
 use crate::template::{TemplateFault, check_size, environment, fault, numbered};
 
@@ -53,7 +54,7 @@ pub fn render(
     let marks = Marks::new(limits.nonce);
     let main = numbered(text);
     check_size(file, &main)?;
-    let main = marks.put(&main).into_owned();
+    let main = prepared(&marks, &main);
     let mut environment = environment();
     let nonce = limits.nonce;
     environment.set_loader(move |name| match includes.load(name) {
@@ -61,7 +62,7 @@ pub fn render(
             let text = numbered(&text);
             let refused = |fault: TemplateFault| Error::new(ErrorKind::BadInclude, fault.to_string());
             check_size(name, &text).map_err(refused)?;
-            Ok(Some(Marks::new(nonce).put(&text).into_owned()))
+            Ok(Some(prepared(&Marks::new(nonce), &text)))
         }
         Ok(None) => Ok(None),
         Err(why) => Err(Error::new(ErrorKind::BadInclude, format!("`{name}` cannot be included: {why}"))),
@@ -73,6 +74,11 @@ pub fn render(
     }
     let messages = marks.cut(&rendered);
     if messages.is_empty() { Err(RenderError::Empty) } else { Ok(messages) }
+}
+
+/// A file's body as the engine gets it. Headings first: behind a line that is gone they stand in the middle of one.
+fn prepared(marks: &Marks, body: &str) -> String {
+    without_tag_lines(&marks.put(body)).into_owned()
 }
 
 fn fill_in(
@@ -157,6 +163,28 @@ mod tests {
         let text = "---\nname: a\n---\nReview {{ topic }}:\n{% if style %}\nin {{ style }} style\n{% endif %}\nnow\n";
         assert_eq!(one(text, &[("topic", "a < b & \"c\""), ("style", "")]), "Review a < b & \"c\":\nnow");
         assert_eq!(one(text, &[("topic", "x"), ("style", "plain")]), "Review x:\nin plain style\nnow");
+    }
+
+    #[test]
+    fn what_jinja_has_for_texts_is_there_and_pays_for_what_it_makes() {
+        for (body, expected) in [
+            ("{{ x.upper() }} {{ x.split('-') | join('+') }} {{ x.replace('a', 'A') }}", "A-B-C a+b+c A-b-c"),
+            ("{{ (x ~ ' and more of it') | truncate(10) }}", "a-b-c..."),
+            (
+                "{{ 'x' ~ 2 | pluralize }} {{ 1500 | filesizeformat }} {{ '<b>y</b>' | striptags }}",
+                "xs 1.5 kB y",
+            ),
+            ("{% macro item(n) %}[{{ n }}]{% endmacro %}{{ item(x) }}", "[a-b-c]"),
+            ("{% for n in range(9) %}{% if n > 1 %}{% break %}{% endif %}{{ n }}{% endfor %}", "01"),
+        ] {
+            assert_eq!(one(body, &[("x", "a-b-c")]), expected, "{body}");
+        }
+        let large = "x".repeat(200_000);
+        for body in
+            ["{{ x.replace('x', x) }}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "{{ x.join(x) }}"]
+        {
+            assert!(rendered(body, &[("x", &large)], &[]).is_err(), "{body}");
+        }
     }
 
     #[test]

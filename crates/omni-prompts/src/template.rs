@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::value::Kwargs;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
+use minijinja_contrib::{filters, pycompat};
 use thiserror::Error as ThisError;
 
 use crate::file::split;
 use crate::messages::near_headings;
+use crate::tags::{NamedUse, TagKind, code, filters_and_tests, is_name, tags};
 
 /// What one filling in may cost. A unit pays for one instruction, or for 64 bytes of whatever is made: 32 MiB altogether, and
 /// some tenths of a second. A prompt of a hundred pages with a large argument takes a hundredth of it.
@@ -22,6 +24,10 @@ const TOKENS_MAX: usize = 400;
 
 /// `elif` in one file at most.
 const ELIFS_MAX: usize = 200;
+
+/// What to do about a filter or a test that there is not.
+const FILTERS_HELP: &str =
+    "`docs/reference/prompts.md` lists what there is; text can also be put together in a Python prompt";
 
 /// What is wrong with a template, and where.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
@@ -54,17 +60,32 @@ pub struct Uses {
 /// An environment without files: no function of it reaches outside.
 pub(crate) fn environment<'a>() -> Environment<'a> {
     let mut environment = Environment::new();
-    // What builds chat prompts elsewhere trims so, and a line that holds only `{% … %}` leaves none behind.
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    environment.set_syntax(syntax.unwrap_or_default());
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // It is text for a model, whatever an included file is called.
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_recursion_limit(DEPTH_MAX);
     environment.set_fuel(Some(FUEL));
+    environment.set_unknown_method_callback(pycompat::unknown_method_callback);
+    environment.add_filter("filesizeformat", filters::filesizeformat);
+    environment.add_filter("pluralize", filters::pluralize);
+    environment.add_filter("striptags", filters::striptags);
+    environment.add_filter("truncate", truncate);
     // It prints all variables, and serves only whoever writes the engine.
     environment.remove_global("debug");
     environment
+}
+
+/// Jinja takes the length by its place too: `truncate(80)`.
+fn truncate(
+    state: &mut State,
+    value: &Value,
+    length: Option<usize>,
+    options: Kwargs,
+) -> Result<Value, Error> {
+    let mut all: Vec<(&str, Value)> =
+        options.args().map(|name| Ok((name, options.get(name)?))).collect::<Result<_, Error>>()?;
+    all.extend(length.map(|length| ("length", Value::from(length))));
+    filters::truncate(state, value, all.into_iter().collect())
 }
 
 /// The body of a file, with an empty line for each line of front matter, so that lines keep their numbers.
@@ -85,6 +106,7 @@ pub fn check(file: &str, text: &str) -> Result<Uses, TemplateFault> {
     check_size(file, &body)?;
     let environment = environment();
     let template = environment.template_from_named_str(file, &body).map_err(|error| fault(file, &error))?;
+    check_names(file, &body, &environment)?;
     let globals: BTreeSet<String> = environment.globals().map(|(name, _)| name.to_owned()).collect();
     let variables = template.undeclared_variables(false).into_iter().filter(|name| !globals.contains(name));
     let (includes, includes_by_expression) = includes(&body);
@@ -101,7 +123,7 @@ pub fn check(file: &str, text: &str) -> Result<Uses, TemplateFault> {
 /// a comment or a text, since which of them are tags is what only the engine knows.
 pub(crate) fn check_size(file: &str, body: &str) -> Result<(), TemplateFault> {
     let refuse = |at: usize, message: String, help: &str| {
-        let line = body.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = line_of(body, at);
         Err(TemplateFault {
             file: file.to_owned(),
             line,
@@ -163,20 +185,69 @@ fn tokens(tag: &[u8]) -> usize {
 /// The names in `{% include "…" %}`, and whether anything else is taken of files.
 fn includes(body: &str) -> (Vec<(String, usize)>, bool) {
     let (mut found, mut others) = (Vec::new(), false);
-    for (at, _) in body.match_indices("{%") {
-        let tag = body[at + 2..].trim_start_matches(['-', '+']).trim_start();
-        others |= ["import", "from", "extends"].iter().any(|word| tag.starts_with(word));
-        let Some(rest) = tag.strip_prefix("include").map(str::trim_start) else { continue };
-        let quote = rest.chars().next().filter(|sign| matches!(sign, '"' | '\''));
-        let name = quote.and_then(|quote| rest[1..].split_once(quote));
-        // Put together from parts, or allowed to be missing.
-        let is_whole = |behind: &str| behind.trim_start().trim_start_matches(['-', '+']).starts_with("%}");
-        match name.filter(|(_, behind)| is_whole(behind)) {
-            Some((name, _)) => found.push((name.to_owned(), body[..at].matches('\n').count() + 1)),
-            None => others = true,
+    for tag in tags(body) {
+        let text = &body[tag.start..tag.end];
+        match tag.kind {
+            TagKind::Value => {}
+            TagKind::Silent if text.starts_with("{#") => {}
+            TagKind::Silent => {
+                others |= ["import", "from", "extends"].iter().any(|word| code(text).starts_with(word));
+            }
+            TagKind::Include => {
+                let file = code(text).strip_prefix("include").unwrap_or_default().trim_start();
+                let quote = file.chars().next().filter(|sign| matches!(sign, '"' | '\''));
+                // Put together from parts, or allowed to be missing, where anything stands behind the name.
+                let name = quote
+                    .and_then(|quote| file[1..].strip_suffix(quote).filter(|name| !name.contains(quote)));
+                match name {
+                    Some(name) => found.push((name.to_owned(), line_of(body, tag.start))),
+                    None => others = true,
+                }
+            }
         }
     }
     (found, others)
+}
+
+/// The line of a place, counted from 1.
+fn line_of(body: &str, at: usize) -> usize {
+    body.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// Refuses filters and tests that the engine has not. It would say so when it comes to one, before a user.
+fn check_names(file: &str, body: &str, environment: &Environment<'_>) -> Result<(), TemplateFault> {
+    let mut known = BTreeSet::new();
+    for tag in tags(body) {
+        let text = &body[tag.start..tag.end];
+        if text.starts_with("{#") {
+            continue;
+        }
+        let filtered = code(text).strip_prefix("filter ").map(|name| NamedUse {
+            name: name.trim_start().split(|c: char| !is_name(c)).next().unwrap_or_default(),
+            is_test: false,
+            at: 0,
+        });
+        for named in filters_and_tests(text).into_iter().chain(filtered) {
+            if named.name.is_empty() || !known.insert((named.name, named.is_test)) {
+                continue;
+            }
+            let (asked, unknown, what) = match named.is_test {
+                true => (format!("'' is {}", named.name), ErrorKind::UnknownTest, "test"),
+                false => (format!("''|{}", named.name), ErrorKind::UnknownFilter, "filter"),
+            };
+            let evaluated = environment.compile_expression(&asked).and_then(|asked| asked.eval(()));
+            if evaluated.is_err_and(|error| error.kind() == unknown) {
+                return Err(TemplateFault {
+                    file: file.to_owned(),
+                    line: line_of(body, tag.start + named.at),
+                    message: format!("there is no {what} `{}`", named.name),
+                    help: FILTERS_HELP.to_owned(),
+                    is_undefined: false,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the engine found, in words for whoever wrote the file. Of an error in a file that is included, it is that one.
@@ -236,6 +307,21 @@ mod tests {
         assert_eq!((fault.file.as_str(), fault.line), ("a.md", 5), "{fault:?}");
         let fault = check("a.md", "{% if x %}\n").unwrap_err();
         assert!(fault.line >= 1 && fault.message.starts_with("syntax error: "), "{fault:?}");
+    }
+
+    #[test]
+    fn a_filter_or_test_that_there_is_not_is_told_before_anybody_fills_it_in() {
+        let said = |body: &str| check("a.md", &format!("---\nname: a\n---\n{body}")).unwrap_err().to_string();
+        assert_eq!(said("{% if x %}\n{{ x | uper }}{% endif %}"), "a.md:5: there is no filter `uper`");
+        assert_eq!(said("{% if x is evenly %}{% endif %}"), "a.md:4: there is no test `evenly`");
+        assert_eq!(said("\n\n{% filter shout %}x{% endfilter %}"), "a.md:6: there is no filter `shout`");
+        for good in [
+            "{{ x | upper | default('y | z') | replace('a', 'b') | truncate(9) }}",
+            "{{ x is not defined }}{% if x is odd or not x is divisibleby(3) %}{% endif %}{{ [1] | map('upper') | list }}",
+            "{% filter upper %}x | nothing{% endfilter %}{# x | nothing #}{% raw %}{{ x | nothing }}{% endraw %}",
+        ] {
+            assert!(check("a.md", good).is_ok(), "{good}");
+        }
     }
 
     #[test]

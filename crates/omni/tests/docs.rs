@@ -1,6 +1,7 @@
 //! Do the commands on the pages for people say what the pages say?
 //!
-//! Each page is a folder of its own. A block of code whose first line is `# skills/…` is that file; a block marked
+//! Each page is a folder of its own. A block of code whose first line is `# skills/…` is that file, and one that is
+//! marked with a path behind its language, since it has no comments, such as `markdown skills/…`; a block marked
 //! `console` has commands after `$ `, and after each the lines that it prints, in order. `…` stands for anything, and of
 //! a line any part will do. A block marked `mcp` has requests after `→ `, a method and its params, and after each what
 //! stands in the answer of a server of `skills/`.
@@ -43,11 +44,12 @@ fn commands_run(page: &str) -> usize {
     let text = fs::read_to_string(path).unwrap();
     let folder = Folder::empty();
     let blocks = blocks(&text);
-    for (_, lines) in &blocks {
-        if let Some(file) = lines.first().and_then(|line| line.strip_prefix("# skills/")) {
-            // Only Python takes the line for a comment.
-            let text = if file.ends_with(".py") { &lines[..] } else { &lines[1..] };
-            folder.write(&format!("skills/{file}"), &(text.join("\n") + "\n"));
+    for (kind, lines) in &blocks {
+        let marked = kind.split_once(' ').map(|(_, file)| file);
+        let file =
+            marked.or_else(|| lines.first()?.strip_prefix("# ")).filter(|file| file.starts_with("skills/"));
+        if let Some(file) = file {
+            folder.write(file, &(lines.join("\n") + "\n"));
         }
     }
     let mut commands = 0;

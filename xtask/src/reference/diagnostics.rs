@@ -730,10 +730,10 @@ const PROMPTS: &[Finding] = &[
     ),
     Finding(
         "not-a-prompt",
-        "note",
-        "a page in `prompts` without front matter",
+        "note, warning",
+        "a page in `prompts` without front matter, or with one that has no end",
         "`prompts/notes.md`",
-        "nothing, or front matter with a `description`",
+        "nothing, or front matter with a `description`; a line `---` below it",
     ),
 ];
 
