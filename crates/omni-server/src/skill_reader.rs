@@ -55,6 +55,8 @@ pub fn skill_reader_list() -> Value {
             "additionalProperties": false
         },
         "annotations": {"readOnlyHint": true, "openWorldHint": false},
+        // Claude Code has its model look for tools before it sees more than their names, but not for one that says so.
+        "_meta": {"anthropic/alwaysLoad": true},
         "omni": {"skill": "omni", "command": SKILL_READER}
     }]})
 }

@@ -121,6 +121,9 @@ fn it_is_listed_unless_the_argument_the_variable_or_the_file_says_no_in_that_ord
             }
         };
         assert!(told.starts_with(first) && told.contains("\n- prose: How we write.\n"), "{how}: {told}");
+        // Without it Claude Code has its model look for the tool first.
+        let always = &listed["result"]["tools"][0]["_meta"]["anthropic/alwaysLoad"];
+        assert_eq!(always == true, is_listed, "{how}: {listed}");
         let called = client.request("tools/call", json!({"name": "skill_read", "arguments": {}}));
         assert_eq!(called["result"].is_object(), is_listed, "{how}: {called}");
     }
