@@ -105,6 +105,21 @@ impl CacheScope {
     }
 }
 
+/// What a client is told of keeping a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListCache {
+    /// Who else may be given it.
+    pub scope: CacheScope,
+    /// It is known to be what there is. One that is not, such as a list of the last time, is to be asked for again at once.
+    pub is_settled: bool,
+}
+
+impl ListCache {
+    fn ttl_ms(self) -> u32 {
+        if self.is_settled { LIST_TTL_MS } else { 0 }
+    }
+}
+
 /// Writes answers. Holds what is the same in all of them, serialised once.
 #[derive(Debug)]
 pub struct Encoder {
@@ -172,15 +187,18 @@ impl Encoder {
         revision: Revision,
         offers: ServerCapabilities,
         instructions: Option<&str>,
+        keep: ListCache,
     ) -> Frame {
         let mut out = self.open(id, revision, 512, None);
         comma(&mut out);
         put(
             &mut out,
             format_args!(
-                r#""supportedVersions":{},"capabilities":{},"ttlMs":{LIST_TTL_MS},"cacheScope":"public""#,
+                r#""supportedVersions":{},"capabilities":{},"ttlMs":{},"cacheScope":"{}""#,
                 json!(Revision::modern_names()),
-                capabilities(offers, self.list_changed, revision.has_extensions())
+                capabilities(offers, self.list_changed, revision.has_extensions()),
+                keep.ttl_ms(),
+                keep.scope.name()
             ),
         );
         put_instructions(&mut out, instructions);
@@ -200,9 +218,9 @@ impl Encoder {
         revision: Revision,
         tools: Bytes,
         next_cursor: Option<&str>,
-        scope: CacheScope,
+        keep: ListCache,
     ) -> Frame {
-        self.list((id, revision), "tools", tools, next_cursor, scope)
+        self.list((id, revision), "tools", tools, next_cursor, keep)
     }
 
     /// One page of a list of resources, templates or prompts: a JSON array of what `revision` knows of them.
@@ -213,9 +231,9 @@ impl Encoder {
         kind: ItemKind,
         items: Bytes,
         next_cursor: Option<&str>,
-        scope: CacheScope,
+        keep: ListCache,
     ) -> Frame {
-        self.list((id, revision), kind.member(), items, next_cursor, scope)
+        self.list((id, revision), kind.member(), items, next_cursor, keep)
     }
 
     /// One page of `skills/list`: a JSON array of entries.
@@ -225,13 +243,14 @@ impl Encoder {
         revision: Revision,
         skills: Bytes,
         next_cursor: Option<&str>,
+        keep: ListCache,
     ) -> Frame {
-        self.list((id, revision), "skills", skills, next_cursor, CacheScope::Public)
+        self.list((id, revision), "skills", skills, next_cursor, keep)
     }
 
     /// The answer to `skills/get`. `skill` is its entry, a JSON object.
-    pub fn get_skill_result(&self, id: &Id, revision: Revision, skill: Bytes) -> Frame {
-        self.list((id, revision), "skill", skill, None, CacheScope::Public)
+    pub fn get_skill_result(&self, id: &Id, revision: Revision, skill: Bytes, keep: ListCache) -> Frame {
+        self.list((id, revision), "skill", skill, None, keep)
     }
 
     /// The answer to `resources/directory/read`: a JSON array of resources. What it shows is of the moment. The extension has it
@@ -252,13 +271,13 @@ impl Encoder {
         member: &str,
         items: Bytes,
         next_cursor: Option<&str>,
-        scope: CacheScope,
+        keep: ListCache,
     ) -> Frame {
         let mut head = self.open(id, revision, 256, None);
         comma(&mut head);
         if revision.has_cache_hints() {
-            let scope = scope.name();
-            put(&mut head, format_args!(r#""ttlMs":{LIST_TTL_MS},"cacheScope":"{scope}","#));
+            let (ttl_ms, scope) = (keep.ttl_ms(), keep.scope.name());
+            put(&mut head, format_args!(r#""ttlMs":{ttl_ms},"cacheScope":"{scope}","#));
         }
         if let Some(cursor) = next_cursor {
             put(&mut head, format_args!(r#""nextCursor":{},"#, json!(cursor)));
@@ -745,6 +764,8 @@ mod tests {
         }
     }
 
+    const SETTLED: ListCache = ListCache { scope: CacheScope::Public, is_settled: true };
+
     #[test]
     fn a_list_page_carries_its_cursor_and_the_modern_cache_hints() {
         let tools = Bytes::from_static(br#"[{"name":"a"}]"#);
@@ -753,16 +774,20 @@ mod tests {
             Revision::V2026_07_28,
             tools.clone(),
             Some("n"),
-            CacheScope::Public,
+            SETTLED,
         ));
+        assert_eq!(modern["result"]["ttlMs"], LIST_TTL_MS);
         assert_eq!(modern["result"]["cacheScope"], "public");
         assert_eq!(modern["result"]["nextCursor"], "n");
+        let unsettled = ListCache { is_settled: false, ..SETTLED };
+        let frame = encoder().list_tools_result(&id(), Revision::V2026_07_28, tools.clone(), None, unsettled);
+        assert_eq!(parsed(frame)["result"]["ttlMs"], 0);
         let legacy = parsed(encoder().list_tools_result(
             &id(),
             Revision::V2025_11_25,
             tools,
             None,
-            CacheScope::Private,
+            ListCache { scope: CacheScope::Private, is_settled: false },
         ));
         assert_eq!(legacy["result"], json!({"tools": [{"name": "a"}]}));
     }
@@ -779,7 +804,7 @@ mod tests {
                 ServerCapabilities { resources, prompts, completions, ..ServerCapabilities::default() };
             for frame in [
                 encoder.initialize_result(&id(), Revision::V2024_11_05, offers, None),
-                encoder.discover_result(&id(), Revision::V2026_07_28, offers, None),
+                encoder.discover_result(&id(), Revision::V2026_07_28, offers, None, SETTLED),
             ] {
                 let capabilities = parsed(frame)["result"]["capabilities"].clone();
                 assert_eq!(capabilities["tools"], json!({"listChanged": true}));
@@ -803,7 +828,7 @@ mod tests {
             let offers = ServerCapabilities { resources, subscribe: true, ..ServerCapabilities::default() };
             for frame in [
                 encoder.initialize_result(&id(), Revision::V2024_11_05, offers, None),
-                encoder.discover_result(&id(), Revision::V2026_07_28, offers, None),
+                encoder.discover_result(&id(), Revision::V2026_07_28, offers, None, SETTLED),
             ] {
                 assert_eq!(parsed(frame)["result"]["capabilities"]["resources"], declared);
             }
@@ -870,7 +895,7 @@ mod tests {
             ItemKind::Prompt,
             items,
             Some("1.a"),
-            CacheScope::Public,
+            SETTLED,
         ));
         assert_eq!(list["result"], json!({"prompts": [{"name": "p"}], "nextCursor": "1.a"}));
     }

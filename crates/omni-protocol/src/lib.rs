@@ -28,7 +28,7 @@ pub mod fuzz;
 pub use asking::{ClientCapabilities, InputResponses, NotAskable};
 pub use content::{AdaptedResult, CacheHints};
 pub use decode::{decode, salvage_id};
-pub use encode::{CacheScope, Encoder, Frame, Implementation, error_frame};
+pub use encode::{CacheScope, Encoder, Frame, Implementation, ListCache, error_frame};
 pub use error::{ErrorCode, RpcError};
 pub use message::{Id, Message, PeerError, RawNotification, RawRequest, Rejected, Response};
 pub use method::Method;

@@ -120,7 +120,11 @@ impl Server {
         events: &mut dyn CallPort,
     ) -> Result<ToolReply, UnknownName> {
         self.catalog_ready(ListKind::Tools).await;
-        let tool = self.find(request.profile, &request.name, viewer)?;
+        let tool = match self.find(request.profile, &request.name, viewer) {
+            // Of a name that is new, a cache knows nothing.
+            Err(_) if self.folders_read().await => self.find(request.profile, &request.name, viewer)?,
+            found => found?,
+        };
         let live = self.live();
         let (total, idle) = tool.spec.limits.resolve(live.timeout, live.idle_timeout);
         let options = CallOptions {

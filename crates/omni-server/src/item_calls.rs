@@ -66,8 +66,8 @@ pub(crate) struct ItemReply {
 }
 
 impl Server {
-    /// What answers a request, after its arguments were looked at; else how it ends. Before all sources have been asked,
-    /// what nobody lists may still come.
+    /// What answers a request, after its arguments were looked at; else how it ends. What a cache says of the folders is not
+    /// believed before these have been looked at; and before all sources have been asked, what nobody lists may still come.
     async fn item(&self, asked: &ItemRequest) -> Result<Resolved, OutcomeKind> {
         let list = match &asked.request {
             CallRequest::Prompt { .. } => ListKind::Prompts,
@@ -78,10 +78,15 @@ impl Server {
             }
             _ => ListKind::Resources,
         };
+        if self.is_refreshed(list) {
+            return self.resolve(asked);
+        }
+        self.folders_ready().await;
         let found = self.resolve(asked);
-        if !matches!(found, Err(OutcomeKind::NotFound { .. })) || self.is_refreshed(list) {
+        if !matches!(found, Err(OutcomeKind::NotFound { .. })) {
             return found;
         }
+        self.folders_read().await;
         self.catalog_ready(list).await;
         self.resolve(asked)
     }

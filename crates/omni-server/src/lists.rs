@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use omni_catalog::{CatalogKind, ListFields, Page, ProfileId};
 use omni_protocol::{
-    CacheScope, ErrorCode, Frame, Id, ItemKind, ListKind, RequestMeta, Revision, RpcError, ToolFields,
-    error_frame,
+    CacheScope, ErrorCode, Frame, Id, ItemKind, ListCache, ListKind, RequestMeta, Revision, RpcError,
+    ToolFields, error_frame,
 };
 
 use crate::caller::{Caller, RequestAnswer};
@@ -91,8 +91,9 @@ fn tools_page(server: &Server, request: &ListRequest, profile: ProfileId, caller
         Some(page) => list.page(fields, page),
         None => Some(list.page_all(fields)),
     };
+    let keep = ListCache { scope, is_settled: server.is_refreshed(ListKind::Tools) };
     framed(request, list.version(), page, |page, next| {
-        server.encoder.list_tools_result(&request.id, request.revision, page, next, scope)
+        server.encoder.list_tools_result(&request.id, request.revision, page, next, keep)
     })
 }
 
@@ -112,8 +113,9 @@ fn items_page(
         Some(page) => snapshot.items(profile, of, fields, page),
         None => snapshot.items_all(profile, of, fields),
     };
+    let keep = ListCache { scope: CacheScope::Public, is_settled: server.is_refreshed(kind.list()) };
     framed(request, version, page, |page, next| {
-        server.encoder.list_items_result(&request.id, request.revision, kind, page, next, CacheScope::Public)
+        server.encoder.list_items_result(&request.id, request.revision, kind, page, next, keep)
     })
 }
 

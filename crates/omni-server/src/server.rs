@@ -18,12 +18,25 @@ use crate::reload::{LiveSettings, Reload};
 use crate::resource_updates::ResourceUpdates;
 use crate::session::Session;
 
-/// How long the first list waits for the check of a cached catalogue against its folder. Ordinary folders
-/// take a few milliseconds, so their first list is exact.
-const REFRESH_WAIT: Duration = Duration::from_millis(50);
+/// How long what comes first waits for a folder whose catalogue is cached. To find that nothing differs takes a few
+/// milliseconds, and what differs is read as at a start without a cache; only a file system that hangs, or many thousands of
+/// files that are all new, take longer.
+const FOLDERS_WAIT: Duration = Duration::from_secs(5);
+
+/// How long it then waits for sources that are somewhere else, such as a runner, when their last lists are known.
+const SOURCES_WAIT: Duration = Duration::from_millis(50);
 
 /// A value of 4 MiB can take 100 MB when it is read.
 const LARGE_CHECKS_MAX: usize = 2;
+
+/// How far the first refresh has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Refreshed {
+    /// The catalogue has what lies in the folders, and no longer what a cache says of them.
+    folders: bool,
+    /// The lists of which every source has been asked.
+    lists: ListKinds,
+}
 
 /// The part of the server that all transports share.
 pub struct Server {
@@ -45,8 +58,7 @@ pub struct Server {
     /// The lists whose changes clients can be told of.
     pub(crate) announced: ListKinds,
     next_call: AtomicU64,
-    /// The lists of which every source has been asked.
-    pub(crate) refreshed: watch::Sender<ListKinds>,
+    refreshed: watch::Sender<Refreshed>,
     /// Large values that are checked against a schema at once: read, one takes many times its bytes.
     pub(crate) large_checks: Arc<Semaphore>,
 }
@@ -115,14 +127,20 @@ impl Server {
     /// are told. To be called after whoever keeps the catalogue has looked, found something new or not.
     pub fn catalog_refreshed(&self) {
         self.catalog_changed();
-        self.refreshed.send_replace(ListKind::ALL.into_iter().collect());
+        self.refreshed.send_replace(Refreshed { folders: true, lists: ListKind::ALL.into_iter().collect() });
+    }
+
+    /// Takes note that the folders have been looked at, where other sources have still to be asked: what waits for folders
+    /// alone goes.
+    pub fn folders_refreshed(&self) {
+        self.refreshed.send_modify(|refreshed| refreshed.folders = true);
     }
 
     /// The same for tools alone, where sources have still to be asked for resources and prompts.
     pub fn tools_refreshed(&self) {
         self.catalog_changed();
-        self.refreshed
-            .send_modify(|refreshed| *refreshed = refreshed.iter().chain([ListKind::Tools]).collect());
+        let with_tools = |lists: ListKinds| lists.iter().chain([ListKind::Tools]).collect();
+        self.refreshed.send_modify(|now| *now = Refreshed { folders: true, lists: with_tools(now.lists) });
     }
 
     /// Tells clients of lists and resources that are others now. Lists that wait until their sources have been asked go on
@@ -192,8 +210,9 @@ impl Server {
         (!rules.is_one()).then(|| rules.name(profile).to_owned())
     }
 
+    /// Whether every source has been asked for that list since the start.
     pub(crate) fn is_refreshed(&self, list: ListKind) -> bool {
-        self.refreshed.borrow().has(list)
+        self.refreshed.borrow().lists.has(list)
     }
 
     /// Waits until the catalogue is good to serve that list from: refreshed, or cached and past the wait.
@@ -202,13 +221,29 @@ impl Server {
             return;
         }
         let mut refreshed = self.refreshed.subscribe();
-        let wait = refreshed.wait_for(|refreshed| refreshed.has(list));
         let mut kinds = LISTED.into_iter().filter(|kind| list_of(*kind) == list);
-        if kinds.all(|kind| self.catalog.has_cached(kind)) {
-            let _ = tokio::time::timeout(REFRESH_WAIT, wait).await;
-        } else {
-            let _ = wait.await;
+        if !kinds.all(|kind| self.catalog.has_cached(kind)) {
+            let _ = refreshed.wait_for(|refreshed| refreshed.lists.has(list)).await;
+            return;
         }
+        self.folders_ready().await;
+        let wait = refreshed.wait_for(|refreshed| refreshed.lists.has(list));
+        let _ = tokio::time::timeout(SOURCES_WAIT, wait).await;
+    }
+
+    /// Waits until the catalogue has what lies in the folders, but not for long.
+    pub(crate) async fn folders_ready(&self) {
+        let _ = tokio::time::timeout(FOLDERS_WAIT, self.folders_read()).await;
+    }
+
+    /// Waits until the catalogue has what lies in the folders. `false` where it had that at once, so that another look at it
+    /// finds nothing new.
+    pub(crate) async fn folders_read(&self) -> bool {
+        if self.refreshed.borrow().folders {
+            return false;
+        }
+        let _ = self.refreshed.subscribe().wait_for(|refreshed| refreshed.folders).await;
+        true
     }
 
     pub(crate) fn next_call_id(&self) -> CallId {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omni_catalog::{ProfileId, SkillList, Snapshot, closest};
-use omni_protocol::{ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, error_frame};
+use omni_protocol::{
+    CacheScope, ErrorCode, Frame, Id, ListCache, ListKind, RequestMeta, Revision, RpcError, error_frame,
+};
 
 use crate::caller::{Caller, RequestAnswer};
 use crate::lists::{self, ListRequest};
@@ -38,8 +40,9 @@ pub(crate) fn list(
             Some(page) => skills.page(page),
             None => Some(skills.page_all()),
         };
+        let keep = ListCache { scope: CacheScope::Public, is_settled: are_known(server) };
         lists::framed(&request, skills.version(), page, |page, next| {
-            server.encoder.list_skills_result(&request.id, request.revision, page, next)
+            server.encoder.list_skills_result(&request.id, request.revision, page, next, keep)
         })
     })
 }
@@ -55,7 +58,10 @@ pub(crate) fn get(
 ) -> RequestAnswer {
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     with_list(server, id.clone(), profile, move |server, skills| match skills.entry(&uri) {
-        Some(entry) => server.encoder.get_skill_result(&id, revision, entry),
+        Some(entry) => {
+            let keep = ListCache { scope: CacheScope::Public, is_settled: are_known(server) };
+            server.encoder.get_skill_result(&id, revision, entry, keep)
+        }
         None => {
             let near = closest(&uri, skills.uris()).map(|near| format!("; did you mean `{near}`?"));
             let message = format!("no skill is served at `{}`{}", cut(&uri), near.unwrap_or_default());

@@ -33,16 +33,25 @@ pub struct TestServerBuilder {
     executor: Arc<dyn Executor>,
     config: ServerConfig,
     access: Access,
+    is_read: bool,
 }
 
 impl TestServer {
     /// A server of these skills whose calls `executor` runs. Several may serve one folder: it is read once.
     pub fn builder(folder: &SkillFolder, executor: Arc<dyn Executor>) -> TestServerBuilder {
         let (config, access) = (ServerConfig::new("1"), Access::everybody());
-        TestServerBuilder { catalog: folder.catalog(), executor, config, access }
+        TestServerBuilder { catalog: folder.catalog(), executor, config, access, is_read: true }
     }
 
-    /// The same with nothing else to say.
+    /// A server that has just been started, and knows of the folder what a cache says: the first
+    /// [`refresh`](Self::refresh) looks at it.
+    pub fn builder_at_start(folder: &SkillFolder, executor: Arc<dyn Executor>) -> TestServerBuilder {
+        let (config, access) = (ServerConfig::new("1"), Access::everybody());
+        let catalog = folder.catalog_at_start();
+        TestServerBuilder { catalog, executor, config, access, is_read: false }
+    }
+
+    /// A server of these skills with nothing else to say.
     pub fn new(folder: &SkillFolder, executor: Arc<dyn Executor>) -> Self {
         Self::builder(folder, executor).start()
     }
@@ -117,7 +126,9 @@ impl TestServerBuilder {
     /// The server, ready to answer.
     pub fn start(self) -> TestServer {
         let server = Server::new(self.catalog, self.executor, self.config);
-        server.catalog_refreshed();
+        if self.is_read {
+            server.catalog_refreshed();
+        }
         let names = AllowedHosts::new(&[], &[]).unwrap();
         let endpoint = HttpEndpoint::new(server.clone(), self.access, names, SessionKey::random());
         TestServer { server, endpoint: Arc::new(endpoint), stop: watch::Sender::new(false) }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use omni_catalog::{Catalog, FolderConfig, FolderSource, ToolRules};
+use omni_catalog::{Catalog, CatalogKind, FolderConfig, FolderSource, ToolRules};
 use tempfile::TempDir;
 
 /// A folder of skills that is gone when it is dropped.
@@ -13,6 +13,8 @@ pub struct SkillFolder {
     rules: ToolRules,
     has_skill_reader: bool,
     catalog: OnceLock<Arc<Catalog>>,
+    /// Where what was read is kept for the next start.
+    cache: TempDir,
 }
 
 impl SkillFolder {
@@ -23,6 +25,7 @@ impl SkillFolder {
             rules: ToolRules::default(),
             has_skill_reader: false,
             catalog: OnceLock::new(),
+            cache: TempDir::new().unwrap(),
         }
     }
 
@@ -59,16 +62,30 @@ impl SkillFolder {
     /// What is in the folder, as it was when this was first asked for.
     pub fn catalog(&self) -> Arc<Catalog> {
         let read = || {
-            let own_tools =
-                self.has_skill_reader.then(|| omni_server::skill_reader_list().to_string().into());
-            let skills_dir = self.path().to_owned();
-            let config = FolderConfig { skills_dir, own_tools, ..FolderConfig::default() };
-            let folder = Arc::new(FolderSource::open(config).unwrap());
-            let catalog = Catalog::new(vec![folder], self.rules.clone()).unwrap();
+            let catalog = self.open(None);
             catalog.refresh().unwrap();
-            Arc::new(catalog)
+            catalog
         };
         self.catalog.get_or_init(read).clone()
+    }
+
+    /// The catalogue as it is at a new start: what a cache says of the folder, and nobody has looked at it yet. The
+    /// first time, what is in it is read and kept.
+    pub fn catalog_at_start(&self) -> Arc<Catalog> {
+        let catalog = self.open(Some(self.cache.path()));
+        if !catalog.has_cached(CatalogKind::Tools) {
+            catalog.refresh().unwrap();
+            return self.open(Some(self.cache.path()));
+        }
+        catalog
+    }
+
+    fn open(&self, cache: Option<&Path>) -> Arc<Catalog> {
+        let own_tools = self.has_skill_reader.then(|| omni_server::skill_reader_list().to_string().into());
+        let (skills_dir, cache_dir) = (self.path().to_owned(), cache.map(Path::to_owned));
+        let config = FolderConfig { skills_dir, cache_dir, own_tools, ..FolderConfig::default() };
+        let folder = Arc::new(FolderSource::open(config).unwrap());
+        Arc::new(Catalog::new(vec![folder], self.rules.clone()).unwrap())
     }
 
     /// Writes a file below the folder.

@@ -135,6 +135,7 @@ impl RunningServer {
             Ok(Err(error)) => tracing::error!(%error, "the skills could not be read"),
             Err(error) => tracing::error!(%error, "bug: reading the skills failed"),
         }
+        refresher.server.folders_refreshed();
         if refresher.source.offers(CatalogKind::Tools) {
             refresher.refresh().await;
         } else {

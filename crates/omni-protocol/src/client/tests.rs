@@ -41,7 +41,7 @@ fn client() -> ClientEncoder {
     ClientEncoder::new(&client, form())
 }
 
-const PUBLIC: crate::CacheScope = crate::CacheScope::Public;
+const PUBLIC: crate::ListCache = crate::ListCache { scope: crate::CacheScope::Public, is_settled: true };
 
 const OFFERS: crate::ServerCapabilities = crate::ServerCapabilities {
     resources: true,
@@ -527,8 +527,13 @@ mod opening {
 
     #[test]
     fn a_modern_server_is_agreed_with_at_once() {
-        let result =
-            result(server().discover_result(&id("1"), Revision::V2026_07_28, OFFERS, Some("be kind")));
+        let result = result(server().discover_result(
+            &id("1"),
+            Revision::V2026_07_28,
+            OFFERS,
+            Some("be kind"),
+            PUBLIC,
+        ));
         let NegotiationStep::Agreed(agreed) = step(None, DISCOVER, ProbeAnswer::Result(result)) else {
             panic!("no agreement")
         };

@@ -18,6 +18,7 @@ mod sessions;
 mod shutdown;
 mod skills;
 mod stale;
+mod start;
 mod streams;
 mod subscriptions;
 mod visibility;
