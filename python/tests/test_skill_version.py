@@ -8,7 +8,7 @@ import sys
 import pytest
 from harness import HELPER, LATE_IMPORTS, TOP, environment
 
-from omni.skill_digest import read_skill
+from omni.skill_digest import as_lines, read_skill
 
 #: Ways to import a file in the middle of a call.
 LATE = {
@@ -360,6 +360,34 @@ def test_a_worker_that_has_loaded_the_last_good_version_takes_the_rest_from_what
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("loaded", [False, True], ids=["a new worker", "one that has tried before"])
+def test_a_version_that_never_loaded_fails_as_it_did_after_an_edit_has_broken_it_further(
+    worker, skill, loaded, mode, tmp_path
+):
+    cache = tmp_path / "code"
+    env = {"OMNI_CODE_CACHE": str(cache)}
+    source = "import nosuch\ndef f():\n    return ''\n"
+    demo = skill(files={"a.py": source})
+    meant = of_version(demo, "f")
+    # As the server keeps what it serves.
+    digest, hashes = read_skill(demo.folder)
+    (cache / "sources").mkdir(parents=True)
+    for path, text in (
+        (f"{digest}.files", as_lines(hashes)),
+        (f"{hashes['scripts/a.py']}.py", source),
+    ):
+        write(str(cache / "sources" / path), text)
+    one = worker(mode, env=env)
+    if loaded:
+        assert "module `nosuch` is not installed" in one.error(meant)["message"]
+    write(os.path.join(demo.folder, "scripts", "a.py"), "def f(:\n")
+    for _ in range(2):
+        error = one.error({**meant, "last_good": True})
+        assert (error["kind"], error["class"]) == ("load_error", "ModuleNotFoundError"), error
+        assert "module `nosuch` is not installed" in error["message"]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("files", [("helper.py",), ("late.py", "a.py"), ("inner/__init__.py",)])
 def test_files_of_the_last_good_version_may_be_gone(worker, skill, files, mode, tmp_path):
     env = {"OMNI_CODE_CACHE": str(tmp_path / "code")}
@@ -469,7 +497,7 @@ from omni.call_frame import Call, Target
 from omni.load import LoadError, prepare
 from omni.restore_interpreter import InterpreterRestorer, forget_modules
 from omni.skill import Context
-from omni.skill_digest import read_skill
+from omni.skill_digest import as_lines, read_skill
 
 folder = sys.argv[1]
 running = []

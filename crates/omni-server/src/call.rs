@@ -226,8 +226,9 @@ impl Server {
         log: &mut CallLog<'_>,
     ) -> Result<Outcome, UnknownName> {
         let mut stale = StaleCall::new(unresolved.deadline);
-        while stale.settled(self, &mut outcome).await {
-            let tool = self.find(named.profile, named.name, named.viewer)?;
+        let mut tool = named.tool.clone();
+        while stale.settled(self, &tool.spec, &mut outcome).await {
+            tool = self.find(named.profile, named.name, named.viewer)?;
             let id = unresolved.id;
             tracing::debug!(call = %id, tool = tool.name(), "the skill has changed: the call is resolved anew");
             let now = NamedTool { tool: &tool, ..named };

@@ -225,7 +225,7 @@ impl Server {
         let runs = Runs { id, asked, wants: call.wants, deadline };
         let mut outcome = self.executor.run(call, &mut log).await;
         if matches!(outcome.kind, OutcomeKind::Stale { .. }) {
-            outcome = self.run_item_anew(&runs, outcome, &mut log).await;
+            outcome = self.run_item_anew(&runs, of.spec.clone(), outcome, &mut log).await;
         }
         if let OutcomeKind::Finished(result) = &outcome.kind
             && !result.answers(&of.request)
@@ -247,9 +247,15 @@ impl Server {
     }
 
     /// As for a tool's call: see [`StaleCall`].
-    async fn run_item_anew(&self, runs: &Runs<'_>, mut outcome: Outcome, log: &mut CallLog<'_>) -> Outcome {
+    async fn run_item_anew(
+        &self,
+        runs: &Runs<'_>,
+        mut ran: Arc<RunSpec>,
+        mut outcome: Outcome,
+        log: &mut CallLog<'_>,
+    ) -> Outcome {
         let mut stale = StaleCall::new(runs.deadline);
-        while stale.settled(self, &mut outcome).await {
+        while stale.settled(self, &ran, &mut outcome).await {
             match self.resolve(runs.asked) {
                 Err(kind) => {
                     outcome.kind = kind;
@@ -257,6 +263,7 @@ impl Server {
                 }
                 Ok(Resolved { spec, request, .. }) => {
                     tracing::debug!(call = %runs.id, "the skill has changed: the call is resolved anew");
+                    ran = Arc::clone(&spec);
                     let call = Call {
                         wants: runs.wants,
                         session: Arc::clone(&runs.asked.session),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use omni_call::{Deadline, Outcome, OutcomeKind};
+use omni_call::{Deadline, Outcome, OutcomeKind, RunSpec};
 
 use crate::server::Server;
 
@@ -17,23 +17,36 @@ const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// often miss it.
 const PAUSE_MAX: Duration = Duration::from_millis(160);
 
+/// How often a version may be found missing from which a broken edit has kept clients, before that counts: workers that
+/// have another one go first.
+const UNKEPT_TRIES: u32 = 4;
+
 /// A call whose skill was another one than the catalogue had, again and again.
 pub(crate) struct StaleCall {
     deadline: Deadline,
     began: tokio::time::Instant,
     /// Before it is resolved anew the next time.
     pause: Option<Duration>,
+    /// How often it meant the version of before an edit.
+    unkept: u32,
 }
 
 impl StaleCall {
     pub(crate) fn new(deadline: Deadline) -> Self {
-        StaleCall { deadline, began: tokio::time::Instant::now(), pause: None }
+        StaleCall { deadline, began: tokio::time::Instant::now(), pause: None, unkept: 0 }
     }
 
     /// Waits until the catalogue is what the folders are, in a quiet moment. `false` when `outcome` is how the call ends:
-    /// it is not stale, or has been for too long, or lacks something that is missing for good.
-    pub(crate) async fn settled(&mut self, server: &Server, outcome: &mut Outcome) -> bool {
+    /// it is not stale, or has been for too long, or lacks something that is missing for good. `spec` is what was run.
+    pub(crate) async fn settled(&mut self, server: &Server, spec: &RunSpec, outcome: &mut Outcome) -> bool {
         let OutcomeKind::Stale { otherwise } = &mut outcome.kind else { return false };
+        if spec.target.python().is_some_and(|python| python.last_good) {
+            self.unkept += 1;
+            if self.unkept >= UNKEPT_TRIES {
+                outcome.kind = not_kept();
+                return false;
+            }
+        }
         if let Some(pause) = self.pause {
             if let Some(kind) = otherwise.take() {
                 outcome.kind = *kind;
@@ -48,5 +61,18 @@ impl StaleCall {
         self.pause = Some(self.pause.map_or(PAUSE_FIRST, |pause| (pause * 2).min(PAUSE_MAX)));
         server.settled().await;
         true
+    }
+}
+
+/// The files are at rest, but those that are meant are nowhere to be had.
+fn not_kept() -> OutcomeKind {
+    OutcomeKind::LoadError {
+        kind: "LoadError".to_owned(),
+        message: "an edit has broken a file of its skill, and what it was before is not kept; `omni doctor` names the \
+                  file"
+            .to_owned(),
+        location: None,
+        intended: true,
+        traceback: None,
     }
 }

@@ -20,7 +20,7 @@ from omni.convert import context_parameters, plan_arguments, unwrapped
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill_code import find_kept, ignore_bytecode, keep_version, kept_version
 from omni.skill_digest import as_lines
-from omni.skill_version import ROOT, StaleError, module_part
+from omni.skill_version import ROOT, SkillChangedError, StaleError, module_part
 from omni.stdlib_types import UnresolvedError
 from omni.wire import write_json
 
@@ -87,15 +87,27 @@ def prepare(target: Target, *, checked: bool = False) -> Prepared:
             find_kept()
     try:
         prepared = _prepared(target, version, checked=checked)
-    except LoadError:
-        # A failure that comes of an edit meanwhile is none of the version that is meant.
-        if version is not None and (found := version.digest_now()) != version.digest:
+    except LoadError as error:
+        # A failure that comes of an edit meanwhile is none of the version that is meant. What is kept of one
+        # fails by itself, whatever the folder has, unless it is not kept whole.
+        if (
+            version is not None
+            and (not version.is_kept or _is_refused(error))
+            and (found := version.digest_now()) != version.digest
+        ):
             raise StaleError(found) from None
         raise
     if version is not None and not version.is_loaded:
         version.is_loaded = True
         keep_version(version.digest, as_lines(version.hashes))
     return prepared
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    """Tell whether an error comes of a file that was refused, as one of another version than is meant."""
+    while error is not None and not isinstance(error, SkillChangedError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _prepared(target: Target, version: SkillVersion | None, *, checked: bool) -> Prepared:

@@ -199,3 +199,21 @@ async fn what_is_missing_at_a_second_look_as_well_is_told_as_what_it_is() {
     let answer = client.request(&call_tool(2, "t_run", json!({}))).await;
     assert_eq!(answer["result"]["content"][0]["text"], "it is back", "{answer}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_an_edit_has_broken_a_file_and_the_version_before_is_not_kept_the_call_soon_says_so() {
+    let folder = SkillFolder::new().python("t", &source("text: str"));
+    folder.catalog().keep_last_good();
+    folder.catalog().refresh().unwrap();
+    let server = TestServer::new(&folder, ScriptedExecutor::answering(|_| STALE));
+    folder.write("t/scripts/tools.py", "def (\n");
+    server.refresh().await;
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    let began = tokio::time::Instant::now();
+    let answer = client.request(&call_tool(1, "t_run", json!({"text": "a"}))).await;
+    let failure = &answer["result"]["_meta"]["omni/failure"];
+    assert_eq!((&failure["kind"], &failure["retryable"]), (&json!("load_error"), &json!(false)), "{answer}");
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("is not kept"), "{answer}");
+    assert!(began.elapsed().as_secs_f64() < 1.0, "{:?}", began.elapsed());
+}
