@@ -12,6 +12,7 @@ use crate::encoded_list::named;
 use crate::items::twice;
 use crate::list_index::TooLarge;
 use crate::record::Record;
+use crate::skill_uri::app_page_uri;
 use crate::{CatalogKind, Diagnostic, NameStyle, Origin, names};
 
 /// The items of all skills of a folder, each kind encoded, and what was found: of two skills with one key the first
@@ -42,10 +43,12 @@ fn unique<'a>(
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<EncodedItem<'a>> {
     let mut first: HashMap<&str, &str> = HashMap::new();
+    let pages = app_pages(records, kind);
     let mut items = Vec::new();
     for record in records {
         for item in record.items.iter().filter(|item| item.kind == kind) {
-            if let Some(skill) = first.get(&*item.key) {
+            let of_page = pages.get(&*item.key).filter(|skill| **skill != record.folder);
+            if let Some(skill) = of_page.or_else(|| first.get(&*item.key)) {
                 let place = serde_json::from_str::<Place>(item.detail.get()).unwrap_or_default();
                 let there = format!("in the skill `{skill}`");
                 findings.push(twice(kind, &item.key, &record.folder, &place.origin, &there));
@@ -57,6 +60,19 @@ fn unique<'a>(
         }
     }
     items
+}
+
+/// The pages for apps that skills have beneath their own names, each with its skill: no other skill takes their place.
+fn app_pages<'a>(records: &'a [Record<'a>], kind: CatalogKind) -> HashMap<&'a str, &'a str> {
+    if kind != CatalogKind::Resources {
+        return HashMap::new();
+    }
+    let of_record = |record: &'a Record<'a>| {
+        let own = app_page_uri(&record.folder, "");
+        let pages = record.items.iter().filter(move |item| item.kind == kind && item.key.starts_with(&own));
+        pages.map(|item| (&*item.key, &*record.folder))
+    };
+    records.iter().flat_map(of_record).collect()
 }
 
 #[derive(Default, Deserialize)]

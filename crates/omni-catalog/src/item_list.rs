@@ -13,6 +13,7 @@ use crate::encoded_items::EncodedItems;
 use crate::items::{self, Items};
 use crate::pages::{self, Page, joined};
 use crate::source_defaults::SourceDefaults;
+use crate::uri_form::normalized;
 use crate::uri_template::UriTemplate;
 use crate::used::Used;
 use crate::{CatalogKind, Item, ListFields, list_fields};
@@ -33,6 +34,8 @@ pub(crate) struct ItemList {
     sources: Vec<Arc<Items>>,
     /// Of each source, whether an item of it is in the list; `None` where all of all are.
     listed: Option<Vec<Box<[bool]>>>,
+    /// Those whose key is not written as the form that all spellings of it have, by that form.
+    spelled: OnceLock<HashMap<String, (usize, usize)>>,
     /// In the order of the list, each with its source and place there.
     templates: OnceLock<Vec<(UriTemplate, usize, usize)>>,
     used: Mutex<Used<Item>>,
@@ -141,6 +144,7 @@ impl ItemList {
             version,
             sources,
             listed,
+            spelled: OnceLock::new(),
             templates: OnceLock::new(),
             used: Mutex::default(),
         }
@@ -241,7 +245,7 @@ impl ItemList {
             Ok((whole, Some(_))) => whole,
             Err(_) => uri.split_once('?')?.0.into(),
         };
-        let item = self.find(&whole, defaults)?;
+        let item = self.find_uri(&whole, defaults)?;
         let is_file = item.spec.as_ref().is_some_and(|spec| matches!(spec.target, Target::File(_)));
         is_file.then_some(item)
     }
@@ -252,9 +256,41 @@ impl ItemList {
             return Some(item);
         }
         let (source, item) = self.place(key)?;
+        self.kept(key, source, item, defaults)
+    }
+
+    /// The item that is asked for by a URI, however that is spelled (see [`normalized`]); one that is listed in the very
+    /// spelling comes before others.
+    pub(crate) fn find_uri(&self, uri: &str, defaults: &[SourceDefaults]) -> Option<Arc<Item>> {
+        if let Some(item) = self.find(uri, defaults) {
+            return Some(item);
+        }
+        let form = normalized(uri);
+        let (source, item) = self.place(&form).or_else(|| self.spelled().get(&*form).copied())?;
+        let key = self.sources.get(source)?.encoded().key(item)?;
+        let used = self.used().find(key);
+        used.or_else(|| self.kept(key, source, item, defaults))
+    }
+
+    fn kept(&self, key: &str, source: usize, item: usize, defaults: &[SourceDefaults]) -> Option<Arc<Item>> {
         let item = self.parse(source, item, defaults)?;
         self.used().keep(key, &item);
         Some(item)
+    }
+
+    fn spelled(&self) -> &HashMap<String, (usize, usize)> {
+        self.spelled.get_or_init(|| {
+            let mut spelled = HashMap::new();
+            for (source, item) in self.places() {
+                let Some(key) = self.sources[source].encoded().key(item) else { continue };
+                if let Cow::Owned(form) = normalized(key)
+                    && form != key
+                {
+                    spelled.entry(form).or_insert((source, item));
+                }
+            }
+            spelled
+        })
     }
 
     fn place(&self, key: &str) -> Option<(usize, usize)> {
@@ -264,8 +300,13 @@ impl ItemList {
         })
     }
 
-    /// What a URI is made from: the first template that it comes of.
-    pub(crate) fn template_of(&self, uri: &str, defaults: &[SourceDefaults]) -> Option<FoundResource> {
+    /// What a URI is made from: the first template that it comes of; of folders here alone where `is_here`.
+    pub(crate) fn template_of(
+        &self,
+        uri: &str,
+        defaults: &[SourceDefaults],
+        is_here: bool,
+    ) -> Option<FoundResource> {
         let templates = self.templates.get_or_init(|| {
             let templates = self.places().filter_map(|(source, item)| {
                 let encoded = self.sources.get(source)?.encoded();
@@ -273,13 +314,15 @@ impl ItemList {
             });
             templates.collect()
         });
-        templates.iter().find_map(|(template, source, item)| {
+        let may = |source: &usize| !is_here || defaults.get(*source).is_some_and(SourceDefaults::is_folder);
+        let form = normalized(uri);
+        templates.iter().filter(|(_, source, _)| may(source)).find_map(|(template, source, item)| {
             let encoded = self.sources.get(*source)?.encoded();
             let key = encoded.key(*item)?;
             if template.is_foreign() || encoded.detail(*item).is_none_or(|detail| detail.is_empty()) {
                 return may_be_of(key, uri).then_some(FoundResource::Source(*source));
             }
-            let variables = template.matches(uri)?;
+            let variables = template.matches(&form)?;
             Some(FoundResource::FromTemplate(self.find(key, defaults)?, variables))
         })
     }

@@ -25,6 +25,7 @@ mod source_snapshot;
 mod tool;
 mod tool_list;
 mod tool_rules;
+mod uri_form;
 mod uri_template;
 mod used;
 mod validate;
@@ -119,5 +120,6 @@ pub use tool_rules::{
     RuleConflicts, SettingLocation, ToolRules,
 };
 pub use unknown_name::UnknownName;
+pub use uri_form::normalized;
 pub use validate::{ArgumentFault, ArgumentFaults};
 pub use visibility::{NamedItem, TooManyChanges, Visibility};

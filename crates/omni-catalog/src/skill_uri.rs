@@ -1,5 +1,6 @@
 //! The URIs of skills, of their files and of their other resources: `omni://skill/<skill>/<path>`.
 
+use crate::uri_form::normalized;
 use crate::uri_template::decoded;
 
 const SCHEME: &str = "omni://skill/";
@@ -54,6 +55,18 @@ pub(crate) fn skill_and_path(uri: &str) -> Option<(String, String)> {
     let (skill, path) = uri.strip_prefix(SCHEME)?.split_once('/')?;
     let plain = |text: &str| decoded(text, false).unwrap_or_else(|| text.to_owned());
     Some((plain(skill), plain(path)))
+}
+
+/// Whether a URI, or the template of some, is that of something of a skill.
+pub(crate) fn is_of_skills(uri: &str) -> bool {
+    normalized(uri).starts_with(SCHEME)
+}
+
+/// The folder of the skill that a URI, in any spelling, lies beneath.
+pub(crate) fn skill_of(uri: &str) -> Option<String> {
+    let form = normalized(uri);
+    let (skill, _) = form.strip_prefix(SCHEME)?.split_once('/')?;
+    decoded(skill, false)
 }
 
 /// Writes a text as a part of a URI.

@@ -245,22 +245,26 @@ impl Snapshot {
         if self.rules.has_filter(id) && self.listed_resource(&self.items.all, uri).is_some() {
             return None;
         }
-        self.unlisted_resource()
+        self.unlisted_resource(uri)
     }
 
     /// The same to whoever sees everything.
     fn any_resource(&self, uri: &str) -> Option<FoundResource> {
-        self.listed_resource(&self.items.all, uri).or_else(|| self.unlisted_resource())
+        self.listed_resource(&self.items.all, uri).or_else(|| self.unlisted_resource(uri))
     }
 
     fn listed_resource(&self, [resources, templates, _]: &ItemLists, uri: &str) -> Option<FoundResource> {
         let defaults = &self.items.defaults;
-        let listed = resources.find(uri, defaults).or_else(|| resources.find_in_range(uri, defaults));
-        listed.map(FoundResource::Listed).or_else(|| templates.template_of(uri, defaults))
+        let is_here = self.items.here.source_of(uri).is_some();
+        let listed = resources.find_uri(uri, defaults).or_else(|| resources.find_in_range(uri, defaults));
+        listed.map(FoundResource::Listed).or_else(|| templates.template_of(uri, defaults, is_here))
     }
 
-    /// The only source with resources that may have more than it lists.
-    fn unlisted_resource(&self) -> Option<FoundResource> {
+    /// The only source with resources that may have more than it lists; of a skill that is here nobody has.
+    fn unlisted_resource(&self, uri: &str) -> Option<FoundResource> {
+        if self.items.here.source_of(uri).is_some() {
+            return None;
+        }
         let is_open = |source: &SourceEntry| {
             source.offers(CatalogKind::Resources) && !source.snapshot.defaults().is_folder()
         };

@@ -7,6 +7,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::uri_form::{normalized, part_normalized};
+
 /// A longer URI comes of no template.
 const URI_BYTES_MAX: usize = 8 << 10;
 
@@ -36,7 +38,7 @@ impl UriTemplate {
         while let Some((literal, after)) = rest.split_once('{') {
             let Some((expression, after)) = after.split_once('}') else { break };
             if !literal.is_empty() {
-                parsed.path.push(Part::Literal(literal.to_owned()));
+                parsed.path.push(Part::Literal(form(literal, parsed.path.is_empty())));
             }
             rest = after;
             if let Some(names) = expression.strip_prefix('?').or_else(|| expression.strip_prefix('&')) {
@@ -52,7 +54,7 @@ impl UriTemplate {
             parsed.path.push(Part::Variable { name: name.to_owned(), explodes });
         }
         if !rest.is_empty() {
-            parsed.path.push(Part::Literal(rest.to_owned()));
+            parsed.path.push(Part::Literal(form(rest, parsed.path.is_empty())));
         }
         parsed
     }
@@ -62,7 +64,7 @@ impl UriTemplate {
         self.is_foreign
     }
 
-    /// The variables of a URI that comes of it, decoded; `None` for any other. Where a URI can be read in several ways,
+    /// The variables of a URI, in the form that all its spellings have, that comes of it, decoded; `None` for any other. Where a URI can be read in several ways,
     /// earlier variables are as long as they can be. Costs time in proportion to the lengths of both.
     pub(crate) fn matches(&self, uri: &str) -> Option<Map<String, Value>> {
         if uri.len() > URI_BYTES_MAX {
@@ -129,6 +131,11 @@ impl UriTemplate {
         }
         fits
     }
+}
+
+/// The form of a text between variables; the first one begins with the scheme.
+fn form(literal: &str, is_first: bool) -> String {
+    if is_first { normalized(literal).into_owned() } else { part_normalized(literal).into_owned() }
 }
 
 /// For each part and each place in a path, whether the part and those after it fit what stands there.

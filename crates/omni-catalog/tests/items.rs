@@ -298,6 +298,114 @@ fn of_two_skills_with_one_uri_the_first_has_it_and_the_other_is_told() {
     assert!(snapshot.prompt(EVERYBODY, "ask").is_some(), "a flat skill's prompts have their names alone");
 }
 
+#[test]
+fn no_skill_offers_anything_beneath_another_ones_uris_nor_in_place_of_its_own_files() {
+    let place = Place::new();
+    place.write("notes/references/api.md", "The true page.");
+    place.write("notes/ui/view.html", "<!doctype html>");
+    place.write("aaa/SKILL.md", "---\nname: aaa\ndescription: Takes pages.\n---\n");
+    let taken = [
+        "omni://skill/notes/SKILL.md",
+        "omni://skill/note%73/references/api.md",
+        "OMNI://skill/notes/new",
+        "omni://skill/nobody/x",
+        "omni://skill/aaa",
+        "omni://skill/{p*}",
+        "omni://skill/notes/references/{p}",
+        "omni://skill/{p}aa/x",
+    ];
+    let of_another = taken.len();
+    let own = [
+        ("omni://skill/aaa/SKILL.md", "duplicate-resource"),
+        ("omni://skill/aaa/%53KILL.md", "duplicate-resource"),
+        ("ui://notes/view.html", "duplicate-resource"),
+    ];
+    let mut source = "from omni import resource\n".to_owned();
+    let all = taken.iter().copied().chain(own.iter().map(|(uri, _)| *uri));
+    for (n, uri) in all.chain(["omni://skill/aaa/made.md", "omni://skill/aaa/{p*}"]).enumerate() {
+        let parameter = if uri.contains("p*") { "p" } else { &["", "p"][usize::from(uri.contains("{p}"))] };
+        source += &format!("@resource(\"{uri}\", name=\"r{n}\")\ndef f{n}({parameter}): ...\n");
+    }
+    place.write("aaa/scripts/a.py", &source);
+    let snapshot = place.catalog().snapshot();
+
+    let codes = ["reserved-uri", "duplicate-resource"];
+    let found = snapshot.diagnostics().iter().filter(|found| codes.contains(&&*found.code));
+    let found: Vec<(&str, &str, u32)> = found.map(|found| (&*found.code, &*found.file, found.line)).collect();
+    let line = |n: usize| u32::try_from(2 * n + 3).unwrap();
+    let mut expected: Vec<(&str, &str, u32)> =
+        (0..of_another).map(|n| ("reserved-uri", "aaa/scripts/a.py", line(n))).collect();
+    expected.extend(
+        own.iter().enumerate().map(|(n, (_, code))| (*code, "aaa/scripts/a.py", line(of_another + n))),
+    );
+    assert_eq!(found, expected);
+
+    let skill_of = |uri: &str| match snapshot.resource(EVERYBODY, uri) {
+        Some(FoundResource::Listed(item) | FoundResource::FromTemplate(item, _)) => {
+            let spec = item.spec.as_ref().unwrap();
+            format!("{} {}", spec.skill, spec.executor.name())
+        }
+        other => format!("{other:?}"),
+    };
+    for uri in ["omni://skill/notes/SKILL.md", "omni://skill/notes/references/api.md", "ui://notes/view.html"]
+    {
+        assert_eq!(skill_of(uri), "notes file", "{uri}");
+    }
+    assert_eq!(skill_of("omni://skill/aaa/SKILL.md"), "aaa file", "a file comes before a function");
+    assert_eq!(skill_of("omni://skill/aaa/made.md"), "aaa pool");
+    assert_eq!(skill_of("omni://skill/aaa/x/y"), "aaa pool", "of its own template");
+    assert_eq!(skill_of("omni://skill/notes/references/none.md"), "None");
+    assert_eq!(skill_of("omni://skill/nobody/x"), "None");
+}
+
+#[test]
+fn a_uri_is_found_in_each_of_its_spellings_and_by_no_other() {
+    let place = Place::new();
+    place.write("notes/references/a+b&c.md", "A name with signs.");
+    place.write("notes/references/a:b;c.md", "Another.");
+    place.write(
+        "notes/scripts/more.py",
+        "from omni import resource\n@resource(\"x://a%3ab\")\ndef ab(): ...\n\
+         @resource(\"x://Seg%3a/{name}\")\ndef seg(name): ...\n",
+    );
+    let snapshot = place.catalog().snapshot();
+    let found = |uri: &str| match snapshot.resource(EVERYBODY, uri) {
+        Some(FoundResource::Listed(item)) => Some(item.key.clone()),
+        Some(FoundResource::FromTemplate(item, variables)) => {
+            Some(format!("{} {}", item.key, Value::Object(variables)))
+        }
+        _ => None,
+    };
+    for (uri, key) in [
+        ("omni://skill/notes/references/a+b&c.md", "omni://skill/notes/references/a%2Bb%26c.md"),
+        ("omni://skill/notes/references/a%2bb%26c%2Emd", "omni://skill/notes/references/a%2Bb%26c.md"),
+        ("omni://skill/notes/references/a+b&c.md?offset=1", "omni://skill/notes/references/a%2Bb%26c.md"),
+        ("omni://skill/notes/references/a:b;c.md", "omni://skill/notes/references/a%3Ab%3Bc.md"),
+        ("OMNI://skill/notes/SKILL%2Emd", "omni://skill/notes/SKILL.md"),
+        ("x://a%3ab", "x://a%3ab"),
+        ("x://a%3Ab", "x://a%3ab"),
+        ("X://%61%3Ab", "x://a%3ab"),
+        ("x://Seg%3A/q%2f", "x://Seg%3a/{name} {\"name\":\"q/\"}"),
+        ("x://Se%67%3a/b\u{fc}", "x://Seg%3a/{name} {\"name\":\"b\u{fc}\"}"),
+    ] {
+        assert_eq!(found(uri).as_deref(), Some(key), "{uri}");
+    }
+    for uri in [
+        "omni://skill/notes/references/a%2Fb",
+        "omni://skill/notes/references/../SKILL.md",
+        "omni://skill/notes/%2e%2e/notes/SKILL.md",
+        "omni://skill/notes//SKILL.md",
+        "omni://skill/notes/./SKILL.md",
+        "omni://skill/notes/skill.md",
+        "omni://skill/notes%2FSKILL.md",
+        "omni://SKILL/notes/SKILL.md",
+        "x://a:b",
+        "x://seg%3A/q",
+    ] {
+        assert_eq!(found(uri), None, "{uri}");
+    }
+}
+
 fn filter(patterns: &[&str]) -> Filter {
     let rule = |text: &&str| FilterRule::new(text, SettingLocation::new("filter", "omni.toml", 1)).unwrap();
     Filter::new(patterns.iter().map(rule).collect())

@@ -382,6 +382,63 @@ fn two_sources_with_resources_share_the_list_and_an_unlisted_one_is_nobodys() {
 }
 
 #[test]
+fn a_skill_that_is_here_is_asked_of_nobody_else_wherever_that_is_named() {
+    let place = TempDir::new().unwrap();
+    skill(place.path(), "notes", &["save"]);
+    let runner = remote("unix:/r", None);
+    let uris = [
+        "omni://skill/notes/SKILL.md",
+        "omni://skill/note%73/more.md",
+        "omni://skill/other/SKILL.md",
+        "omni://result/1",
+        "a:1",
+    ];
+    let resources: Vec<Value> = uris.iter().map(|uri| json!({"uri": uri, "name": "n"})).collect();
+    let resources = json!({"resources": resources}).to_string();
+    runner.describe_items(CatalogKind::Resources, resources.as_bytes()).unwrap();
+    let templates = ["omni://skill/notes/{p}", "omni://skill/{+p}", "b:{x}"];
+    let templates: Vec<Value> =
+        templates.iter().map(|uri| json!({"uriTemplate": uri, "name": "n"})).collect();
+    let templates = json!({"resourceTemplates": templates}).to_string();
+    runner.describe_items(CatalogKind::Templates, templates.as_bytes()).unwrap();
+    for folder_first in [true, false] {
+        let mut sources: Vec<Arc<dyn Source>> = vec![runner.clone(), folder(place.path(), None)];
+        if folder_first {
+            sources.reverse();
+        }
+        let here = usize::from(!folder_first);
+        let catalog = catalog(sources);
+        catalog.refresh().unwrap();
+        let snapshot = catalog.snapshot();
+        assert_eq!(source_of(&snapshot, "omni://skill/notes/SKILL.md"), Some(here));
+        assert_eq!(source_of(&snapshot, "omni://skill/notes/none.md"), None, "the runner is not asked");
+        assert_eq!(source_of(&snapshot, "OMNI://skill/note%73/none.md"), None);
+        assert_eq!(source_of(&snapshot, "omni://skill/other/SKILL.md"), Some(1 - here));
+        assert_eq!(source_of(&snapshot, "omni://skill/other/none.md"), Some(1 - here));
+        let page = |kind| snapshot.items_all(ProfileId::EVERYBODY, kind, ListFields::All).unwrap().items;
+        let listed = |kind, member: &str| -> Vec<String> {
+            let items: Vec<Value> = serde_json::from_slice(&page(kind)).unwrap();
+            let mut keys: Vec<String> =
+                items.iter().map(|item| item[member].as_str().unwrap().to_owned()).collect();
+            keys.sort_unstable();
+            keys
+        };
+        assert_eq!(
+            listed(CatalogKind::Resources, "uri"),
+            ["a:1", "omni://skill/notes/SKILL.md", "omni://skill/other/SKILL.md"]
+        );
+        assert_eq!(listed(CatalogKind::Templates, "uriTemplate"), ["b:{x}", "omni://skill/{+p}"]);
+        let found = snapshot.diagnostics().iter().filter(|found| found.code == "reserved-uri");
+        let found: Vec<&str> = found.map(|found| &*found.message).collect();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found.iter().all(|found| found.contains("`unix:/r`")), "{found:?}");
+        catalog.refresh().unwrap();
+        let again = catalog.snapshot();
+        assert_eq!(again.diagnostics().len(), snapshot.diagnostics().len(), "nothing is said twice");
+    }
+}
+
+#[test]
 fn readers_see_whole_snapshots_while_a_thousand_are_swapped_under_them() {
     let runner = remote("unix:/r", None);
     let catalog = Arc::new(catalog(vec![runner.clone()]));

@@ -44,7 +44,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, UriFault> {
         return fault("has no scheme", format!("a scheme stands first, as in `notes://{example}`"));
     };
     check_scheme(scheme, rest)?;
-    if scheme == "omni" && !rest.starts_with("//skill/") {
+    if scheme.eq_ignore_ascii_case("omni") && !rest.starts_with("//skill/") {
         return fault(
             "is in the scheme `omni`, which is the server's own",
             "choose another scheme, or leave the URI out for `omni://skill/<skill>/<name>`",
@@ -262,6 +262,7 @@ mod tests {
             ("data:text/plain,x", "no client asks", "scheme of your own"),
             ("javascript:alert(1)", "no client asks", "scheme of your own"),
             ("omni://tools/x", "the server's own", "leave the URI out"),
+            ("OMNI://result/x", "the server's own", "leave the URI out"),
             ("notes://", "names nothing", "notes://today"),
             ("notes://a b", "holds a blank", "%20"),
             ("notes://ü", "holds `ü`", "%C3%BC"),

@@ -147,6 +147,14 @@ const MEANT: &[Finding] = &[
         "serve one of the two, or rename it there",
     ),
     Finding(
+        "reserved-uri",
+        "error",
+        "a resource or template is in the scheme `omni`, and not beneath the skill's own `omni://skill/<skill>/`; or another \
+         server lists one beneath the name of a skill that is here. It is not listed",
+        "`@resource(\"omni://skill/{path*}\")`",
+        "begin it with the skill's own, or choose another scheme",
+    ),
+    Finding(
         "duplicate-completion",
         "error",
         "two functions complete one argument",
