@@ -97,7 +97,7 @@ impl ServedRange {
     }
 
     /// The value of `omni/range`. `next` is the URI of what follows, while something does: `uri` is that of the whole,
-    /// without a range.
+    /// without a range, and `bytes_max` what one read gives, or less where the client has asked for less.
     pub fn to_json(self, uri: &str, bytes_max: u64) -> Value {
         let mut range = json!({"offset": self.offset, "length": self.length, "size": self.size});
         if let Some(next) = self.next(uri, bytes_max) {
@@ -106,10 +106,10 @@ impl ServedRange {
         range
     }
 
-    /// The URI of what follows, of as many bytes as one read gives; `None` at the end.
+    /// The URI of what follows, of at most so many bytes; `None` at the end.
     pub fn next(self, uri: &str, bytes_max: u64) -> Option<String> {
         let end = self.end();
-        (end < self.size).then(|| range_uri(uri, end, bytes_max.min(self.size - end)))
+        (end < self.size).then(|| range_uri(uri, end, bytes_max.clamp(1, self.size - end)))
     }
 
     /// The URI of what follows, and a sentence that names it, for a model: it reads nothing of what stands in `_meta`. `None`

@@ -68,7 +68,7 @@ fn of_kind(
     of_each: Vec<Arc<Items>>,
     sources: &[SourceEntry],
     rules: &ToolRules,
-    (tools, duplicates, reserved): (&[Arc<ToolList>], &HiddenSkills, &HashSet<(usize, usize)>),
+    (tools, duplicates, reserved): (&[Arc<ToolList>], &HiddenSkills, &Reserved),
 ) -> (Arc<ItemList>, Vec<Arc<ItemList>>, Vec<Diagnostic>) {
     let needs_facts = !duplicates.is_empty() || rules.ids().any(|id| rules.has_filter(id));
     let facts: Vec<Vec<ItemFacts>> = match needs_facts {
@@ -125,13 +125,10 @@ fn skills_here(sources: &[SourceEntry]) -> SkillsHere {
 }
 
 /// What sources that are no folders list in the server's own scheme, and may not: by kind, their numbers and places.
-fn reserved(
-    sources: &[SourceEntry],
-    here: &SkillsHere,
-) -> ([HashSet<(usize, usize)>; ITEM_KINDS.len()], Vec<Diagnostic>) {
+fn reserved(sources: &[SourceEntry], here: &SkillsHere) -> ([Reserved; ITEM_KINDS.len()], Vec<Diagnostic>) {
     let mut findings = Vec::new();
     let places = ITEM_KINDS.map(|kind| {
-        let mut places = HashSet::new();
+        let mut places = Reserved::new();
         if kind == CatalogKind::Prompts {
             return places;
         }
@@ -185,6 +182,9 @@ fn is_reserved(source: &str, owner: Option<&str>, keys: &[String]) -> Diagnostic
         help: Some(help.to_owned()),
     }
 }
+
+/// Items that are not listed: the numbers of their sources, and their places there.
+type Reserved = HashSet<(usize, usize)>;
 
 /// The code of a finding about what somebody offers where another has its own.
 pub(crate) const RESERVED: &str = "reserved-uri";

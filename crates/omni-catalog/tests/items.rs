@@ -323,7 +323,7 @@ fn no_skill_offers_anything_beneath_another_ones_uris_nor_in_place_of_its_own_fi
     let mut source = "from omni import resource\n".to_owned();
     let all = taken.iter().copied().chain(own.iter().map(|(uri, _)| *uri));
     for (n, uri) in all.chain(["omni://skill/aaa/made.md", "omni://skill/aaa/{p*}"]).enumerate() {
-        let parameter = if uri.contains("p*") { "p" } else { &["", "p"][usize::from(uri.contains("{p}"))] };
+        let parameter = if uri.contains("p*") { "p" } else { ["", "p"][usize::from(uri.contains("{p}"))] };
         source += &format!("@resource(\"{uri}\", name=\"r{n}\")\ndef f{n}({parameter}): ...\n");
     }
     place.write("aaa/scripts/a.py", &source);

@@ -3,6 +3,7 @@
 mod beneath;
 mod prompt;
 mod resource;
+mod text_check;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::outcome::{outcome, unstarted};
 use crate::result_memory::ResultReservation;
 use crate::within::within;
 use resource::{OpenResource, ReadResource};
+use text_check::TextChecks;
 
 /// Files that are read at once. More would not make a disk faster, and each that hangs, on a server that is gone, holds a
 /// thread: the calls behind them wait, and end by their own time limits.
@@ -30,6 +32,7 @@ const READS_MAX: usize = 8;
 pub struct Files {
     bytes_max: usize,
     reads: Arc<Semaphore>,
+    text_checks: Arc<TextChecks>,
     closed: watch::Sender<bool>,
 }
 
@@ -49,6 +52,7 @@ impl Files {
         Files {
             bytes_max: result_bytes_max,
             reads: Arc::new(Semaphore::new(READS_MAX)),
+            text_checks: Arc::default(),
             closed: watch::Sender::new(false),
         }
     }
@@ -77,8 +81,10 @@ impl Files {
         let cancelled = CancelOnDrop::default();
         let uri = request.named().unwrap_or_default().to_owned();
         let token = Arc::clone(&cancelled.0);
+        let checks = Arc::clone(&self.text_checks);
         let opened = self.on_a_thread(move || {
-            let opened = OpenResource::open(&file, mime_type.as_deref(), meta, &uri, bytes_max)?;
+            let looked = (&*checks, &*token);
+            let opened = OpenResource::open(&file, mime_type.as_deref(), meta, &uri, bytes_max, looked)?;
             // A file that costs little is read without a second thread.
             if opened.is_small() {
                 opened.read(&token).map(ReadResource::Done)

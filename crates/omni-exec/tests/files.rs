@@ -157,7 +157,7 @@ async fn ranges_are_read_by_their_uri_and_put_together_are_the_file() {
     let read = skill.one("a.txt", "?offset=3&length=4").await;
     assert_eq!(read["uri"], "omni://skill/notes/a.txt?offset=3&length=4");
     assert_eq!(read["text"], "\u{4E01}\u{4E02}", "a character is in the range that its first byte is in");
-    let next = "omni://skill/notes/a.txt?offset=9&length=891";
+    let next = "omni://skill/notes/a.txt?offset=9&length=4";
     assert_eq!(read["_meta"]["omni/range"], json!({"offset": 3, "length": 6, "size": 900, "next": next}));
 
     let (mut whole, mut query, mut reads) = (String::new(), "?length=100".to_owned(), 0);
@@ -167,7 +167,8 @@ async fn ranges_are_read_by_their_uri_and_put_together_are_the_file() {
         reads += 1;
         match read["_meta"]["omni/range"]["next"].as_str() {
             Some(next) => {
-                query = format!("{}&length=100", next.split_once('&').unwrap().0.split_once("txt").unwrap().1)
+                assert!(next.ends_with("&length=100") || reads == 8, "as much as was asked for: {next}");
+                query = next.split_once("txt").unwrap().1.to_owned();
             }
             None => break,
         }
@@ -184,6 +185,47 @@ async fn ranges_are_read_by_their_uri_and_put_together_are_the_file() {
     assert_eq!(last["_meta"]["omni/range"], json!({"offset": 2990, "length": 10, "size": 3000}));
     let at_end = skill.one("a.bin", "?offset=3000").await;
     assert_eq!((&at_end["blob"], &at_end["_meta"]["omni/range"]["length"]), (&json!(""), &json!(0)));
+}
+
+#[tokio::test]
+async fn what_is_no_text_as_a_whole_is_none_in_any_range_and_loses_no_byte() {
+    let mut late = vec![b'a'; 20_000];
+    late.push(0xB0);
+    late.extend(b"def");
+    let all = [
+        ("latin.txt", b"abc\xb0def".to_vec()),
+        ("starts.md", b"\x80\x80abc".to_vec()),
+        ("nul.txt", b"ab\0cd\0ef".to_vec()),
+        ("half.txt", "漢字".as_bytes()[..5].to_vec()),
+        ("plain", b"no name says what it is\xff".to_vec()),
+        ("late.txt", late),
+    ];
+    for (path, bytes) in all {
+        let skill = Skill::new().file(path, &bytes);
+        let lengths: &[usize] = if bytes.len() > 100 { &[700] } else { &[1, 2, 3, 5, 700] };
+        for length in lengths {
+            let (mut query, mut whole, mut reads) = (format!("?length={length}"), Vec::new(), 0);
+            loop {
+                let read = skill.one(path, &query).await;
+                assert_eq!(read.get("text"), None, "{path}{query}");
+                let part = BASE64_STANDARD.decode(read["blob"].as_str().unwrap()).unwrap();
+                let range = &read["_meta"]["omni/range"];
+                assert_eq!(
+                    (&range["offset"], &range["length"]),
+                    (&json!(whole.len()), &json!(part.len())),
+                    "{path}{query}"
+                );
+                whole.extend(part);
+                reads += 1;
+                match range["next"].as_str() {
+                    Some(next) => query = next.split_once('?').map(|(_, rest)| format!("?{rest}")).unwrap(),
+                    None => break,
+                }
+            }
+            assert_eq!(whole, bytes, "{path}, {length} at a time");
+            assert_eq!(reads, bytes.len().div_ceil(*length), "{path}, {length} at a time");
+        }
+    }
 }
 
 #[tokio::test]

@@ -15,15 +15,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::beneath::{OpenError, OpenFile, Root};
+use super::text_check::TextChecks;
 
 /// A file that is read at once when it is opened, and whose memory is not asked for first.
 const SMALL_BYTES: u64 = 256 << 10;
 
 /// Read in one go: between two of these a call that nobody waits for any more stops.
 const CHUNK_BYTES: usize = 1 << 20;
-
-/// What of a file's beginning is looked at when its name does not say what it is.
-const HEAD_BYTES: usize = 8 << 10;
 
 /// What has become of a resource.
 pub(super) enum ReadResource {
@@ -48,6 +46,8 @@ pub(super) struct OpenResource {
     meta: Option<Box<Map<String, Value>>>,
     may_be_text: bool,
     bytes_max: u64,
+    /// How much what follows the range has, as its client reads it.
+    next_bytes: u64,
 }
 
 /// One item of `contents`.
@@ -65,7 +65,8 @@ struct Contents<'a> {
 }
 
 impl OpenResource {
-    /// Opens the file and finds out what is to be read of it. `uri` is what the client asked for, with the range.
+    /// Opens the file and finds out what is to be read of it. `uri` is what the client asked for, with the range. A file of
+    /// which a part is asked for is looked through by `checks`; when `cancelled` that stops.
     ///
     /// # Errors
     ///
@@ -76,6 +77,7 @@ impl OpenResource {
         meta: Option<Box<Map<String, Value>>>,
         uri: &str,
         bytes_max: usize,
+        (checks, cancelled): (&TextChecks, &AtomicBool),
     ) -> Result<OpenResource, OutcomeKind> {
         let bytes_max = bytes_max as u64;
         let bad_range = |error: RangeError| OutcomeKind::InvalidArguments {
@@ -89,9 +91,15 @@ impl OpenResource {
         let named = mime_type.map(str::to_owned);
         let named = named.or_else(|| MimeType::of_path(&file.path).map(|mime| mime.name.to_owned()));
         let says = named.as_deref().and_then(MimeType::says_text);
-        // By the beginning of the file, so that all of its ranges are alike.
-        let head = || head_is_text(&open).map_err(|error| unreadable(&whole_uri, &error));
-        let may_be_text = says.map_or_else(head, Ok)?;
+        let may_be_text = match says {
+            Some(false) => false,
+            // What is read whole shows it.
+            Some(true) if served.is_whole() => true,
+            Some(true) | None => checks
+                .is_text(&open.file, cancelled)
+                .map_err(|error| unreadable(&whole_uri, &error))?
+                .ok_or(OutcomeKind::Cancelled)?,
+        };
         let by_content = if may_be_text { MimeType::TEXT } else { MimeType::BINARY };
         let opened = OpenResource {
             uri: uri.to_owned(),
@@ -102,6 +110,7 @@ impl OpenResource {
             meta,
             may_be_text,
             bytes_max,
+            next_bytes: asked.length.unwrap_or(bytes_max).min(bytes_max),
             file: open,
         };
         if opened.is_cut() && !opened.may_be_text { Err(opened.too_large()) } else { Ok(opened) }
@@ -180,7 +189,7 @@ impl OpenResource {
         let said = self.in_range || !range.is_whole();
         let mut meta = self.meta.as_deref().cloned();
         if said {
-            let told = range.to_json(&self.whole_uri, self.bytes_max);
+            let told = range.to_json(&self.whole_uri, self.next_bytes);
             meta.get_or_insert_default().insert("omni/range".to_owned(), told);
         }
         let served = Contents { uri: &self.uri, mime_type: &self.mime_type, text, blob, meta };
@@ -210,19 +219,6 @@ fn fill(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-/// Whether the beginning of a file is text.
-fn head_is_text(open: &OpenFile) -> io::Result<bool> {
-    let mut head = vec![0; HEAD_BYTES];
-    let filled = fill(&open.file, &mut head, 0)?;
-    let head = &head[..filled];
-    let whole = match std::str::from_utf8(head) {
-        Ok(_) => true,
-        // The last character may go on behind what was read.
-        Err(error) => error.error_len().is_none() && filled == HEAD_BYTES,
-    };
-    Ok(whole && !head.contains(&0))
 }
 
 fn not_open(uri: &str, error: &OpenError) -> OutcomeKind {

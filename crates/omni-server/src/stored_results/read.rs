@@ -38,8 +38,10 @@ impl StoredResults {
         let (stored, file) = self.open_result(owner, name).ok_or(ReadError::NotThere)?;
         let asked = range.unwrap_or(ByteRange { offset: 0, length: None });
         let served = asked.within(stored.size, bytes_max).map_err(bad_range)?;
+        // What follows a range is as long as the range that was asked for.
+        let next_bytes = asked.length.unwrap_or(bytes_max).min(bytes_max);
         let (served, item) =
-            item(uri, &whole, &stored, &file, served, bytes_max).map_err(ReadError::System)?;
+            item(uri, &whole, &stored, &file, served, next_bytes).map_err(ReadError::System)?;
         let mut contents = vec![item];
         if range.is_none()
             && let Some((next, text)) = served.goes_on(&whole, bytes_max)
@@ -57,7 +59,7 @@ fn item(
     stored: &StoredResult,
     file: &File,
     served: ServedRange,
-    bytes_max: u64,
+    next_bytes: u64,
 ) -> io::Result<(ServedRange, Value)> {
     let beyond = if stored.is_text { CONTINUATION_BYTES_MAX as u64 } else { 0 };
     let length = (served.length + beyond).min(stored.size - served.offset);
@@ -70,7 +72,7 @@ fn item(
     };
     let mut item = json!({"uri": uri, "mimeType": stored.mime_type, member: value});
     if !served.is_whole() {
-        item["_meta"] = json!({"omni/range": served.to_json(whole, bytes_max)});
+        item["_meta"] = json!({"omni/range": served.to_json(whole, next_bytes)});
     }
     Ok((served, item))
 }
