@@ -1,7 +1,9 @@
 //! Which files make up a skill, and what stands in them.
 
 pub(crate) mod code;
+mod held_back;
 mod misplaced;
+mod page_links;
 mod pages;
 mod prompts;
 mod skill_files;

@@ -44,6 +44,15 @@ pub(crate) fn items(skill: &Skill, folder: &SkillFolder, findings: &mut Vec<Diag
         uses.insert(own_path(file), checked);
     }
     let own = |file: &&ReadFile| file.path.ends_with(".md") && !own_path(file).contains('/');
+    for file in folder.prompts.iter().filter(|file| !own(file)).filter(|file| !own_path(file).contains('/')) {
+        if omni_prompts::split(&file.text).has_front_matter() && !own_path(file).starts_with('_') {
+            let mut reader =
+                PromptReader { skill, file, uses: &uses, findings, front: &FrontMatter::default() };
+            let message = format!("the name of `{}` does not end in `.md`, so it is no prompt", file.path);
+            let help = "give it the ending `.md`, in small letters";
+            reader.find(Severity::Note, Position { line: 1, column: 1 }, "not-a-prompt", message, help);
+        }
+    }
     let is_part = |file: &ReadFile| own_path(file).starts_with('_');
     let mut items = Vec::new();
     for file in folder.prompts.iter().filter(own).filter(|file| !is_part(file)) {

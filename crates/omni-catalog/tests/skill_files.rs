@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong")]
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use omni_call::Target;
 use omni_catalog::{
-    Catalog, Filter, FilterRule, FolderConfig, FolderSource, ListFields, NameStyle, Overrides, ProfileId,
-    SettingLocation, Severity, Snapshot, ToolRules,
+    Catalog, CatalogKind, Filter, FilterRule, FolderConfig, FolderSource, FoundResource, ListFields,
+    NameStyle, Overrides, ProfileId, SettingLocation, Severity, Snapshot, ToolRules,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -124,6 +126,115 @@ fn all_that_somebody_wrote_is_offered_and_what_programs_leave_is_not() {
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said.iter().any(|said| said.contains("`linked.md`")), "{said:?}");
     assert!(said.iter().any(|said| said.contains("`secrets.json`, `server.key`")), "{said:?}");
+}
+
+#[test]
+fn what_is_a_secret_by_its_name_is_offered_where_the_page_links_to_it() {
+    let world = World::new();
+    let page = format!("{PAGE}The root is [here](certs/ca.pem), the key in `certs/ca.key`.\n");
+    world.write("notes/SKILL.md", page);
+    for name in [
+        "certs/ca.pem",
+        "certs/ca.key",
+        "id_rsa",
+        "id_rsa.pub",
+        "prod.env",
+        "token.txt",
+        "references/password.md",
+    ] {
+        world.write(&format!("notes/{name}"), "x");
+    }
+    assert_eq!(world.offered("notes"), ["SKILL.md", "certs/ca.pem", "id_rsa.pub", "references/password.md"]);
+    let snapshot = world.snapshot();
+    let said = codes(&snapshot, "file-not-offered");
+    assert_eq!(said.len(), 1, "{said:?}");
+    for name in ["certs/ca.key", "id_rsa", "prod.env", "token.txt"] {
+        assert!(said[0].contains(&format!("`{name}`")), "{said:?}");
+    }
+}
+
+#[test]
+fn a_link_of_the_page_to_no_file_is_told_at_its_line() {
+    let world = World::new();
+    let page = format!("{PAGE}[one](references/one.md)\n[two](references/two.md) [out](../x.md)\n");
+    world.write("notes/SKILL.md", page).write("notes/references/one.md", "x");
+    let snapshot = world.snapshot();
+    let found: Vec<(u32, &str)> = snapshot
+        .diagnostics()
+        .iter()
+        .filter(|found| found.code == "broken-page-link")
+        .map(|found| (found.line, found.message.as_str()))
+        .collect();
+    assert_eq!(found, [(11, "the page links to `references/two.md`, and there is no such file")]);
+}
+
+#[test]
+fn what_is_listed_of_a_folder_of_strange_names_and_kinds_can_be_read_and_the_rest_is_named() {
+    let world = World::new();
+    world.write("notes/SKILL.md", PAGE);
+    let readable = [
+        "references/#not-a-fragment.md",
+        "references/%41.md",
+        "references/a b.md",
+        "references/a+b&c=d;e@f:g!h$i'j(k)l*m,n.md",
+        "references/a?b.md",
+        "references/dot..dot.md",
+        "references/empty",
+        "references/tilde~x.md",
+        "references/{brace}.md",
+        "references/\u{fc}\u{6f22}\u{1f642}.md",
+    ];
+    for path in readable {
+        world.write(&format!("notes/{path}"), path);
+    }
+    for path in ["back\\slash.md", "new\nline.md", "tab\t.md", "del\u{7f}.md"] {
+        world.write(&format!("notes/references/{path}"), "x");
+    }
+    world.write("notes/references/dir\\x/inner.md", "x");
+    let bad_name = std::ffi::OsStr::from_bytes(b"bad\xff.md");
+    fs::write(world.path("notes/references").join(bad_name), "x").unwrap();
+    let pipe = world.path("notes/references/pipe");
+    #[expect(clippy::disallowed_methods, reason = "it ends before the line after it")]
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let _socket = std::os::unix::net::UnixListener::bind(world.path("notes/references/socket")).unwrap();
+    let deep = (0..20).map(|_| "d").collect::<Vec<_>>().join("/");
+    world.write(&format!("notes/{deep}/deep.md"), "x");
+    symlink("a b.md", world.path("notes/references/link.md")).unwrap();
+
+    let mut offered = world.offered("notes");
+    offered.sort_unstable();
+    let mut expected: Vec<&str> = readable.to_vec();
+    expected.push("SKILL.md");
+    expected.sort_unstable();
+    assert_eq!(offered, expected);
+    let snapshot = world.snapshot();
+    let page = snapshot.items_all(ProfileId::EVERYBODY, CatalogKind::Resources, ListFields::All).unwrap();
+    let listed: Vec<Value> = serde_json::from_slice(&page.items).unwrap();
+    assert_eq!(listed.len(), expected.len());
+    for item in listed {
+        let uri = item["uri"].as_str().unwrap();
+        let Some(FoundResource::Listed(item)) = snapshot.resource(ProfileId::EVERYBODY, uri) else {
+            panic!("{uri} is listed and not found")
+        };
+        let Target::File(file) = &item.spec.as_ref().unwrap().target else { panic!("{uri}") };
+        assert!(fs::read(file.dir.join(&file.path)).is_ok(), "{uri}");
+    }
+    let said = codes(&snapshot, "file-not-offered").join("\n");
+    for name in [
+        "back\\\\slash.md",
+        "new\\nline.md",
+        "tab\\t.md",
+        "del\\u{7f}.md",
+        "dir\\\\x",
+        "bad\u{fffd}.md",
+        "pipe",
+        "socket",
+        "link.md",
+        "d/d/d",
+    ] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
 }
 
 #[test]

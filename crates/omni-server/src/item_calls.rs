@@ -15,6 +15,7 @@ use omni_protocol::{CacheHints, ErrorCode, ListKind, Revision, RpcError};
 use crate::call_changes::CallChanges;
 use crate::call_log::{CallLog, Timing};
 use crate::failure_log::log_failure;
+use crate::resource_updates::URI_BYTES_MAX;
 use crate::server::Server;
 use crate::stale_call::StaleCall;
 use crate::viewer::Viewer;
@@ -348,5 +349,11 @@ fn nothing_there(request: &CallRequest) -> String {
         },
         CallRequest::Tool { .. } => "",
     };
+    let length = request.named().map_or(0, str::len);
+    if matches!(request, CallRequest::Resource { .. }) && length > URI_BYTES_MAX {
+        return format!(
+            "there is no resource `{named}…`: the URI has {length} bytes, and no template is tried for more than {URI_BYTES_MAX}"
+        );
+    }
     format!("there is no {what}`{named}`")
 }

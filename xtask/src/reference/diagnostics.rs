@@ -588,9 +588,17 @@ const FILES: &[Finding] = &[
     Finding(
         "file-not-offered",
         "warning, note",
-        "clients cannot read a file of the skill: it is a link, has the name of a secret, or cannot be read",
-        "`notes/secrets.json`",
-        "copy what a link points to; keep secrets out of the skill",
+        "clients cannot read a file of the skill: it is a link or a pipe, has the name of a secret, or one that is no UTF-8 or \
+         has a `\\` or a control character in it, or it cannot be read",
+        "`notes/secrets.json`, `notes/id_rsa`",
+        "copy what a link points to; keep secrets out of the skill; link to one that is none in `SKILL.md`",
+    ),
+    Finding(
+        "broken-page-link",
+        "note",
+        "`SKILL.md` links to a file of the skill that is not there",
+        "`[rates](references/rates.md)`",
+        "correct the path, or add the file",
     ),
     Finding("not-a-file", "warning", "a pipe, socket or device", "", "put a file there"),
     Finding("bad-file-name", "error", "a name that is not UTF-8", "", "rename it"),

@@ -3,7 +3,7 @@
 //! A public skill names its files in prose, so all that lies in the folder belongs to it: what is left out is what nobody
 //! wrote for a reader. Files are hashed here, so that a client can tell whether what it reads is what it was told of.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 
@@ -11,7 +11,9 @@ use omni_call::MimeType;
 use sha2::{Digest as _, Sha256};
 
 use super::code::{LEFT_OUT, hex};
+use super::held_back::{is_left_by_a_program, is_secret, is_strange};
 use super::misplaced::decorated;
+use super::page_links::linked_files;
 use super::{DEPTH_MAX, SkillFolder, SkillWalk, entries};
 use crate::front_matter;
 use crate::skill_file::SkillFile;
@@ -32,16 +34,6 @@ const OF_TOOLS: [&str; 2] = ["data", "tests"];
 /// What makes a folder a virtual environment.
 const ENVIRONMENT_MARK: &str = "pyvenv.cfg";
 
-/// Endings of files that programs leave.
-const LEFT_BY_PROGRAMS: [&str; 8] =
-    [".pyc", ".pyo", ".db", ".sqlite", ".sqlite3", "-wal", "-shm", "-journal"];
-
-/// Endings of files that hold keys.
-const KEYS: [&str; 6] = ["pem", "key", "p12", "pfx", "jks", "keystore"];
-
-/// Names, without their endings, of files that hold what nobody else should read. A page about such things is one to read.
-const SECRETS: [&str; 4] = ["secret", "secrets", "credential", "credentials"];
-
 /// What a walk through the folder comes upon.
 #[derive(Default)]
 struct FoundFiles {
@@ -50,6 +42,16 @@ struct FoundFiles {
     looked_at: usize,
     links: Vec<String>,
     secrets: Vec<String>,
+    /// What cannot be offered, with the reason.
+    strange: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl FoundFiles {
+    /// `path` is relative to the skills folder, and `folder` is the skill's in it.
+    fn strange(&mut self, path: String, folder: &str, why: &'static str) {
+        let own = path.strip_prefix(folder).and_then(|own| own.strip_prefix('/')).unwrap_or(&path);
+        self.strange.entry(why).or_default().push(own.escape_debug().to_string());
+    }
 }
 
 impl SkillWalk<'_> {
@@ -61,7 +63,9 @@ impl SkillWalk<'_> {
         }
         let mut known: HashSet<String> = self.paths.iter().map(|known| known.path.clone()).collect();
         let mut found = FoundFiles::default();
-        self.find_files(self.folder, 0, has_tools(skill), &mut known, &mut found);
+        let links = skill.skill_md.as_ref().map(|page| linked_files(&page.text)).unwrap_or_default();
+        self.find_files(self.folder, 0, (has_tools(skill), &links), &mut known, &mut found);
+        self.say_missing(&links, &found);
         let left_out = bounded(skill, &mut found);
         self.say_left_out(&found, &left_out);
         let own = |path: &str| skill.files().find(|file| file.path == path);
@@ -78,7 +82,7 @@ impl SkillWalk<'_> {
         &mut self,
         folder: &str,
         depth: usize,
-        has_tools: bool,
+        (has_tools, links): (bool, &BTreeMap<String, u32>),
         known: &mut HashSet<String>,
         found: &mut FoundFiles,
     ) {
@@ -87,8 +91,26 @@ impl SkillWalk<'_> {
         if known.insert(folder.to_owned()) {
             self.remember(folder, Stamp::of(&absolute));
         }
-        for entry in entries(&absolute).unwrap_or_default() {
-            let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else { continue };
+        let entries = match entries(&absolute) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.not_offered(folder, &error);
+                return;
+            }
+        };
+        for entry in entries {
+            let Ok(kind) = entry.file_type() else { continue };
+            let name = match entry.file_name().into_string() {
+                Ok(name) => name,
+                Err(name) => {
+                    found.strange(
+                        format!("{folder}/{}", name.to_string_lossy()),
+                        self.folder,
+                        "its name is no UTF-8",
+                    );
+                    continue;
+                }
+            };
             if self.hidden(&name) || found.looked_at == LOOKED_AT_MAX {
                 continue;
             }
@@ -97,8 +119,15 @@ impl SkillWalk<'_> {
             if kind.is_dir() {
                 let of_tools = depth == 0 && has_tools && OF_TOOLS.contains(&&*name);
                 let left_out = LEFT_OUT.contains(&&*name) || entry.path().join(ENVIRONMENT_MARK).exists();
-                if !of_tools && !left_out && depth < DEPTH_MAX {
-                    self.find_files(&path, depth + 1, has_tools, known, found);
+                if of_tools || left_out {
+                    continue;
+                }
+                if let Some(why) = is_strange(&name) {
+                    found.strange(path, self.folder, why);
+                } else if depth == DEPTH_MAX {
+                    found.strange(path, self.folder, "it lies too deep");
+                } else {
+                    self.find_files(&path, depth + 1, (has_tools, links), known, found);
                 }
                 continue;
             }
@@ -108,9 +137,14 @@ impl SkillWalk<'_> {
                 if !own.starts_with("scripts/") && !own.starts_with("prompts/") {
                     found.links.push(own.to_owned());
                 }
-            } else if is_secret(&name) {
+            } else if !kind.is_file() {
+                let why = "it is a pipe, a socket or a device";
+                found.strange(path, self.folder, why);
+            } else if let Some(why) = is_strange(&name) {
+                found.strange(path, self.folder, why);
+            } else if is_secret(&name) && !links.contains_key(own) {
                 found.secrets.push(own.to_owned());
-            } else if kind.is_file() && !is_left_by_a_program(&name) {
+            } else if !is_left_by_a_program(&name) {
                 let size = entry.metadata().map_or(0, |metadata| metadata.len());
                 found.files.push((own.to_owned(), size));
             }
@@ -140,6 +174,23 @@ impl SkillWalk<'_> {
         self.warn(path, "file-not-offered", message, "check its permissions, or move it out of the skill");
     }
 
+    /// Links of the page that lead to no file, at their lines.
+    fn say_missing(&mut self, links: &BTreeMap<String, u32>, found: &FoundFiles) {
+        for (path, line) in links {
+            let absolute = self.skills_dir.join(self.folder).join(path);
+            if found.files.iter().any(|(known, _)| known == path) || absolute.symlink_metadata().is_ok() {
+                continue;
+            }
+            let page = format!("{}/SKILL.md", self.folder);
+            let message = format!("the page links to `{path}`, and there is no such file");
+            let help = "correct the path, which is relative to the skill's folder, or add the file";
+            self.note(&page, "broken-page-link", message, help);
+            if let Some(found) = self.findings.last_mut() {
+                (found.line, found.column) = (*line, 1);
+            }
+        }
+    }
+
     fn say_left_out(&mut self, found: &FoundFiles, left_out: &[String]) {
         let folder = self.folder.to_owned();
         if !left_out.is_empty() {
@@ -161,8 +212,12 @@ impl SkillWalk<'_> {
         if !found.secrets.is_empty() {
             let message =
                 format!("clients are not offered {}: by the name it is a secret", some_of(&found.secrets));
-            let help = "keep secrets out of the skill's folder; rename it if it is none";
+            let help = "keep secrets out of the skill's folder; if it is none, link to it in `SKILL.md`, or rename it";
             self.note(&folder, "file-not-offered", message, help);
+        }
+        for (why, paths) in &found.strange {
+            let message = format!("clients are not offered {}: {why}", some_of(paths));
+            self.note(&folder, "file-not-offered", message, "rename or move what a model is to read");
         }
     }
 }
@@ -225,17 +280,4 @@ fn described(path: &str, bytes: &[u8]) -> SkillFile {
         (file.title, file.description) = (said("title"), said("description"));
     }
     file
-}
-
-fn is_left_by_a_program(name: &str) -> bool {
-    name.ends_with('~')
-        || name.starts_with('#') && name.ends_with('#')
-        || LEFT_BY_PROGRAMS.iter().any(|ending| name.ends_with(ending))
-}
-
-fn is_secret(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let (stem, ending) = lower.rsplit_once('.').unwrap_or((&lower, ""));
-    let is_page = MimeType::of_path(name).is_some_and(|mime| mime.name == "text/markdown");
-    KEYS.contains(&ending) || SECRETS.contains(&stem) && !is_page && !lower.ends_with(".py")
 }

@@ -474,6 +474,14 @@ async fn each_read_and_prompt_goes_to_the_source_that_has_it_and_what_nobody_has
         let error = client.request(&omni_testkit::request(1, method, params)).await["error"].clone();
         assert_eq!((&error["code"], &error["message"]), (&json!(code), &json!(message)));
     }
+    let long = format!("b:{}", "1".repeat(9_000));
+    let asked = omni_testkit::request(1, "resources/read", json!({"uri": long}));
+    let error = client.request(&asked).await["error"].clone();
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.ends_with("the URI has 9002 bytes, and no template is tried for more than 8192"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
