@@ -199,6 +199,16 @@ def test_a_resource_that_has_a_uri_counts_before_a_template_that_makes_it(run, s
     assert run("items", "--resource", "notes://bees")[1] == "the note bees\n"
 
 
+def test_a_prompt_file_is_said_to_be_one(run, skill, tmp_path):
+    skill("items", {"a.py": ITEMS})
+    folder = next(tmp_path.rglob("items"))
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "page.md").write_text("---\ndescription: A page.\n---\nHello\n")
+    code, _, err = run("items", "--prompt", "page")
+    assert code == 2
+    assert "`prompts/page.md` is a prompt file: it needs no Python" in err
+
+
 def test_what_is_no_resource_or_prompt_is_named(run, skill):
     skill("items", {"a.py": ITEMS})
     code, _, err = run("items", "--resource", "notes://0")

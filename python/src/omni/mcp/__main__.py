@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _WHAT_IT_IS = (
     "omni: this is the way back, an adapter on the package `mcp`: no time limits, no retries, nothing is "
-    "ended, and a tool that crashes or exits takes all with it; `omni mcp` supervises\n"
+    "ended, and a tool that crashes or exits takes all with it; of a skill it offers the functions, no files "
+    "and no prompt files; `omni mcp` supervises\n"
 )
 _LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 

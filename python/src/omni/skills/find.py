@@ -118,7 +118,11 @@ def find_command(folder: str, name: str, kind: str = "tool") -> Command:
         return found[name]
     if broken is not None:
         raise broken
-    message = f"skill `{os.path.basename(folder)}` has no {_WORDS[kind]} `{name}`{_instead(name, found)}"
+    page = f"prompts/{name}.md"
+    if kind == "prompt" and os.path.isfile(f"{folder}/{page}"):
+        message = f"`{page}` is a prompt file: it needs no Python, and a server (`omni mcp`) fills it in"
+    else:
+        message = f"skill `{os.path.basename(folder)}` has no {_WORDS[kind]} `{name}`{_instead(name, found)}"
     raise NotFoundError(message)
 
 
