@@ -349,6 +349,14 @@ def test_a_completion_function_takes_what_was_typed_and_if_it_likes_what_else_is
         (bool, "true", True),
         (bool, "No", False),
         (bool, "1", True),
+        (bool, "0", False),
+        (typing.Optional[bool], "1", True),
+        (typing.Optional[int], "", None),
+        (typing.Optional[int], "none", None),
+        (typing.Optional[typing.Literal["q"]], "null", None),
+        (typing.Literal[1, "x"], "1", 1),
+        (typing.Literal[1, "x"], "x", "x"),
+        (typing.Literal[1, 2, "x", True], "true", True),
         (list, '["a"]', ["a"]),
         (dict, '{"a": 1}', {"a": 1}),
         (typing.List[int], "[1, 2]", [1, 2]),
@@ -377,6 +385,22 @@ def test_a_text_becomes_the_type_of_its_parameter(annotation, text, value):
     made = {"given": text} if convert is None else convert({"given": text})
     assert made["given"] == value
     assert type(made["given"]) is type(value)
+
+
+def test_an_empty_text_where_no_text_is_meant_is_an_argument_that_was_not_given():
+    def function(n=3, on="yes", o=5, day=None, t="t"): ...
+
+    function.__annotations__.update(
+        n=int, on=bool, o=typing.Optional[int], day=typing.Optional[dt.date], t=str
+    )
+    convert = plan_arguments(function, texts=True)
+    assert convert(dict.fromkeys(("n", "on", "o", "day", "t"), "")) == {"t": ""}
+    assert convert({"n": " ", "on": "off"}) == {"on": False}
+
+    def required(n: int): ...
+
+    with pytest.raises(ArgumentError):
+        plan_arguments(required, texts=True)({"n": ""})
 
 
 def test_texts_that_stand_for_nothing_are_all_named():

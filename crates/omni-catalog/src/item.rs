@@ -151,7 +151,9 @@ impl Item {
         let compiled = self.compiled.get_or_init(|| Schema::compile(schema.get()));
         let read = text_arguments::read(schema.get(), raw);
         let raw = read.as_deref().unwrap_or(raw);
-        compiled.check_arguments(called, || schema.get(), raw).map_err(|faults| faults.to_string())
+        let checked = compiled.check_arguments(called, || schema.get(), raw);
+        let how = |argument: &str| text_arguments::how_to_write(schema.get(), argument);
+        checked.map_err(|faults| faults.with_advice(how).to_string())
     }
 
     /// How it is run, and how its arguments are completed, as far as that is not its source's affair.

@@ -74,6 +74,9 @@ def plan_arguments(
                     faults.add(error.inside(called.get(name, name)))
         if faults is not None:
             faults.finish()
+        if texts:
+            for name in [name for name, value in arguments.items() if value is _NOT_GIVEN]:
+                del arguments[name]
         # Defaults last: they are the author's, and values of their types already.
         for name, make in fillers.items():
             if name not in arguments:
@@ -187,10 +190,13 @@ def _full_plan(
         fields[name] = [item for item in getattr(annotation, "__metadata__", ()) if _is_field(item)]
         convert = compiler.within(function, lambda annotation=annotation: compiler.converter(annotation))
         if convert is not None:
-            converters[name] = _reading(convert) if texts else convert
+            converters[name] = convert
+    optional = set()
     for name, default in _defaults(function).items():
         if _is_field(default):
             fields.setdefault(name, []).append(default)
+        else:
+            optional.add(name)
     for name, infos in fields.items():
         for info in infos:
             alias = info.validation_alias or info.alias
@@ -198,6 +204,11 @@ def _full_plan(
                 names[alias] = name
             if not info.is_required():
                 fillers[name] = lambda info=info: info.get_default(call_default_factory=True)
+    if texts:
+        optional.update(fillers)
+        converters = {
+            name: _reading(convert, optional=name in optional) for name, convert in converters.items()
+        }
     return converters, fillers, names
 
 
@@ -767,8 +778,16 @@ def _readings(key: str) -> list[Any]:
     return []
 
 
-def _reading(convert: Converter) -> Converter:
-    """Return what makes a value of a text that stands for it: `5` for a number, `["a"]` for a list."""
+#: An argument that a form has sent empty, in the place of its value.
+_NOT_GIVEN = object()
+
+
+def _reading(convert: Converter, *, optional: bool) -> Converter:
+    """Return what makes a value of a text that stands for it: `5` for a number, `["a"]` for a list.
+
+    An empty one where no text is meant is an argument that was not given: forms send all their fields. The
+    server checks arguments by the same rule.
+    """
 
     def read(value: Any) -> Any:
         try:
@@ -778,6 +797,8 @@ def _reading(convert: Converter) -> Converter:
             if type(value) is not str:
                 raise
             refused = error
+        if optional and not value.strip():
+            return _NOT_GIVEN
         for found in _meanings(value):
             try:
                 return convert(found)
@@ -800,6 +821,8 @@ def _meanings(text: str) -> list[Any]:
     word = text.strip().lower()
     if word in _FLAGS:
         found.append(_FLAGS[word])
+    if word in _NOTHING:
+        found.append(None)
     return [*found, *_readings(text.strip())]
 
 
@@ -813,6 +836,7 @@ _FLAGS = {
     "no": False,
     "off": False,
 }
+_NOTHING = ("", "none", "null")
 _WORDS = {"true": True, "false": False, "null": None, "None": None}
 
 

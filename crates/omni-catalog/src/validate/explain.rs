@@ -20,7 +20,16 @@ pub(super) fn explain(
     }
     explainer.faults.sort_by(|a, b| a.pointer.cmp(&b.pointer));
     explainer.faults.dedup();
-    explainer.faults
+    without_types_of_listed(explainer.faults)
+}
+
+/// Where the values are listed that there are, of which type they are says nothing more.
+fn without_types_of_listed(mut faults: Vec<ArgumentFault>) -> Vec<ArgumentFault> {
+    let is_listed = |fault: &ArgumentFault| matches!(fault.rule.as_str(), "enum" | "const");
+    let listed: Vec<String> =
+        faults.iter().filter(|fault| is_listed(fault)).map(|fault| fault.pointer.clone()).collect();
+    faults.retain(|fault| fault.rule != "type" || !listed.contains(&fault.pointer));
+    faults
 }
 
 struct Explainer<'a> {

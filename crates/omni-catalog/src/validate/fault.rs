@@ -56,6 +56,9 @@ impl fmt::Display for ArgumentFault {
 /// More faults than this are counted, not listed: a model corrects a few and tries again.
 pub(super) const FAULTS_SHOWN_MAX: usize = 20;
 
+/// The rules that a value breaks which is none of what was meant.
+const WRONG_KIND: [&str; 3] = ["type", "anyOf", "oneOf"];
+
 impl ArgumentFaults {
     /// The places where valid JSON breaks the schema, of a large value the first ones; empty when there was no valid
     /// JSON to check.
@@ -64,6 +67,21 @@ impl ArgumentFaults {
             Cause::Invalid(faults) => &faults.list,
             Cause::Malformed(_) | Cause::Unusable(_) => &[],
         }
+    }
+
+    /// The same, with what `advice` has to say of an argument that is of the wrong type.
+    pub(crate) fn with_advice<'a>(mut self, advice: impl Fn(&str) -> Option<&'a str>) -> Self {
+        if let Cause::Invalid(faults) = &mut self.cause {
+            for fault in faults.list.iter_mut().filter(|fault| WRONG_KIND.contains(&fault.rule.as_str())) {
+                // Of what is inside an argument, its place is said already.
+                let name = fault.pointer.strip_prefix('/').filter(|name| !name.contains('/'));
+                let name = name.map(|name| name.replace("~1", "/").replace("~0", "~"));
+                if let Some(advice) = name.and_then(|name| advice(&name)) {
+                    let _ = write!(fault.message, "; {advice}");
+                }
+            }
+        }
+        self
     }
 
     /// Whether the arguments were not acceptable JSON at all (duplicate keys, lone surrogates, nesting

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use bytes::Bytes;
 use omni_call::{CompletionReference, CompletionRequest};
@@ -149,8 +150,8 @@ fn uri(params: &Params<'_>) -> Option<String> {
 
 fn get_prompt(params: Params<'_>) -> Result<Action, RpcError> {
     let arguments = arguments(&params)?;
-    if !arguments.as_ref().is_none_or(|text| are_strings(text)) {
-        return Err(invalid("`params.arguments` of a prompt must be an object whose values are strings"));
+    if let Some(fault) = arguments.as_deref().and_then(|text| no_texts("params.arguments", text)) {
+        return Err(invalid(fault));
     }
     let Some(name) = params.name else { return Err(invalid("`params.name` is missing: which prompt?")) };
     Ok(Action::GetPrompt(GetPrompt { name: name.into_owned(), arguments }))
@@ -215,16 +216,33 @@ pub(super) fn complete(params: &Params<'_>, revision: Revision) -> Result<Comple
             arguments.map(|arguments| params.text.slice_ref(arguments.get().as_bytes()))
         }
     };
-    if !context.as_ref().is_none_or(|text| are_strings(text)) {
-        return Err(invalid("`params.context.arguments` must be an object whose values are strings"));
+    if let Some(fault) = context.as_deref().and_then(|text| no_texts("params.context.arguments", text)) {
+        return Err(invalid(fault));
     }
     Ok(CompletionRequest { reference, argument, value, context })
 }
 
-/// Whether that is a JSON object of strings.
-fn are_strings(text: &[u8]) -> bool {
-    serde_json::from_slice::<HashMap<Cow<'_, str>, Cow<'_, str>>>(text).is_ok()
+/// What is wrong with what is to be a JSON object of strings, such as the arguments of a prompt.
+fn no_texts(place: &str, text: &[u8]) -> Option<String> {
+    if serde_json::from_slice::<HashMap<Cow<'_, str>, Cow<'_, str>>>(text).is_ok() {
+        return None;
+    }
+    let mut fault = format!("`{place}` must be an object whose values are strings");
+    let members: Map<String, Value> = serde_json::from_slice(text).unwrap_or_default();
+    if let Some((name, value)) = members.iter().find(|(_, value)| !value.is_string()) {
+        let (name, written) =
+            (truncate_chars(name.clone(), NAME_CHARS_MAX), json!(value.to_string()).to_string());
+        let _ = match written.len() <= VALUE_BYTES_MAX {
+            true => write!(fault, "; that of `{name}` is none: write {written}"),
+            false => write!(fault, "; that of `{name}` is none: write its JSON as a string"),
+        };
+    }
+    Some(fault)
 }
+
+/// Of a name and of a value that are refused, so much is said.
+const NAME_CHARS_MAX: usize = 100;
+const VALUE_BYTES_MAX: usize = 100;
 
 /// The arguments as they stand in the frame.
 fn arguments(params: &Params<'_>) -> Result<Option<Bytes>, RpcError> {
