@@ -210,7 +210,7 @@ impl Server {
         }
         let timing = log.end(&mut outcome);
         if self.config.log_failures {
-            log_failure(unresolved.id, &named.tool.spec.tool, &outcome);
+            log_failure(unresolved.id, &named.tool.spec.tool, None, &outcome);
         }
         Ok((outcome, timing))
     }
@@ -414,8 +414,9 @@ impl Server {
                     forwards_changes: false,
                     viewer: Some(viewer.clone()),
                 };
-                let ItemReply { outcome, timing, cache } = self.run_item(&asked, port).await;
-                let result = item_calls::result_or_error(outcome, &asked.request, revision, errors)?;
+                let ItemReply { outcome, ran, timing, cache } = self.run_item(&asked, port).await;
+                let result =
+                    item_calls::result_or_error(outcome, ran.as_deref(), &asked.request, revision, errors)?;
                 Ok(Answered { result, timing, owes_structured: false, cache })
             }
         }

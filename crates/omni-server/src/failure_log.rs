@@ -2,8 +2,9 @@
 
 use omni_call::{CallId, Outcome, OutcomeKind};
 
-/// The full text of a failure goes to the log, since the client may see only part of it.
-pub(crate) fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
+/// The full text of a failure goes to the log, since the client may see only part of it. `ran` is what was run for a request, where
+/// that has another name.
+pub(crate) fn log_failure(call: CallId, tool: &str, ran: Option<&str>, outcome: &Outcome) {
     let kind = outcome.kind.name();
     let (stack, stderr) = (outcome.stack.as_deref(), outcome.stderr.as_deref());
     match &outcome.kind {
@@ -44,7 +45,7 @@ pub(crate) fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
         | OutcomeKind::Quarantined { .. }
         | OutcomeKind::WorkerStart { .. }
         | OutcomeKind::Stale { otherwise: None } => {
-            let text = outcome.kind.in_full(tool);
+            let text = outcome.kind.in_full(ran.unwrap_or(tool));
             tracing::warn!(%call, tool, kind, text, stack, stderr, "call failed");
         }
     }

@@ -62,6 +62,8 @@ struct Resolved {
 /// How a request that is no tool call ended.
 pub(crate) struct ItemReply {
     pub(crate) outcome: Outcome,
+    /// What was run, where that is not what was asked for.
+    pub(crate) ran: Option<String>,
     pub(crate) timing: Timing,
     pub(crate) cache: CacheHints,
 }
@@ -204,6 +206,7 @@ impl Server {
                 let waited = Instant::now().duration_since(asked.accepted);
                 return ItemReply {
                     outcome: Outcome::unstarted(kind, waited),
+                    ran: None,
                     timing: Timing::default(),
                     cache: CacheHints::default(),
                 };
@@ -241,10 +244,14 @@ impl Server {
             messages.description = messages.description.take().or_else(|| prompt.text("description"));
         }
         let timing = log.end(&mut outcome);
+        let ran = match outcome.kind {
+            OutcomeKind::Finished(_) => None,
+            _ => completing_function(&of.spec, &asked.request),
+        };
         if self.config.log_failures {
-            log_failure(of.id, of.name(), &outcome);
+            log_failure(of.id, of.name(), ran.as_deref(), &outcome);
         }
-        ItemReply { outcome, timing, cache }
+        ItemReply { outcome, ran, timing, cache }
     }
 
     /// As for a tool's call: see [`StaleCall`].
@@ -298,9 +305,19 @@ fn checked(item: &Item, called: &str, arguments: &Bytes) -> Result<(), OutcomeKi
     item.check_arguments(called, arguments).map_err(|message| OutcomeKind::InvalidArguments { message })
 }
 
-/// The result of a request that is no tool call, or what its client is told instead.
+/// The function that completes an argument, and which, as it stands between two back-ticks: its failures are not those of the
+/// prompt. `None` for other requests, and where only its source knows the function.
+fn completing_function(spec: &RunSpec, asked: &CallRequest) -> Option<String> {
+    let CallRequest::Completion(completing) = asked else { return None };
+    let function = &spec.target.python()?.function;
+    Some(format!("{function}` for the argument `{}` of `{}", completing.argument, asked.named()?))
+}
+
+/// The result of a request that is no tool call, or what its client is told instead. `ran` is what was run, where that is not
+/// what was asked for.
 pub(crate) fn result_or_error(
     outcome: Outcome,
+    ran: Option<&str>,
     request: &CallRequest,
     revision: Revision,
     detail: ErrorDetail,
@@ -333,7 +350,7 @@ pub(crate) fn result_or_error(
         | OutcomeKind::WorkerStart { .. }
         | OutcomeKind::Stale { .. } => ErrorCode::Internal,
     };
-    let named = request.named().unwrap_or_default();
+    let named = ran.or(request.named()).unwrap_or_default();
     Err(RpcError::new(code, outcome.into_refusal(named, detail)))
 }
 

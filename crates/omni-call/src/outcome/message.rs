@@ -108,12 +108,30 @@ impl OutcomeKind {
 
 impl Outcome {
     /// What a client is told of a resource, prompt or completion that it did not get: one sentence. `name` is what it
-    /// asked for.
+    /// asked for, or what was run for that.
     pub fn into_refusal(self, name: &str, detail: ErrorDetail) -> String {
-        match &self.kind {
+        let mut text = match &self.kind {
             OutcomeKind::WorkerStart { message, hint } => format!("{message} ({hint})"),
+            // Whoever asks for a tool's result can ask for less. A URI, a prompt and an argument are what they are.
+            OutcomeKind::OutputLimit { limit_bytes } => format!(
+                "`{name}` returned more than {limit_bytes} bytes; its author can have it return less, or `limits.result_mib` \
+                 allow more"
+            ),
             kind => kind.sentence(name, detail),
+        };
+        if self.is_starved() {
+            text.push_str(STARVED);
         }
+        if let Some(place) = self.stack.as_deref().and_then(innermost) {
+            let _ = write!(text, "; Python was at {place}");
+        }
+        text
+    }
+
+    /// Out of time before a worker was free: not the tool's doing.
+    fn is_starved(&self) -> bool {
+        self.phase == Phase::Queued
+            && matches!(self.kind, OutcomeKind::TimedOut { .. } | OutcomeKind::Idle { .. })
     }
 
     /// Turns the outcome into what the client is answered with. A failure becomes a result with
@@ -130,11 +148,9 @@ impl Outcome {
     fn into_plain_result(self, tool: &str, detail: ErrorDetail) -> ToolResult {
         let mut text = self.kind.sentence(tool, detail);
         let kind = self.kind.name();
-        // Out of time before a worker was free: not the tool's doing.
-        let starved = self.phase == Phase::Queued
-            && matches!(self.kind, OutcomeKind::TimedOut { .. } | OutcomeKind::Idle { .. });
+        let starved = self.is_starved();
         if starved {
-            text.push_str("; it still waited for a worker, and no line of it has run");
+            text.push_str(STARVED);
         }
         let retryable = starved || self.kind.retryable();
         let stderr = self.stderr.filter(|stderr| !stderr.trim().is_empty());
@@ -200,6 +216,17 @@ const NOT_CALLED: &str = "` was not called: ";
 
 /// Where to read what a client is not shown.
 const WITHHELD: &str = "is in the server's log (start omni with `--errors message` to see it here)";
+
+/// What is said besides of a call that has waited for a worker until its time was over.
+const STARVED: &str = "; it still waited for a worker, and no line of it has run";
+
+/// Where Python was, of a stack as `faulthandler` writes it: `` `scripts/a.py:3` in `read` ``.
+fn innermost(stack: &str) -> Option<String> {
+    let line = stack.lines().find_map(|line| line.trim().strip_prefix("File \""))?;
+    let (file, rest) = line.split_once("\", line ")?;
+    let (number, function) = rest.split_once(" in ")?;
+    Some(format!("`{file}:{number}` in `{function}`"))
+}
 
 fn at(location: Option<&str>) -> String {
     location.map(|at| format!(" at {at}")).unwrap_or_default()

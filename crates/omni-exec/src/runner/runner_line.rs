@@ -2,7 +2,7 @@
 //! `conformance/runner-cases.jsonl`.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{Call, Event, OutcomeKind};
@@ -187,8 +187,7 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
     let died = failure.died();
     let FailureBody { stack, stderr, tainted, .. } = failure;
     let worker = tainted.map(|findings| findings.get().into());
-    let millis =
-        |own: Option<Duration>| own.or(failure.limit_ms.map(Duration::from_millis)).unwrap_or_default();
+    let said = failure.limit_ms.map(Duration::from_millis);
     let message = failure.message.unwrap_or_default();
     let (location, traceback) = (failure.location.clone(), failure.traceback.clone());
     let raised = |kind| {
@@ -218,11 +217,11 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
         "exited" => raised(ErrorKind::Exited),
         "signalled" => OutcomeKind::Signalled { signal: failure.signal.unwrap_or_default() },
         "oom" => OutcomeKind::OutOfMemory { limit_bytes: failure.limit_bytes, message, location, traceback },
-        // The caller knows its own limit; what the runner was told is what was left of it.
-        "timeout_total" => {
-            OutcomeKind::TimedOut { limit: millis(call.deadline.remaining(call.deadline.accepted())) }
+        "timeout_total" => OutcomeKind::TimedOut { limit: total_limit(call, said) },
+        "timeout_idle" => {
+            let limits = call.deadline.idle().into_iter().chain(said);
+            OutcomeKind::Idle { limit: limits.min().unwrap_or_default() }
         }
-        "timeout_idle" => OutcomeKind::Idle { limit: millis(call.deadline.idle()) },
         "busy" => OutcomeKind::Busy { retry_after: retry_after(failure.retry_after_ms) },
         // It has resolved the call anew, as often as is sensible: nobody here knows its files better.
         "stale" => OutcomeKind::Stale { otherwise: None },
@@ -239,6 +238,20 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
         _ => OutcomeKind::Lost { message },
     };
     FinalLine { kind, stack, stderr, worker, died }
+}
+
+/// A runner may say so much earlier that a time limit of ours is over: it counts in milliseconds.
+const EARLY: Duration = Duration::from_millis(100);
+
+/// Which limit a call has reached that a runner has stopped: its caller's, of which the runner was told what was left, or one that
+/// the runner knows alone, such as that of a resource.
+fn total_limit(call: &Call, said: Option<Duration>) -> Duration {
+    let own = call.deadline.remaining(call.deadline.accepted());
+    let left = call.deadline.remaining(Instant::now());
+    match (own, left) {
+        (Some(own), Some(left)) if left <= EARLY => own,
+        (own, _) => said.or(own).unwrap_or_default(),
+    }
 }
 
 /// How long a caller is told to wait: as long as we say ourselves where the runner does not say, and an hour at most.

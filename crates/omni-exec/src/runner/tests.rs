@@ -220,17 +220,26 @@ fn a_result_above_the_limit_is_refused() {
 }
 
 #[test]
-fn time_limits_are_said_as_the_caller_set_them() {
-    let mut call = call();
-    call.deadline = Deadline::new(Instant::now(), Some(Duration::from_secs(9)), Some(Duration::from_secs(2)));
-    for (name, kind) in [
-        ("timeout_total", OutcomeKind::TimedOut { limit: Duration::from_secs(9) }),
-        ("timeout_idle", OutcomeKind::Idle { limit: Duration::from_secs(2) }),
-    ] {
-        let line = format!(r#"{{"error":{{"id":7,"kind":"{name}","limit_ms":8999}}}}"#);
-        let RunnerLine::End(last) = runner_line::read(&line.into(), &call, 8).unwrap() else { panic!() };
-        assert_eq!(last.kind, kind);
-    }
+fn the_time_limit_is_named_that_was_reached_the_callers_or_the_runners_own() {
+    let limits = |total: u64, accepted: Instant| {
+        let mut call = call();
+        let idle = Some(Duration::from_secs(2));
+        call.deadline = Deadline::new(accepted, Some(Duration::from_secs(total)), idle);
+        call
+    };
+    let said = |call: &Call, name: &str, ms: u64| {
+        let line = format!(r#"{{"error":{{"id":7,"kind":"{name}","limit_ms":{ms}}}}}"#);
+        let RunnerLine::End(last) = runner_line::read(&line.into(), call, 8).unwrap() else { panic!() };
+        last.kind
+    };
+    let over = Instant::now().checked_sub(Duration::from_secs(9)).unwrap();
+    let total = |seconds| OutcomeKind::TimedOut { limit: Duration::from_secs(seconds) };
+    let idle = |seconds| OutcomeKind::Idle { limit: Duration::from_secs(seconds) };
+    assert_eq!(said(&limits(9, over), "timeout_total", 8999), total(9), "what was left of it");
+    assert_eq!(said(&limits(1800, over), "timeout_total", 3000), total(3), "of a resource, say");
+    assert_eq!(said(&call(), "timeout_total", 3000), total(3));
+    assert_eq!(said(&limits(9, over), "timeout_idle", 2000), idle(2));
+    assert_eq!(said(&limits(9, over), "timeout_idle", 1000), idle(1));
 }
 
 struct Counted(usize);

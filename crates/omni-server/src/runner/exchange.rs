@@ -390,7 +390,8 @@ async fn item(
         forwards_changes: true,
         viewer: None,
     };
-    let ItemReply { outcome, .. } = server.run_item(&asked, &mut NoClient).await;
+    let ItemReply { outcome, ran, .. } = server.run_item(&asked, &mut NoClient).await;
+    let named = ran.unwrap_or(named);
     match outcome.kind {
         OutcomeKind::Finished(result) => Ok(ok(body_of(result))),
         OutcomeKind::NotFound { message } => Err(refusal(StatusCode::NOT_FOUND, "not_found", &message)),

@@ -1,6 +1,8 @@
 //! Resources, prompts and completions of a folder's skills: what reaches an executor, and what is answered without one.
 
-use omni_call::{Call, CallRequest, CallResult, Completion, OutcomeKind, PromptMessages, ResourceContents};
+use omni_call::{
+    Call, CallRequest, CallResult, Completion, Outcome, OutcomeKind, Phase, PromptMessages, ResourceContents,
+};
 use omni_testkit::{ScriptedExecutor, SkillFolder, StdioClient, TestServer, modern, request};
 use serde_json::{Value, json};
 
@@ -247,5 +249,141 @@ async fn a_prompt_says_of_itself_what_its_list_says_unless_it_says_something_els
             };
             assert_eq!(got["result"]["description"], told, "{revision}: {got}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_names_what_was_run_where_python_was_and_what_helps() {
+    let server = TestServer::new(
+        &folder(),
+        ScriptedExecutor::concluding(|call| {
+            let limit = std::time::Duration::from_secs(1);
+            let kind = match call.arguments().is_empty() || call.arguments() == b"{}".as_slice() {
+                true => OutcomeKind::TimedOut { limit },
+                false => OutcomeKind::OutputLimit { limit_bytes: 9 },
+            };
+            Outcome {
+                phase: Phase::Started,
+                stack: Some(
+                    "  File \"scripts/notes.py\", line 9 in today\n  File \"x.py\", line 1 in y".into(),
+                ),
+                ..Outcome::unstarted(kind, limit)
+            }
+        }),
+    );
+    let mut client = opened(&server, "2025-11-25").await;
+    let prompt = json!({"type": "ref/prompt", "name": "notes_review"});
+    let place = "Python was at `scripts/notes.py:9` in `today`";
+    for (method, params, words) in [
+        (
+            "resources/read",
+            json!({"uri": "notes://today"}),
+            ["`notes://today` was stopped at its time limit of 1 s", place],
+        ),
+        (
+            "completion/complete",
+            complete(prompt, "topic", "x"),
+            ["`topics` for the argument `topic` of `notes_review` was stopped", place],
+        ),
+        (
+            "prompts/get",
+            json!({"name": "notes_review", "arguments": {"topic": "t"}}),
+            ["`notes_review` returned more than 9 bytes; its author", "`limits.result_mib`"],
+        ),
+    ] {
+        let answer = ask(&mut client, method, params).await;
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(words.iter().all(|word| message.contains(word)), "{words:?}: {message}");
+        assert!(!message.contains("ask for less"), "{message}");
+    }
+}
+
+/// Arguments of all types whose values are few.
+const CHOICES: &str = r#"
+from enum import Enum
+from typing import Literal, Optional, Union
+
+from omni import prompt
+
+class Size(Enum):
+    SMALL = 1
+    LARGE = 2.5
+
+class Color(str, Enum):
+    RED = "red"
+    ONE = "1"
+
+@prompt
+def pick(
+    mixed: Literal[1, "x", True] = 1,
+    twice: Literal["1", 1] = 1,
+    size: Size = Size.SMALL,
+    color: Optional[Color] = None,
+    on: bool = False,
+    maybe: Optional[bool] = None,
+    nothing: Literal["a", None] = None,
+    either: Union[Literal[3], bool] = False,
+    count: Optional[int] = None,
+    words: list[str] = [],
+    name: str = "",
+) -> str:
+    """Picks."""
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn each_value_that_is_offered_is_taken() {
+    let folder = SkillFolder::new().python("notes", CHOICES);
+    let server = TestServer::new(&folder, ScriptedExecutor::answering(echo));
+    let mut client = opened(&server, "2025-11-25").await;
+    for (argument, offered) in [
+        ("mixed", json!(["1", "x", "true"])),
+        ("twice", json!(["1"])),
+        ("size", json!(["1", "2.5"])),
+        ("color", json!(["red", "1"])),
+        ("on", json!(["true", "false"])),
+        ("maybe", json!(["true", "false"])),
+        ("nothing", json!(["a"])),
+        ("either", json!(["3", "true", "false"])),
+    ] {
+        let reference = json!({"type": "ref/prompt", "name": "notes_pick"});
+        let answer = ask(&mut client, "completion/complete", complete(reference, argument, "")).await;
+        let values = &answer["result"]["completion"]["values"];
+        assert_eq!(*values, offered, "{argument}: {answer}");
+        for value in values.as_array().unwrap() {
+            let params = json!({"name": "notes_pick", "arguments": {argument: value}});
+            let filled = ask(&mut client, "prompts/get", params).await;
+            assert!(filled["error"].is_null(), "{argument} {value}: {filled}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn forms_may_leave_fields_empty_and_what_is_refused_is_named_with_what_to_write() {
+    let folder = SkillFolder::new().python("notes", CHOICES);
+    let server = TestServer::new(&folder, ScriptedExecutor::answering(echo));
+    let mut client = opened(&server, "2025-11-25").await;
+    for taken in [
+        json!({"mixed": "", "size": "", "color": "", "on": "", "maybe": "", "count": "", "words": "", "name": ""}),
+        json!({"on": "1", "maybe": "0", "count": "null", "color": "null", "nothing": "None"}),
+        json!({"words": "[\"a\", \"b\"]"}),
+    ] {
+        let params = json!({"name": "notes_pick", "arguments": taken});
+        let filled = ask(&mut client, "prompts/get", params).await;
+        assert!(filled["error"].is_null(), "{filled}");
+    }
+    for (refused, words) in [
+        (
+            json!({"words": "a,b"}),
+            ["1 problem", "/words: expected array", r#"write JSON, such as `["a", "b"]`"#],
+        ),
+        (json!({"on": "maybe"}), ["1 problem", "/on: expected boolean", "write `true` or `false`"]),
+        (json!({"size": "SMALL"}), ["1 problem", "/size: expected one of 1, 2.5", "SMALL"]),
+        (json!({"mixed": "2"}), ["1 problem", "/mixed: expected one of 1, \"x\", true", "2"]),
+        (json!({"name": "a", "count": 3}), ["`params.arguments`", "that of `count` is none", "write \"3\""]),
+    ] {
+        let params = json!({"name": "notes_pick", "arguments": refused});
+        let answer = ask(&mut client, "prompts/get", params).await;
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(words.iter().all(|word| message.contains(word)), "{words:?}: {message}");
     }
 }
