@@ -49,3 +49,6 @@ pub(crate) const TIMER_GRAIN: Duration = Duration::from_millis(1);
 /// A larger frame, or line of a runner's answer, is decoded on another thread: a fifth of a millisecond is less than what a
 /// small call takes, and a thread more costs a tenth of that.
 pub(crate) const DECODE_INLINE_BYTES_MAX: usize = 128 << 10;
+
+/// After so much of one frame or answer everybody else has a turn before more of it is read.
+pub(crate) const READ_BYTES_PER_TURN: usize = 256 << 10;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::bounds::DECODE_INLINE_BYTES_MAX;
+use crate::bounds::{DECODE_INLINE_BYTES_MAX, READ_BYTES_PER_TURN};
 use crate::result_memory::ResultReservation;
 use crate::wire::{self, FrameKey, JsonPart, WireError, WorkerMessage};
 
@@ -32,6 +32,8 @@ pub(crate) struct Channel {
     at: usize,
     /// The frame before `at`, when it was a large one.
     large: Option<Bytes>,
+    /// There may be more to read, which is left for the next turn.
+    paused: bool,
     /// What `large` says, while that is found out on another thread.
     decoding: Option<JoinHandle<Result<WorkerMessage<'static>, WireError>>>,
     /// The memory reserved for the large frame that is arriving.
@@ -102,6 +104,7 @@ impl Channel {
             inbox: Vec::with_capacity(INBOX_BYTES),
             at: 0,
             large: None,
+            paused: false,
             decoding: None,
             reservation: ResultReservation::default(),
             outbox: Vec::new(),
@@ -126,6 +129,8 @@ impl Channel {
     /// Ready with the length of the next frame once it has arrived whole. [`body`](Self::body) returns it until
     /// [`consume`](Self::consume).
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
+        self.paused = false;
+        let mut read_now = 0;
         loop {
             if let Some(large) = &self.large {
                 return Poll::Ready(Ok(large.len()));
@@ -148,11 +153,18 @@ impl Channel {
                 ready!(self.reservation.poll(length, cx));
             }
             self.make_room(self.header_length() + length.unwrap_or(0));
+            if read_now >= READ_BYTES_PER_TURN {
+                // A worker that writes as fast as this reads would keep everybody else waiting for all of its frame.
+                self.paused = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             // A read that returns less than the buffer holds tells tokio that nothing is left, so the next poll costs
             // no system call.
             let read = pin!(self.socket.read_buf(&mut self.inbox)).poll(cx);
-            if ready!(read)? == 0 {
-                return Poll::Ready(Err(WireError::Closed));
+            match ready!(read)? {
+                0 => return Poll::Ready(Err(WireError::Closed)),
+                read => read_now += read,
             }
         }
     }
@@ -175,9 +187,9 @@ impl Channel {
     }
 
     /// Whether something has arrived that is not read yet, though nobody waits for the worker: a large frame waits for
-    /// memory, or is being decoded. What is known of the worker besides, such as that it has ended, came later.
+    /// memory or for its next turn, or is being decoded. What is known of the worker besides, such as that it has ended, came later.
     pub(crate) fn holds_back(&self) -> bool {
-        self.large.is_some() || self.reservation.is_waiting()
+        self.large.is_some() || self.paused || self.reservation.is_waiting()
     }
 
     /// The frame that [`poll_frame`](Self::poll_frame) found.

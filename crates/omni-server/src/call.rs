@@ -423,6 +423,14 @@ impl Server {
     }
 }
 
+/// What a client gets of a large result that could not be made shorter, by a bug of ours.
+fn unread(bug: tokio::task::JoinError) -> ToolResult {
+    let said = format!(
+        "the tool has run, and its result is lost by a bug of omni, which its log has more about: {bug}"
+    );
+    ToolResult { is_error: true, ..ToolResult::of_text(&said) }
+}
+
 /// Whose a result is that this session got.
 fn owner_of(session: &Session) -> Owner {
     Owner::new(session.principal.clone(), session.name())
@@ -485,10 +493,10 @@ impl Server {
             (Some(stored), CallResult::Tool(result)) if stored.is_too_large(&result) => {
                 let (own, owner) = (stored.clone(), owner_of(session));
                 let keep_structured = owes_structured && revision.has_structured_content();
-                let kept = result.clone();
+                // The result is dropped there too: to give many megabytes back takes a millisecond.
                 let shortened = self.aside(move || own.shorten(&owner, result, keep_structured)).await;
                 stored.remove_in_time();
-                shortened.unwrap_or(kept).into()
+                shortened.unwrap_or_else(unread).into()
             }
             (_, result) => result,
         }

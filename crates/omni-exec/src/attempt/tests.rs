@@ -16,7 +16,7 @@ use omni_process::ExitStatus;
 
 use super::*;
 use crate::ExecConfig;
-use crate::bounds::DECODE_INLINE_BYTES_MAX;
+use crate::bounds::{DECODE_INLINE_BYTES_MAX, READ_BYTES_PER_TURN};
 use crate::channel::Channel;
 use crate::questions::CallQuestions;
 use crate::wire::{self, WireError};
@@ -299,6 +299,24 @@ async fn a_large_frame_is_decoded_elsewhere_and_is_no_less_early_for_that() {
         }
         drop(writes.join().unwrap());
     }
+}
+
+/// However fast a worker writes, others have their turn before its frame is whole.
+#[tokio::test]
+async fn a_large_frame_is_read_in_turns() {
+    let body = format!(r#"{{"result":{{"id":7,"content":["{}"]}}}}"#, "x".repeat(4 << 20));
+    let mut stage = Stage::new(true);
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    stage.channel = Channel::new(ours, 2 * body.len()).unwrap();
+    let frame = frames(&[&body]);
+    let writes = std::thread::spawn(move || theirs.write_all(&frame).map(|()| theirs));
+    let mut turns = 0;
+    while stage.read().await.is_pending() {
+        turns += 1;
+    }
+    assert!(turns >= (4 << 20) / READ_BYTES_PER_TURN - 1, "{turns} turns");
+    drop(writes.join().unwrap());
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use hyper::{Method, StatusCode};
 use omni_call::{BoxFuture, Call, CallPort, CallRequest, Executor, Outcome, OutcomeKind, Phase};
 
 use crate::attempt::{AttemptCounter, alive};
-use crate::bounds::RUNNER_ANSWER_GRACE;
+use crate::bounds::{READ_BYTES_PER_TURN, RUNNER_ANSWER_GRACE};
 use crate::outcome::{outcome, start_failed, unstarted};
 use crate::start_failure::StartFailure;
 use crate::wire::{self, AttemptInfo, DispatchInfo, WireError};
@@ -147,7 +147,13 @@ impl Runner {
     ) -> Result<FinalLine, OutcomeKind> {
         let limit = self.config.line_bytes_max;
         let mut lines = LineSplitter::new(limit);
+        let mut read_now = 0;
         loop {
+            if read_now >= READ_BYTES_PER_TURN {
+                // A runner that writes as fast as this reads would keep everybody else waiting.
+                read_now = 0;
+                tokio::task::yield_now().await;
+            }
             let deadline = call.deadline;
             let next = within_and(&deadline, RUNNER_ANSWER_GRACE, connection.next());
             let piece = tokio::select! {
@@ -162,6 +168,7 @@ impl Runner {
             let piece = piece?.map_err(|broken| OutcomeKind::Lost { message: broken.reason() })?;
             if let Some(piece) = &piece {
                 lines.push(piece);
+                read_now += piece.len();
             }
             loop {
                 let line = match lines.next() {
