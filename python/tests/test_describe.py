@@ -1,5 +1,6 @@
 """What a folder of skills lists when it is described by importing it."""
 
+import base64
 import json
 import os
 import subprocess
@@ -371,3 +372,27 @@ def test_an_alias_that_holds_itself_is_a_definition_and_one_of_a_class_is_not(sk
     maybe = {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}], "default": None}
     assert schema["properties"]["b"] == maybe
     assert schema["$defs"]["Node"]["properties"]["next"] == maybe
+
+
+def test_an_icon_that_is_a_file_of_the_skill_is_sent_as_what_is_in_it(skills):
+    icons = 'icons=[Icon("a.svg", sizes=["any"]), Icon("https://x/y"), Icon("../b.svg"), Icon("a.txt")]'
+    tools, problems = skills(
+        {
+            "demo/scripts/a.py": f"""
+                from omni import Icon, tool
+
+                @tool({icons})
+                def go():
+                    \"\"\"Go.\"\"\"
+            """,
+            "demo/a.svg": "<svg/>",
+            "demo/a.txt": "a",
+            "b.svg": "<svg/>",
+        }
+    )
+    src = "data:image/svg+xml;base64," + base64.b64encode(b"<svg/>").decode()
+    assert tools["demo.go"]["icons"] == [
+        {"src": src, "sizes": ["any"], "mimeType": "image/svg+xml"},
+        {"src": "https://x/y"},
+    ]
+    assert ["`../b.svg`" in problem or "`a.txt`" in problem for problem in problems] == [True, True]

@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 use crate::app_page_names::FOLDER;
 use crate::folder::{ReadFile, SkillFolder};
 use crate::front_matter::{self, Entry, FrontMatter, Position, Yaml};
+use crate::icon_files;
 use crate::item_detail::{ItemDetail, SkillItem};
 use crate::item_listing::ResourceListing;
 use crate::own_words::{APP, meta, tags};
@@ -41,11 +42,12 @@ const HEAD_BYTES: usize = 8 << 10;
 
 /// The pages among the files of a skill, in the order of their paths.
 pub(crate) fn items(skill: &Skill, folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Vec<SkillItem> {
-    folder.pages.iter().map(|file| PageReader { skill, file, findings }.item()).collect()
+    folder.pages.iter().map(|file| PageReader { skill, folder, file, findings }.item()).collect()
 }
 
 struct PageReader<'a> {
     skill: &'a Skill,
+    folder: &'a SkillFolder,
     file: &'a ReadFile,
     findings: &'a mut Vec<Diagnostic>,
 }
@@ -69,8 +71,11 @@ impl PageReader<'_> {
         if !app.is_empty() {
             own.insert(APP.to_owned(), Value::Object(app));
         }
-        let icons = front.find("icons").map(|entry| entry.value.json()).filter(Value::is_array);
         let uri = app_page_uri(&skill.folder, own_path);
+        let mut icons = front.find("icons").map(|entry| entry.value.json()).filter(Value::is_array);
+        let line = front.find("icons").map_or(1, |entry| entry.place.line);
+        let written = Origin { file: format!("{}/{}", skill.folder, file.path), line };
+        icon_files::embed(self.folder, &mut icons, &format!("the page `{uri}`"), &written, self.findings);
         let listing = ResourceListing {
             uri: Some(&uri),
             name: own_path,

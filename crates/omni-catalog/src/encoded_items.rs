@@ -51,12 +51,19 @@ impl Deref for EncodedItems {
 #[derive(Deserialize)]
 struct Members {
     title: Option<IgnoredAny>,
-    annotations: Option<IgnoredAny>,
+    annotations: Option<Dated>,
     icons: Option<IgnoredAny>,
     #[serde(rename = "_meta")]
     meta: Option<IgnoredAny>,
     /// Of a prompt, whose arguments may have titles.
     arguments: Option<Vec<Titled>>,
+}
+
+/// Annotations, of which one is younger than the others.
+#[derive(Deserialize)]
+struct Dated {
+    #[serde(rename = "lastModified")]
+    last_modified: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -80,9 +87,10 @@ pub(crate) fn encode(items: &[EncodedItem<'_>], keys: &[(Cow<'_, str>, usize)]) 
         index.add_item(item.key, item.listing, item.detail)?;
         if let Ok(has) = serde_json::from_str::<Members>(item.listing) {
             let titles = has.arguments.iter().flatten().any(|argument| argument.title.is_some());
+            let dated = has.annotations.as_ref().is_some_and(|it| it.last_modified.is_some());
             optional_members = optional_members.and(OptionalMembers {
                 annotations: has.annotations.is_some(),
-                structured: has.title.is_some() || has.meta.is_some() || titles,
+                structured: has.title.is_some() || has.meta.is_some() || titles || dated,
                 icons: has.icons.is_some(),
                 apps: is_app_page(item.key),
             });

@@ -10,7 +10,7 @@ mod skill_files;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::app_page_names;
@@ -40,6 +40,8 @@ pub(crate) struct Root {
 #[derive(Debug)]
 pub(crate) struct SkillFolder {
     pub(crate) folder: String,
+    /// Where it is.
+    pub(crate) place: PathBuf,
     pub(crate) skill_md: Option<ReadFile>,
     /// Every Python file below `scripts/`, sorted by path.
     pub(crate) sources: Vec<ReadFile>,
@@ -156,6 +158,7 @@ impl SkillFolder {
         let mut walk = SkillWalk { within, ..SkillWalk::new(skills_dir, folder) };
         let mut skill = SkillFolder {
             folder: folder.to_owned(),
+            place: skills_dir.join(folder),
             skill_md: None,
             sources: Vec::new(),
             pyproject: None,

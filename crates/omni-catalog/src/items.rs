@@ -158,6 +158,13 @@ pub(crate) fn cut(page: &Bytes, fields: ListFields) -> Bytes {
         if fields < ListFields::Structured {
             item.remove("title");
             item.remove("_meta");
+            // Annotations are as old as resources, and this one of them is not.
+            if let Some(annotations) = item.get_mut("annotations").and_then(Value::as_object_mut)
+                && annotations.shift_remove("lastModified").is_some()
+                && annotations.is_empty()
+            {
+                item.remove("annotations");
+            }
             let arguments = item.get_mut("arguments").and_then(Value::as_array_mut);
             for argument in arguments.into_iter().flatten().filter_map(Value::as_object_mut) {
                 argument.remove("title");

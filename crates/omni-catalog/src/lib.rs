@@ -40,6 +40,7 @@ mod folder;
 mod folder_items;
 mod front_matter;
 mod header_parameters;
+mod icon_files;
 mod items;
 mod list_fields;
 mod list_index;

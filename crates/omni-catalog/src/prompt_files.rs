@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::folder::{ReadFile, SkillFolder};
 use crate::front_matter::{self, Entry, FrontMatter, Position, Yaml};
+use crate::icon_files;
 use crate::item_detail::{ItemDetail, SkillItem};
 use crate::item_listing::{ListedArgument, PromptListing};
 use crate::own_words::{meta, tags};
@@ -47,7 +48,7 @@ pub(crate) fn items(skill: &Skill, folder: &SkillFolder, findings: &mut Vec<Diag
     for file in folder.prompts.iter().filter(|file| !own(file)).filter(|file| !own_path(file).contains('/')) {
         if omni_prompts::split(&file.text).has_front_matter() && !own_path(file).starts_with('_') {
             let mut reader =
-                PromptReader { skill, file, uses: &uses, findings, front: &FrontMatter::default() };
+                PromptReader { skill, folder, file, uses: &uses, findings, front: &FrontMatter::default() };
             let message = format!("the name of `{}` does not end in `.md`, so it is no prompt", file.path);
             let help = "give it the ending `.md`, in small letters";
             reader.find(Severity::Note, Position { line: 1, column: 1 }, "not-a-prompt", message, help);
@@ -56,7 +57,8 @@ pub(crate) fn items(skill: &Skill, folder: &SkillFolder, findings: &mut Vec<Diag
     let is_part = |file: &ReadFile| own_path(file).starts_with('_');
     let mut items = Vec::new();
     for file in folder.prompts.iter().filter(own).filter(|file| !is_part(file)) {
-        let mut reader = PromptReader { skill, file, uses: &uses, findings, front: &FrontMatter::default() };
+        let mut reader =
+            PromptReader { skill, folder, file, uses: &uses, findings, front: &FrontMatter::default() };
         if !omni_prompts::split(&file.text).has_front_matter() {
             let begins =
                 file.text.trim_start_matches('\u{feff}').lines().next().map(str::trim_end) == Some("---");
@@ -126,6 +128,7 @@ fn internal(skill: &Skill, file: &ReadFile) -> Diagnostic {
 
 struct PromptReader<'a> {
     skill: &'a Skill,
+    folder: &'a SkillFolder,
     file: &'a ReadFile,
     /// What each file of the folder needs, by its name there.
     uses: &'a BTreeMap<&'a str, Result<Uses, TemplateFault>>,
@@ -153,7 +156,12 @@ impl<'a> PromptReader<'a> {
             self.find(Severity::Note, self.place("description"), "missing-description", message, help);
         }
         let (tags_of_file, version) = (self.words("tags"), self.text("version"));
-        let (icons, own_meta) = (self.list_of_maps("icons"), self.object("meta"));
+        let (mut icons, own_meta) = (self.list_of_maps("icons"), self.object("meta"));
+        let written = Origin {
+            file: format!("{}/{}", self.skill.folder, self.file.path),
+            line: self.place("icons").line,
+        };
+        icon_files::embed(self.folder, &mut icons, &format!("the prompt `{key}`"), &written, self.findings);
         let arguments = self.arguments();
         // A body that is no template is told by itself. The prompt stays listed, so that an edit of the body never changes what
         // clients have, and whoever asks for it reads what is wrong, and where.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::declared_tools::{self, DeclaredTool, PYPROJECT};
 use crate::folder::SkillFolder;
 use crate::hidden_characters;
+use crate::icon_files;
 use crate::item_detail::{RecordedItem, SkillItem};
 use crate::items::called;
 use crate::listing::Listing;
@@ -89,6 +90,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     let project = project(folder, &mut findings);
     declared_tools::read_pyproject(&folder.folder, &project, &mut declared, &mut findings);
     let mut scan = scan(folder, &mut findings);
+    embed_icons(folder, &mut scan, &mut findings);
     let scanned = std::mem::take(&mut scan.tools);
     declared.retain(|declared| {
         let taken = scanned.iter().find(|tool| tool.command == declared.tool.command);
@@ -133,6 +135,24 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     };
     // Strings, numbers and maps with text keys: nothing here can fail to be JSON.
     serde_json::to_string(&record).unwrap_or_default()
+}
+
+/// Puts the files that icons of functions name into them.
+fn embed_icons(folder: &SkillFolder, scan: &mut Scan, findings: &mut Vec<Diagnostic>) {
+    let origin = |file: &str, line: u32| Origin { file: format!("{}/{file}", folder.folder), line };
+    for tool in &mut scan.tools {
+        let (whose, origin) = (format!("the tool `{}`", tool.command), origin(&tool.file, tool.line));
+        icon_files::embed(folder, &mut tool.icons, &whose, &origin, findings);
+    }
+    for resource in &mut scan.resources {
+        let (whose, origin) =
+            (format!("the resource `{}`", resource.name), origin(&resource.file, resource.line));
+        icon_files::embed(folder, &mut resource.icons, &whose, &origin, findings);
+    }
+    for prompt in &mut scan.prompts {
+        let (whose, origin) = (format!("the prompt `{}`", prompt.name), origin(&prompt.file, prompt.line));
+        icon_files::embed(folder, &mut prompt.icons, &whose, &origin, findings);
+    }
 }
 
 /// Finds what people do not see: in the files of the skill, and in what its tools and its own text say by escapes.

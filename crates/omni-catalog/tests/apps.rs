@@ -216,3 +216,54 @@ fn a_file_that_is_no_whole_page_is_told_and_its_front_matter_is_checked_line_by_
         ]
     );
 }
+
+#[test]
+fn an_icon_that_is_a_file_of_the_skill_is_sent_as_what_is_in_it() {
+    let icons = "icons=[Icon(\"assets/a.svg\", sizes=[\"any\"]), {\"src\": \"https://x/y.png\", \"mime_type\": \"image/png\"}]";
+    let world = World::new()
+        .write("weather/assets/a.svg", "<svg/>")
+        .write("weather/assets/large.svg", &"<!-- -->".repeat(2049))
+        .write("weather/ui/view.html", "<!--\n---\nicons:\n  - src: ./assets/a.svg\n---\n-->\n<html>")
+        .write("weather/prompts/ask.md", "---\ndescription: Asks.\nicons:\n  - src: assets/nothing.png\n---\nAsk.\n")
+        .tools(&format!(
+            "from omni import Icon, prompt\n\n\n@tool({icons})\ndef now() -> str:\n    return \"\"\n\n\n\
+             @resource(\"notes://x\", {icons})\ndef page() -> str:\n    return \"\"\n\n\n\
+             @prompt({icons})\ndef look() -> str:\n    return \"\"\n\n\n\
+             @tool(icons=[Icon(\"assets/large.svg\"), Icon(\"scripts/w.py\"), Icon(\"../x.png\")])\ndef then() -> str:\n    return \"\"\n"
+        ));
+    let snapshot = world.snapshot();
+    let file =
+        json!({"src": "data:image/svg+xml;base64,PHN2Zy8+", "sizes": ["any"], "mimeType": "image/svg+xml"});
+    let expected = json!([file, {"src": "https://x/y.png", "mimeType": "image/png"}]);
+    let tools: Vec<Value> = serde_json::from_slice(&snapshot.page_all(ListFields::All).items).unwrap();
+    let icons_of = |name: &str| tools.iter().find(|tool| tool["name"] == name).unwrap()["icons"].clone();
+    assert_eq!(icons_of("weather_now"), expected);
+    assert_eq!(icons_of("weather_then"), Value::Null);
+    for (kind, name) in [(CatalogKind::Resources, "page"), (CatalogKind::Prompts, "weather_look")] {
+        let page = snapshot.items_all(ProfileId::EVERYBODY, kind, ListFields::All).unwrap();
+        let all: Vec<Value> = serde_json::from_slice(&page.items).unwrap();
+        assert_eq!(all.iter().find(|item| item["name"] == name).unwrap()["icons"], expected, "{kind:?}");
+    }
+    assert_eq!(
+        listed(&snapshot)[0]["icons"],
+        json!([{"src": "data:image/svg+xml;base64,PHN2Zy8+", "mimeType": "image/svg+xml"}])
+    );
+    let found = found(&snapshot, &["icon-file"]);
+    for said in [
+        "weather/prompts/ask.md:3 `assets/nothing.png`, an icon of the prompt `weather.ask`, is no file",
+        "`assets/large.svg`, an icon of the tool `then`, has 16392 bytes, more than the 16384",
+        "`scripts/w.py`, an icon of the tool `then`, is no image (`text/x-python`)",
+        "`../x.png`, an icon of the tool `then`, is no file of the skill that clients may read",
+    ] {
+        assert!(found.iter().any(|found| found.contains(said)), "{said}: {found:#?}");
+    }
+    assert_eq!(found.len(), 4);
+    let world = world.write("weather/assets/a.svg", "<svg></svg>");
+    let edited = world.snapshot();
+    let tools: Vec<Value> = serde_json::from_slice(&edited.page_all(ListFields::All).items).unwrap();
+    let now = tools.iter().find(|tool| tool["name"] == "weather_now").unwrap();
+    assert_eq!(
+        now["icons"][0]["src"], "data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=",
+        "an edit of the file counts"
+    );
+}

@@ -533,3 +533,16 @@ fn what_a_runner_of_the_same_folder_lists_is_listed_once_whatever_kind_it_is() {
         assert_eq!(first.spec.is_none(), runner_first, "the source that is named first answers");
     }
 }
+
+#[test]
+fn a_source_completes_arguments_of_nothing_that_it_is_not_to_list() {
+    for (offers, completes) in [
+        (&[CatalogKind::Tools, CatalogKind::Resources][..], false),
+        (&[CatalogKind::Templates], true),
+        (&[CatalogKind::Prompts], true),
+    ] {
+        let runner = RemoteSource::new("unix:/r", None, NameStyle::Underscore, ExecutorKind::Runner, offers);
+        runner.set_completes(true);
+        assert_eq!(runner.completes(), completes, "{offers:?}");
+    }
+}

@@ -32,11 +32,10 @@ pub(crate) fn made(path: &str, arguments: &[Value], named: &[(String, Value)]) -
             return Some(Value::Text(format!("{date}T{time}")));
         }
         // What options of resources and icons may be written with: the dictionary that it stands for.
-        _ if arguments.is_empty() && is_dictionary(path) => {
-            let given = named.iter().filter(|(_, value)| *value != Value::None);
-            return Some(Value::Dict(
-                given.map(|(name, value)| (Value::Str(name.clone()), value.clone())).collect(),
-            ));
+        _ if is_dictionary(path) && arguments.len() <= positional(path).len() => {
+            let first = positional(path).iter().map(|name| (*name).to_owned()).zip(arguments.iter().cloned());
+            let given = first.chain(named.iter().cloned()).filter(|(_, value)| *value != Value::None);
+            return Some(Value::Dict(given.map(|(name, value)| (Value::Str(name), value)).collect()));
         }
         _ if !named.is_empty() => return None,
         _ => {}
@@ -103,6 +102,11 @@ pub(crate) fn made(path: &str, arguments: &[Value], named: &[(String, Value)]) -
         }
         _ => None,
     }
+}
+
+/// The parameters of such a class that may be given without their names.
+fn positional(path: &str) -> &'static [&'static str] {
+    if path == "omni.Icon" { &["src", "mime_type", "sizes", "theme"] } else { &[] }
 }
 
 /// Whether the objects of a class stand for the dictionary of what they are given.

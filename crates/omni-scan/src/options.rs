@@ -335,10 +335,20 @@ fn meta(value: &Value) -> Result<Map<String, Json>, Wanted> {
 fn icons(value: &Value) -> Result<Json, Wanted> {
     match value.json() {
         Some(Json::Array(icons)) if icons.iter().all(|icon| icon.get("src").is_some_and(Json::is_string)) => {
-            Ok(Json::Array(icons))
+            Ok(icons.into_iter().map(|icon| spelled_icon(&icon)).collect())
         }
         _ => Err(Wanted::AsSaid),
     }
+}
+
+/// An icon as MCP spells it, without what is not set.
+fn spelled_icon(icon: &Json) -> Json {
+    let members = icon.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let spelled = members.map(|(name, value)| {
+        let name = if name == "mime_type" { "mimeType" } else { name };
+        (name.to_owned(), value.clone())
+    });
+    spelled.collect()
 }
 
 fn tags(value: &Value) -> Result<Vec<String>, Wanted> {

@@ -6,7 +6,7 @@ before it is ready, and an author may import one name of ten.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from omni.app_config import AppConfig, ResourceCSP, ResourcePermissions
+    from omni.app_config import AppConfig, Icon, ResourceCSP, ResourcePermissions
     from omni.completion_decorator import completion
     from omni.completion_values import CompletionResult
     from omni.content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
@@ -34,6 +34,7 @@ __all__ = [
     "CompletionResult",
     "Context",
     "EmbeddedResource",
+    "Icon",
     "Image",
     "Message",
     "NotFoundError",
@@ -67,6 +68,7 @@ _HOMES = {
     "CompletionResult": "completion_values",
     "Context": "skill",
     "EmbeddedResource": "content",
+    "Icon": "app_config",
     "Image": "content",
     "Message": "prompt_messages",
     "NotFoundError": "resource_contents",

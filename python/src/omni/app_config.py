@@ -1,6 +1,6 @@
-"""What a tool says of the page that shows its results, and what a page may load.
+"""What an icon is, what a tool says of the page that shows its results, and what a page may load.
 
-They are dictionaries as MCP's extension for apps spells them, under the names that FastMCP's authors know.
+They are dictionaries as MCP and its extension for apps spell them, under names that FastMCP's authors know.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ SPELLINGS = {
     "frame_domains": "frameDomains",
     "base_uri_domains": "baseUriDomains",
     "clipboard_write": "clipboardWrite",
+    "mime_type": "mimeType",
 }
 
 
@@ -29,6 +30,27 @@ class _Dictionary(dict):
     def __init__(self, **given: Any) -> None:
         members = {name: value for name, value in given.items() if value is not None}
         super().__init__((SPELLINGS.get(name, name), value) for name, value in members.items())
+
+
+class Icon(_Dictionary):
+    """An icon of a tool, resource or prompt.
+
+    Args:
+        src: An `https:` or `data:` URI, or an image of the skill of 16 KiB at most, relative to its folder.
+        mime_type: Its type, as `image/png`; of a file that is known.
+        sizes: For which sizes it is, as `["48x48"]`, or `["any"]`.
+        theme: For which background it is, `"light"` or `"dark"`.
+    """
+
+    def __init__(
+        self,
+        src: str,
+        mime_type: str | None = None,
+        sizes: list[str] | None = None,
+        theme: str | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(src=src, mime_type=mime_type, sizes=sizes, theme=theme, **more)
 
 
 class ResourceCSP(_Dictionary):

@@ -118,7 +118,9 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         output_schema: JSON Schema of the structured result, taken as it is; None for no schema, made of the
             annotation of the result by default.
         meta: Goes into the tool's `_meta`.
-        icons: Icons as MCP describes them.
+        icons: A list of `Icon(…)`, or of dictionaries as MCP describes them: `src` is an `https:` or `data:`
+            URI, or an image of the skill of 16 KiB at most, relative to its folder, which is sent as a
+            `data:` URI.
         app: The page that hosts show with a result of the tool: its `ui://` URI, or
             `AppConfig(resource_uri=…, visibility=…)`. Goes into `_meta.ui`.
         tags: Words for people and routers.

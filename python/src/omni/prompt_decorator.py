@@ -86,7 +86,9 @@ def prompt(  # noqa: D417 - one keyword per property of a prompt
             name, or several in a tuple; none by default.
         max_attempts: Runs of one call at most; 3 with `retry_on`.
         meta: Goes into the prompt's `_meta`.
-        icons: Icons as MCP describes them.
+        icons: A list of `Icon(…)`, or of dictionaries as MCP describes them: `src` is an `https:` or `data:`
+            URI, or an image of the skill of 16 KiB at most, relative to its folder, which is sent as a
+            `data:` URI.
         tags: Words for people and routers.
         version: The prompt's version.
 

@@ -100,7 +100,9 @@ def resource(  # noqa: D417 - one keyword per property of a resource
             name, or several in a tuple; none by default.
         max_attempts: Runs of one call at most; 3 with `retry_on`.
         meta: Goes into the resource's `_meta`.
-        icons: Icons as MCP describes them.
+        icons: A list of `Icon(…)`, or of dictionaries as MCP describes them: `src` is an `https:` or `data:`
+            URI, or an image of the skill of 16 KiB at most, relative to its folder, which is sent as a
+            `data:` URI.
         app: What a page may load and asks for, `AppConfig(csp=…, permissions=…, domain=…, prefers_border=…)`.
             Goes into `_meta.ui` of the resource and of its contents.
         tags: Words for people and routers.

@@ -28,7 +28,7 @@ pub(super) fn page() -> String {
         ("Files and folders", FILES),
         ("SKILL.md and pyproject.toml", FRONT),
         ("Prompt files", PROMPTS),
-        ("Pages of apps", APPS),
+        ("Icons and pages of apps", APPS),
         ("This machine", MACHINE),
         ("With `--load`", LOADED),
     ] {
@@ -690,6 +690,13 @@ const APPS: &[Finding] = &[
         "a file in `ui` that is no whole HTML document, which is what hosts show",
         "`<div>` without `<!doctype html>`",
         "make it a page, or move it out of `ui`",
+    ),
+    Finding(
+        "icon-file",
+        "warning",
+        "an icon that is no image of the skill that clients may read, or is larger than 16 KiB",
+        "`icons=[Icon(\"assets/logo.pgn\")]`",
+        "correct the path, relative to the skill's folder; make it smaller",
     ),
     Finding(
         "linked-page",

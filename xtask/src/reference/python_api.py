@@ -18,9 +18,14 @@ SECTIONS = [
         ["resource_decorator.resource", "prompt_decorator.prompt", "completion_decorator.completion"],
     ),
     (
-        "Pages for apps",
-        "What `app=` takes: see [A page for an app](../guide/offering-resources-and-prompts.md#a-page-for-an-app).",
-        ["app_config.AppConfig", "app_config.ResourceCSP", "app_config.ResourcePermissions"],
+        "Icons and pages for apps",
+        "What `icons=` has in it, and what `app=` takes: see [A page for an app](../guide/offering-resources-and-prompts.md#a-page-for-an-app).",
+        [
+            "app_config.Icon",
+            "app_config.AppConfig",
+            "app_config.ResourceCSP",
+            "app_config.ResourcePermissions",
+        ],
     ),
     (
         "The call",

@@ -125,7 +125,7 @@ pub fn skill_code(skills_dir: &Path, folder: &str) -> SkillCode {
     code
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

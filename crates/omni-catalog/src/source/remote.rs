@@ -277,7 +277,9 @@ impl Source for RemoteSource {
     }
 
     fn completes(&self) -> bool {
-        self.said_completes().unwrap_or(false)
+        // Of lists that are not served nothing is completed.
+        let served = self.offers(CatalogKind::Prompts) || self.offers(CatalogKind::Templates);
+        served && self.said_completes().unwrap_or(false)
     }
 
     fn items_spec(&self) -> Option<Arc<RunSpec>> {

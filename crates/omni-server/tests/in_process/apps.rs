@@ -1,4 +1,5 @@
-//! The extension for apps: where it is declared, and which revisions have what it says.
+//! The extension for apps: where it is declared, and which revisions have what it says. And what of the members of tools,
+//! resources, templates and prompts each revision is told.
 
 use omni_call::{CallResult, OutcomeKind, ResourceContents};
 use omni_testkit::{ScriptedExecutor, SkillFolder, TestServer, modern, request};
@@ -83,5 +84,98 @@ async fn what_is_said_to_hosts_reaches_every_revision_that_has_a_place_for_it() 
         // What a content has no place for is not lost.
         let kept = &read["_meta"]["omni/newer"]["/contents/0/_meta"]["ui"];
         assert_eq!(*kept, if has_meta { Value::Null } else { ui }, "{revision}: {read}");
+    }
+}
+
+/// A tool, a resource, a template and a prompt with everything that can be said of them.
+const FULL: &str = r#"
+from omni import Icon, prompt, resource, tool
+
+ICONS = [Icon("https://x/y.png", "image/png")]
+ALL = {"title": "T", "icons": ICONS, "meta": {"k": 1}}
+NOTED = {"annotations": {"audience": ["user"], "lastModified": "2026-01-31"}}
+
+
+@tool(read_only=True, **ALL)
+def go(a: int) -> dict:
+    """Go."""
+    return {}
+
+
+@resource("notes://all", mime_type="text/plain", size=3, **ALL, **NOTED)
+def every() -> str:
+    """All."""
+    return ""
+
+
+@resource("notes://{a}", mime_type="text/plain", **ALL, **NOTED)
+def one(a: str) -> str:
+    """One."""
+    return a
+
+
+@prompt(**ALL)
+def look(a: str) -> str:
+    """Look."""
+    return a
+"#;
+
+/// The members of what lists show, as `schema.json` of each revision names them: of a tool, a resource, a template, a prompt,
+/// an argument of a prompt, and of a resource's annotations.
+fn members(revision: &str) -> [Vec<&'static str>; 6] {
+    let mut all = [
+        vec!["description", "inputSchema", "name"],
+        vec!["annotations", "description", "mimeType", "name", "size", "uri"],
+        vec!["annotations", "description", "mimeType", "name", "uriTemplate"],
+        vec!["arguments", "description", "name"],
+        vec!["name", "required"],
+        vec!["audience"],
+    ];
+    if revision >= "2025-03-26" {
+        all[0].push("annotations");
+    }
+    if revision >= "2025-06-18" {
+        all[..4].iter_mut().for_each(|members| members.extend(["_meta", "title"]));
+        all[0].push("outputSchema");
+        all[5].push("lastModified");
+    }
+    if revision >= "2025-11-25" {
+        all[..4].iter_mut().for_each(|members| members.push("icons"));
+    }
+    all.iter_mut().for_each(|members| members.sort_unstable());
+    all
+}
+
+#[tokio::test]
+async fn each_revision_is_told_the_members_that_its_schema_names_and_no_others() {
+    let folder = SkillFolder::new();
+    folder.write("notes/SKILL.md", "---\nname: notes\ndescription: Keeps notes.\n---\n");
+    folder.write("notes/scripts/notes.py", FULL);
+    let server = TestServer::builder(&folder, reading()).start();
+    for revision in LEGACY.into_iter().chain(["2026-07-28"]) {
+        let mut client = server.stdio();
+        if revision != "2026-07-28" {
+            client.initialize(revision).await;
+        }
+        let mut lists = Vec::new();
+        for (method, member, key, value) in [
+            ("tools/list", "tools", "name", "notes_go"),
+            ("resources/list", "resources", "uri", "notes://all"),
+            ("resources/templates/list", "resourceTemplates", "uriTemplate", "notes://{a}"),
+            ("prompts/list", "prompts", "name", "notes_look"),
+        ] {
+            let asked = request(1, method, json!({}));
+            let asked = if revision == "2026-07-28" { modern(asked) } else { asked };
+            let answer = client.request(&asked).await["result"][member].clone();
+            let found = answer.as_array().unwrap().iter().find(|item| item[key] == value);
+            lists.push(found.unwrap_or_else(|| panic!("{answer}")).clone());
+        }
+        lists.push(lists[3]["arguments"][0].clone());
+        lists.push(lists[1]["annotations"].clone());
+        for (item, members) in lists.iter().zip(members(revision)) {
+            let mut told: Vec<&str> = item.as_object().unwrap().keys().map(String::as_str).collect();
+            told.sort_unstable();
+            assert_eq!(told, members, "{revision}: {item}");
+        }
     }
 }

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from threading import Lock
 
-from omni.describe import programs, settings
+from omni.describe import icon_files, programs, settings
 from omni.describe.folder import files_of, skill_folders, stamps
 from omni.describe.items import with_arguments
 from omni.names import is_tool_name
@@ -208,6 +208,12 @@ def _compose(skills_dir: str, folder: str, files: list[str], found: tuple[list, 
         Problem(f"{folder}/{file}", line, severity, text) for file, line, severity, text in problems
     ]
     taken: set[str] = set()
+    for function in functions:
+        if function.get("icons"):
+            report = reporter(function["file"])
+            function["icons"] = icon_files.embed(
+                path, function["icons"], lambda message, at=function["line"], say=report: say(message, at)
+            )
     items = [{**item, "skill": folder, "flat": said.flat} for item in functions if "kind" in item]
     skill.items = with_arguments(items)
     tools = [tool for tool in functions if "kind" not in tool]

@@ -277,9 +277,10 @@ def _annotations(value: Any, report: Callable[[str], None]) -> dict:
 
 def _icons(value: Any) -> list:
     wanted = "a list of dictionaries, each with a `src`"
+    given = _plain(value)
     try:
-        icons = as_json(_plain(value))
-    except NoJsonError:
+        icons = as_json([_spelled(icon) if isinstance(icon, dict) else icon for icon in given])
+    except (NoJsonError, TypeError):
         raise _WantedError(wanted) from None
     if type(icons) is not list or not all(
         type(icon) is dict and type(icon.get("src")) is str for icon in icons
