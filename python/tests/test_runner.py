@@ -276,6 +276,40 @@ def test_resources_and_prompts_are_listed_read_filled_in_and_completed(runner, t
     assert one.ask("POST", "/complete", asked)[0] == 400
 
 
+def test_what_is_off_is_told_to_the_caller_and_can_be_asked_for(runner, tmp_path):
+    text = (
+        TOP
+        + """
+from omni import prompt, resource
+
+@tool(enabled=False)
+def secret(): return 1
+
+@tool
+def plain(): return 1
+
+@resource("notes://off", enabled=False)
+def off(): return "off"
+
+@resource("notes://on")
+def on(): return "on"
+
+@prompt(enabled=False)
+def hush(): return "hush"
+"""
+    )
+    (tmp_path / "skills/demo/scripts/items.py").write_text(text)
+    one = runner()
+    tools = {tool["name"]: tool for tool in one.ask("GET", "/tools")[2]["tools"]}
+    assert tools["demo.secret"]["omni"]["policy"]["enabled"] is False
+    assert "enabled" not in tools["demo.plain"]["omni"]["policy"]
+    resources = {item["uri"]: item for item in one.ask("GET", "/resources")[2]["resources"]}
+    assert resources["notes://off"]["omni"] == {"enabled": False}
+    assert "omni" not in resources["notes://on"]
+    assert one.ask("GET", "/prompts")[2]["prompts"][0]["omni"] == {"enabled": False}
+    assert one.ask("POST", "/resources/read", {"uri": "notes://off"})[2]["contents"][0]["text"] == "off"
+
+
 def test_it_has_no_resources_and_no_prompts(runner):
     one = runner()
     assert one.ask("GET", "/resources")[2] == {"resources": [], "resourceTemplates": []}

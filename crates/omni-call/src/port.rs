@@ -52,8 +52,8 @@ pub enum Event {
     },
     /// The content of a resource of the call's source has changed: who has subscribed to it is to be told.
     ResourceUpdated { uri: String },
-    /// The call's client is to have tools of the call's source from now on, or not to have them any more: by a name, or a
-    /// pattern of names.
+    /// The call's client is to have what a name of the call's source means from now on, or not to have it any more: a
+    /// tool, a prompt, a resource or a template, or all that fit a pattern.
     Visibility { name: String, shown: bool },
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct EncodedItem<'a> {
     pub(crate) listing: &'a str,
     /// The JSON object that a call needs; empty where only the source knows.
     pub(crate) detail: &'a str,
+    /// Clients have it only once a call has shown it to them.
+    pub(crate) is_off: bool,
 }
 
 /// The items of one kind. Cloning shares the bytes.
@@ -84,7 +86,7 @@ pub(crate) fn encode(items: &[EncodedItem<'_>], keys: &[(Cow<'_, str>, usize)]) 
     let mut optional_members = OptionalMembers::default();
     let mut completes = false;
     for item in items {
-        index.add_item(item.key, item.listing, item.detail)?;
+        index.add_item(item.key, item.listing, item.detail, item.is_off)?;
         if let Ok(has) = serde_json::from_str::<Members>(item.listing) {
             let titles = has.arguments.iter().flatten().any(|argument| argument.title.is_some());
             let dated = has.annotations.as_ref().is_some_and(|it| it.last_modified.is_some());
@@ -148,6 +150,26 @@ impl EncodedItems {
         meant.all(|other| other == first).then_some(first)
     }
 
+    /// What people, filters and logs call it: `<skill>.<name>`; `None` where only its source knows.
+    pub(crate) fn called(&self, item: usize) -> Option<Cow<'_, str>> {
+        #[derive(Deserialize)]
+        struct Run {
+            tool: String,
+        }
+        #[derive(Deserialize)]
+        struct Detail {
+            run: Run,
+        }
+        let [.., at, length] = self.record(item)?;
+        let detail = std::str::from_utf8(self.details.get(at..at.checked_add(length)?)?).ok()?;
+        // Mostly it comes first, and of ten thousand items each is asked.
+        let first = detail.strip_prefix("{\"run\":{\"tool\":\"").and_then(|rest| rest.split_once('"'));
+        match first {
+            Some((name, _)) if !name.contains('\\') => Some(Cow::Borrowed(name)),
+            _ => serde_json::from_str::<Detail>(detail).ok().map(|detail| Cow::Owned(detail.run.tool)),
+        }
+    }
+
     /// The key that the list shows.
     pub(crate) fn key(&self, item: usize) -> Option<&str> {
         self.name(item)
@@ -164,9 +186,13 @@ impl PartialEq for EncodedItems {
 mod tests {
     use super::*;
 
+    fn item<'a>(key: &'a str, listing: &'a str, detail: &'a str) -> EncodedItem<'a> {
+        EncodedItem { key, listing, detail, is_off: false }
+    }
+
     fn encoded(items: &[(&str, &str, &str)]) -> EncodedItems {
         let items: Vec<EncodedItem<'_>> =
-            items.iter().map(|(key, listing, detail)| EncodedItem { key, listing, detail }).collect();
+            items.iter().map(|(key, listing, detail)| item(key, listing, detail)).collect();
         EncodedItems::decode(&encode(&items, &own_keys(&items)).unwrap().into()).unwrap()
     }
 
@@ -191,8 +217,7 @@ mod tests {
 
     #[test]
     fn a_key_that_means_two_items_means_neither() {
-        let items: Vec<EncodedItem<'_>> =
-            ["a", "b"].iter().map(|key| EncodedItem { key, listing: "{}", detail: "" }).collect();
+        let items: Vec<EncodedItem<'_>> = ["a", "b"].iter().map(|key| item(key, "{}", "")).collect();
         let keys = [("a".into(), 0), ("b".into(), 1), ("x".into(), 0), ("x".into(), 1), ("y".into(), 1)];
         let items = EncodedItems::decode(&encode(&items, &keys).unwrap().into()).unwrap();
         assert_eq!((items.find("x"), items.find("y")), (None, Some(1)));
@@ -200,7 +225,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_cut_are_no_items() {
-        let items = [EncodedItem { key: "a", listing: "{}", detail: "{}" }];
+        let items = [item("a", "{}", "{}")];
         let bytes = encode(&items, &own_keys(&items)).unwrap();
         for at in 0..bytes.len() {
             assert!(EncodedItems::decode(&Bytes::copy_from_slice(&bytes[..at])).is_none(), "cut at {at}");

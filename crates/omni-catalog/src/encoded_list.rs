@@ -12,7 +12,7 @@ use crate::NameStyle;
 use crate::checksummed_file::{self, ByteReader, ByteWriter, Magic};
 use crate::encoded_items::EncodedItems;
 use crate::list_fields::OptionalMembers;
-use crate::list_index::{Index, ListIndex, SECTIONS, TooLarge, read_sections, write_sections};
+use crate::list_index::{Index, ListIndex, SECTIONS, TooLarge, is_off, read_sections, write_sections};
 use crate::listing;
 use crate::names;
 use crate::tool_rules::ProfileTools;
@@ -64,7 +64,7 @@ pub(crate) fn encode(tools: &[EncodedTool<'_>], meta: ListMeta<'_>) -> Result<Ve
     let canonical: Vec<&str> = tools.iter().map(|tool| tool.name).collect();
     let wire = names::wire_names(&canonical, meta.style);
     for (tool, wire) in tools.iter().zip(&wire) {
-        index.add_item(tool.name, &named(tool.listing, wire), tool.detail)?;
+        index.add_item(tool.name, &named(tool.listing, wire), tool.detail, is_off(tool.detail))?;
     }
     let list_hash = index.end_list()?;
     for (key, tool) in names::meanings(&canonical, &wire, meta.style) {

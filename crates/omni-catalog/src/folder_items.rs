@@ -10,7 +10,7 @@ use crate::catalog_kind::ITEM_KINDS;
 use crate::encoded_items::{self, EncodedItem};
 use crate::encoded_list::named;
 use crate::items::twice;
-use crate::list_index::TooLarge;
+use crate::list_index::{TooLarge, is_off};
 use crate::record::Record;
 use crate::skill_uri::app_page_uri;
 use crate::{CatalogKind, Diagnostic, NameStyle, Origin, names};
@@ -56,7 +56,7 @@ fn unique<'a>(
             }
             first.insert(&item.key, &record.folder);
             let (listing, detail) = (item.listing.get(), item.detail.get());
-            items.push(EncodedItem { key: &item.key, listing, detail });
+            items.push(EncodedItem { key: &item.key, listing, detail, is_off: is_off(detail) });
         }
     }
     items
@@ -91,7 +91,7 @@ fn encoded_prompts(mut prompts: Vec<EncodedItem<'_>>, style: NameStyle) -> Resul
         .iter()
         .zip(&listings)
         .zip(&wire)
-        .map(|((prompt, listing), wire)| EncodedItem { key: wire, listing, detail: prompt.detail })
+        .map(|((prompt, listing), wire)| EncodedItem { key: wire, listing, ..*prompt })
         .collect();
     encoded_items::encode(&listed, &names::meanings(&canonical, &wire, style))
 }

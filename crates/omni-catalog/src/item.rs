@@ -13,7 +13,7 @@ use crate::item_detail::{ItemCompletion, ItemDetail};
 use crate::source_defaults::SourceDefaults;
 use crate::text_arguments;
 use crate::validate::Schema;
-use crate::{CatalogKind, Origin};
+use crate::{CatalogKind, Origin, Visibility};
 
 /// One resource, template or prompt: how it is read, how it is shown, and what its arguments must look like.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Item {
     pub kind: CatalogKind,
     /// The URI, URI template or name that the list shows.
     pub key: String,
+    /// Whether clients have it before a call has shown it to them.
+    pub is_on: bool,
     /// Which of the catalogue's sources it is of, counted from 0.
     pub source: usize,
     /// How it is read or filled in; `None` where its source does that, which alone knows more of it.
@@ -53,8 +55,7 @@ impl Item {
     /// `source` is the number of the source that it is of, which has these `defaults`. `detail` is empty for what only its
     /// source knows.
     pub(crate) fn parse(
-        kind: CatalogKind,
-        key: &str,
+        (kind, key, is_on): (CatalogKind, &str, bool),
         listing: Bytes,
         detail: &[u8],
         source: usize,
@@ -63,6 +64,7 @@ impl Item {
         let mut item = Item {
             kind,
             key: key.to_owned(),
+            is_on,
             source,
             spec: None,
             listing,
@@ -115,6 +117,11 @@ impl Item {
     /// What people, files and logs call it: `<skill>.<name>`, or its key where only its source knows more.
     pub fn name(&self) -> &str {
         self.spec.as_ref().map_or(&self.key, |spec| &spec.tool)
+    }
+
+    /// Whether a client has it, for whom these things are otherwise than for everybody; `None` is whoever has everything.
+    pub(crate) fn is_seen(&self, seen: Option<&Visibility>) -> bool {
+        seen.is_none_or(|seen| seen.has(self.kind, &self.key, self.is_on))
     }
 
     /// Whether its author says that every user of the server may be shown what one has read.

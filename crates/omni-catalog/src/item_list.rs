@@ -16,7 +16,7 @@ use crate::source_defaults::SourceDefaults;
 use crate::uri_form::normalized;
 use crate::uri_template::UriTemplate;
 use crate::used::Used;
-use crate::{CatalogKind, Item, ListFields, list_fields};
+use crate::{CatalogKind, Item, ListFields, Visibility, list_fields};
 
 /// An immutable list of the items of all sources, in the order of the sources.
 ///
@@ -112,7 +112,9 @@ impl ItemList {
                         first.insert(Cow::Borrowed(key), source);
                         first.extend(canonical.map(|name| (Cow::Owned(name), source)));
                         *is_listed = true;
-                        texts.push(text);
+                        if !encoded.is_off(item) {
+                            texts.push(text);
+                        }
                     }
                 }
             }
@@ -148,6 +150,27 @@ impl ItemList {
             templates: OnceLock::new(),
             used: Mutex::default(),
         }
+    }
+
+    /// The list as one client sees it, for whom something is otherwise: of the same items, so nothing that a rule leaves out
+    /// is in it.
+    pub(crate) fn seen(&self, visibility: &Visibility) -> ItemList {
+        let texts: Vec<Bytes> = self
+            .encoded_places()
+            .filter(|(items, item)| {
+                let key = items.key(*item).unwrap_or_default();
+                visibility.has(self.kind, key, !items.is_off(*item))
+            })
+            .filter_map(|(items, item)| items.listing(item))
+            .collect();
+        let pages = pages::of_texts(texts.iter().map(|text| &**text));
+        let version = visibility.version(self.kind, &self.version);
+        ItemList::made(self.kind, pages, version, self.sources.clone(), self.listed.clone())
+    }
+
+    /// Whether clients have anything of it only once a call has shown it to them.
+    pub(crate) fn has_off(&self) -> bool {
+        self.sources.iter().any(|items| items.encoded().has_off())
     }
 
     /// Whether this was made of the same items.
@@ -207,8 +230,7 @@ impl ItemList {
 
     /// The keys of a source's items.
     pub(crate) fn keys_of(&self, source: usize) -> impl Iterator<Item = &str> {
-        let of_source = self.places().filter(move |(of, _)| *of == source);
-        of_source.filter_map(|(of, item)| self.sources.get(of)?.encoded().key(item))
+        self.encoded_of(source).filter_map(|(items, item)| items.key(item))
     }
 
     /// All that are listed, as their sources and places there.
@@ -229,6 +251,12 @@ impl ItemList {
     /// All that are listed, unparsed.
     pub(crate) fn encoded_places(&self) -> impl Iterator<Item = (&EncodedItems, usize)> {
         self.places().filter_map(|(source, item)| Some((self.sources.get(source)?.encoded(), item)))
+    }
+
+    /// Those of one source, unparsed.
+    pub(crate) fn encoded_of(&self, source: usize) -> impl Iterator<Item = (&EncodedItems, usize)> {
+        let of_source = self.places().filter(move |(of, _)| *of == source);
+        of_source.filter_map(|(of, item)| Some((self.sources.get(of)?.encoded(), item)))
     }
 
     /// The item of a key, unparsed.
@@ -300,12 +328,14 @@ impl ItemList {
         })
     }
 
-    /// What a URI is made from: the first template that it comes of; of folders here alone where `is_here`.
+    /// What a URI is made from: the first template that it comes of, of those that a client has; of folders here alone where
+    /// `is_here`.
     pub(crate) fn template_of(
         &self,
         uri: &str,
         defaults: &[SourceDefaults],
         is_here: bool,
+        seen: Option<&Visibility>,
     ) -> Option<FoundResource> {
         let templates = self.templates.get_or_init(|| {
             let templates = self.places().filter_map(|(source, item)| {
@@ -319,6 +349,9 @@ impl ItemList {
         templates.iter().filter(|(_, source, _)| may(source)).find_map(|(template, source, item)| {
             let encoded = self.sources.get(*source)?.encoded();
             let key = encoded.key(*item)?;
+            if seen.is_some_and(|seen| !seen.has(self.kind, key, !encoded.is_off(*item))) {
+                return None;
+            }
             if template.is_foreign() || encoded.detail(*item).is_none_or(|detail| detail.is_empty()) {
                 return may_be_of(key, uri).then_some(FoundResource::Source(*source));
             }
@@ -332,11 +365,30 @@ impl ItemList {
         self.places().filter_map(|(source, item)| self.parse(source, item, defaults))
     }
 
+    /// Each of which `other` has not the same. Parses these and no others.
+    pub(crate) fn unlike<'a>(
+        &'a self,
+        other: &'a ItemList,
+        defaults: &'a [SourceDefaults],
+    ) -> impl Iterator<Item = Arc<Item>> + 'a {
+        let differs = move |(source, item): &(usize, usize)| {
+            let encoded = self.sources.get(*source)?.encoded();
+            let (others, at) = other.encoded_item(encoded.key(*item)?)?;
+            Some(others.detail(at) != encoded.detail(*item))
+        };
+        // Mostly nothing of a kind has changed.
+        let places = (!self.is_of(&other.sources)).then(|| self.places()).into_iter().flatten();
+        places
+            .filter(move |place| differs(place).unwrap_or(true))
+            .filter_map(|(source, item)| self.parse(source, item, defaults))
+    }
+
     fn parse(&self, source: usize, item: usize, defaults: &[SourceDefaults]) -> Option<Arc<Item>> {
         let encoded = self.sources.get(source)?.encoded();
         let (key, listing) = (encoded.key(item)?, encoded.listing(item)?);
         let detail = encoded.detail(item)?;
-        let parsed = Item::parse(self.kind, key, listing, &detail, source, defaults.get(source)?);
+        let is_on = !encoded.is_off(item);
+        let parsed = Item::parse((self.kind, key, is_on), listing, &detail, source, defaults.get(source)?);
         if let Err(error) = &parsed {
             tracing::error!(key, %error, "an item in the encoded list cannot be read");
         }

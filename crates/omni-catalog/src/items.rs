@@ -1,6 +1,6 @@
 //! The resources, resource templates or prompts of one source.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use serde::de::Error as _;
@@ -73,11 +73,11 @@ pub(crate) fn twice(kind: CatalogKind, key: &str, skill: &str, origin: &Origin, 
 }
 
 impl Items {
-    /// Reads a JSON array. An item that no client can use, and one whose key an earlier one has, is left out with a
+    /// Reads a JSON array of MCP's objects, each with a member `omni` more where it is off. An item that no client can use, and one whose key an earlier one has, is left out with a
     /// finding; `source` says there where the array is from.
     pub(crate) fn read(source: &str, kind: CatalogKind, array: &[u8]) -> Result<Items, serde_json::Error> {
         let texts: Vec<&RawValue> = serde_json::from_slice(array)?;
-        let mut read: Vec<(String, String)> = Vec::new();
+        let mut read: Vec<(String, String, bool)> = Vec::new();
         let (mut keys, mut findings) = (HashSet::new(), Vec::new());
         let (what, needs) = (called(kind), needed(kind));
         for (n, text) in texts.into_iter().enumerate() {
@@ -108,10 +108,14 @@ impl Items {
                 find("duplicate-name", message, format!("give one of the two another `{}`", key_of(kind)));
                 continue;
             }
-            read.push((key, on_one_line(text)));
+            let is_off = object.get(OWN).is_some_and(|own| own.get("enabled") == Some(&Value::Bool(false)));
+            let listing = if object.contains_key(OWN) { without_own(text) } else { None };
+            read.push((key, listing.unwrap_or_else(|| on_one_line(text)), is_off));
         }
-        let items: Vec<EncodedItem<'_>> =
-            read.iter().map(|(key, listing)| EncodedItem { key, listing, detail: "" }).collect();
+        let items: Vec<EncodedItem<'_>> = read
+            .iter()
+            .map(|(key, listing, is_off)| EncodedItem { key, listing, detail: "", is_off: *is_off })
+            .collect();
         let bytes = encoded_items::encode(&items, &encoded_items::own_keys(&items));
         let encoded = bytes.ok().and_then(|bytes| EncodedItems::decode(&bytes.into()));
         let encoded = encoded.ok_or_else(|| serde_json::Error::custom("it has more than 4 GiB"))?;
@@ -127,14 +131,35 @@ impl Items {
         &self.encoded
     }
 
-    /// The JSON objects that a list shows.
-    pub(crate) fn listings(&self) -> impl Iterator<Item = Bytes> {
-        (0..self.encoded.len()).filter_map(|item| self.encoded.listing(item))
+    /// The JSON objects as [`read`](Self::read) takes them.
+    pub(crate) fn told(&self) -> impl Iterator<Item = Bytes> {
+        (0..self.encoded.len()).filter_map(|item| told(&self.encoded, item))
     }
 
     pub(crate) fn findings(&self) -> &[Diagnostic] {
         &self.findings
     }
+}
+
+/// The member of an object that says what MCP has no member for. Clients are not shown it.
+const OWN: &str = "omni";
+
+/// An item as a runner tells its caller of it: with that it is off.
+pub(crate) fn told(items: &EncodedItems, item: usize) -> Option<Bytes> {
+    let listing = items.listing(item)?;
+    match listing.strip_suffix(b"}") {
+        Some(members) if items.is_off(item) => {
+            Some([members, b",\"omni\":{\"enabled\":false}}"].concat().into())
+        }
+        _ => Some(listing),
+    }
+}
+
+/// The object without what is not for clients, its other values as they were written.
+fn without_own(text: &RawValue) -> Option<String> {
+    let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(text.get()).ok()?;
+    members.remove(OWN);
+    serde_json::to_string(&members).ok().map(|text| text.replace(['\n', '\r'], " "))
 }
 
 /// The member of a list that holds the items.
@@ -206,7 +231,7 @@ mod tests {
         let array = br#"[{"uri":"a:b",
 "name":"b","size":12345678901234567890},{"uri":"a:c"},5,{"uri":"a:b","name":"again"}]"#;
         let items = Items::read("unix:/r", CatalogKind::Resources, array).unwrap();
-        let texts: Vec<Bytes> = items.listings().collect();
+        let texts: Vec<Bytes> = items.told().collect();
         assert_eq!(
             texts,
             [&br#"{"uri":"a:b", "name":"b","size":12345678901234567890}"#[..]],
@@ -223,5 +248,19 @@ mod tests {
             ]
         );
         assert!(Items::read("", CatalogKind::Prompts, b"{}").is_err());
+    }
+
+    #[test]
+    fn what_is_off_says_so_to_callers_and_not_to_clients() {
+        let array =
+            br#"[{"name":"on","omni":{"enabled":true}},{"name":"off","size":1e3,"omni":{"enabled":false}}]"#;
+        let items = Items::read("", CatalogKind::Prompts, array).unwrap();
+        let encoded = items.encoded();
+        assert_eq!(encoded.pages().collect::<Vec<_>>(), [&br#"[{"name":"on"}]"#[..]]);
+        assert_eq!(encoded.listing(1).unwrap(), &br#"{"name":"off","size":1e3}"#[..]);
+        assert!(encoded.is_off(1) && !encoded.is_off(0) && encoded.find("off") == Some(1));
+        let told: Vec<Bytes> = items.told().collect();
+        let again = [b"[", &told.join(&b","[..])[..], b"]"].concat();
+        assert_eq!(Items::read("", CatalogKind::Prompts, &again).unwrap(), items);
     }
 }

@@ -35,9 +35,14 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Adds an item. One that is off, as its detail says, is on no page.
-    pub(crate) fn add_item(&mut self, name: &str, listing: &str, detail: &str) -> Result<(), TooLarge> {
-        let is_off = is_off(detail);
+    /// Adds an item. One that is off is on no page.
+    pub(crate) fn add_item(
+        &mut self,
+        name: &str,
+        listing: &str,
+        detail: &str,
+        is_off: bool,
+    ) -> Result<(), TooLarge> {
         keep(&mut self.records, &mut self.names, name)?;
         self.list(listing, is_off, !is_off)?;
         keep(&mut self.records, &mut self.details, detail)
@@ -132,7 +137,7 @@ impl Index {
 }
 
 /// Whether what a call needs of an item says that clients have it only once a call has shown it to them.
-fn is_off(detail: &str) -> bool {
+pub(crate) fn is_off(detail: &str) -> bool {
     #[derive(Deserialize)]
     struct Run {
         policy: Option<Policy>,
@@ -195,6 +200,11 @@ impl ListIndex {
             }
         }
         false
+    }
+
+    /// Whether there is any such item.
+    pub(crate) fn has_off(&self) -> bool {
+        !self.off.is_empty()
     }
 
     /// Whether an item is on a page, and not only found.

@@ -18,6 +18,7 @@ use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta};
 use crate::item_lists::HiddenSkills;
 use crate::list_index::TooLarge;
 use crate::listing::optional_members;
+use crate::seen_lists::SeenLists;
 use crate::skill_tags::SkillTags;
 use crate::snapshot::SourceEntry;
 use crate::some_names::some_of;
@@ -77,6 +78,7 @@ pub(crate) fn merge(
         skills_version: OnceLock::new(),
         skill_lists,
         diagnostics: OnceLock::new(),
+        seen: SeenLists::default(),
     })
 }
 

@@ -19,7 +19,8 @@ use crate::similar::closest;
 use crate::{CatalogKind, Diagnostic, Origin, Severity, Skill};
 
 /// The keys of a prompt's front matter.
-const KEYS: [&str; 8] = ["name", "title", "description", "arguments", "icons", "tags", "version", "meta"];
+const KEYS: [&str; 9] =
+    ["name", "title", "description", "arguments", "enabled", "icons", "tags", "version", "meta"];
 
 /// The keys of an argument.
 const ARGUMENT_KEYS: [&str; 6] = ["name", "title", "description", "required", "default", "choices"];
@@ -163,6 +164,7 @@ impl<'a> PromptReader<'a> {
         };
         icon_files::embed(self.folder, &mut icons, &format!("the prompt `{key}`"), &written, self.findings);
         let arguments = self.arguments();
+        let enabled = self.front.find("enabled").map(|entry| self.flag(entry, true));
         // A body that is no template is told by itself. The prompt stays listed, so that an edit of the body never changes what
         // clients have, and whoever asks for it reads what is wrong, and where.
         if let Some(Ok(uses)) = self.uses.get(own_path(self.file)) {
@@ -187,6 +189,7 @@ impl<'a> PromptReader<'a> {
         key.clone_into(&mut run.tool);
         run.executor = ExecutorKind::File;
         run.limits.clone_from(&self.skill.limits);
+        run.policy.enabled = enabled.or(self.skill.policy.enabled);
         let origin = Origin { file: format!("{}/{}", self.skill.folder, self.file.path), line: 1 };
         let mut detail = ItemDetail::new(run, origin);
         detail.tags = tags(self.skill, &tags_of_file);
@@ -377,10 +380,14 @@ impl<'a> PromptReader<'a> {
     }
 
     fn flag_of(&mut self, entries: &[Entry], key: &str) -> bool {
-        let Some(entry) = front_matter::find(entries, key) else { return false };
+        front_matter::find(entries, key).is_some_and(|entry| self.flag(entry, false))
+    }
+
+    /// A wrong value is taken as `otherwise`.
+    fn flag(&mut self, entry: &Entry, otherwise: bool) -> bool {
         entry.value.flag().unwrap_or_else(|| {
-            self.bad_value(entry, "`true` or `false`", "it is taken as `false`");
-            false
+            self.bad_value(entry, "`true` or `false`", &format!("it is taken as `{otherwise}`"));
+            otherwise
         })
     }
 

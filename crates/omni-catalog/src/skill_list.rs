@@ -51,26 +51,34 @@ pub struct ShownSkill {
 }
 
 impl SkillList {
-    /// `tools` are those that the clients see, and `is_filtered` says what their filters leave out.
+    /// `tools` are those that the clients see, `is_filtered` says what their filters leave out, and `is_hidden` the URIs of
+    /// files that are hidden from them.
     pub(crate) fn new(
         all: &[Skill],
         tools: &ToolList,
         is_filtered: impl Fn(&ToolFacts<'_>) -> bool,
+        is_hidden: impl Fn(&str) -> bool,
     ) -> SkillList {
         let mut tools = tools_by_skill(tools);
         let mut skills: Vec<ShownSkill> = Vec::new();
         for skill in all.iter().filter(|skill| has_page(skill)) {
-            let tools = tools.remove(&skill.folder).unwrap_or_default();
+            let tools = tools.remove(&skill.folder);
             // Of a skill whose tools are all left out nothing is shown; one without tools is filtered by its own name.
             let itself = ToolFacts { name: &skill.folder, skill: &skill.folder, tags: &skill.tags };
-            if tools.is_empty() && (skill.tools > 0 || is_filtered(&itself)) {
+            if tools.is_none() && (skill.tools > 0 || is_filtered(&itself)) {
+                continue;
+            }
+            let is_hidden = |file: &SkillFile| is_hidden(&skill_file_uri(&skill.folder, &file.path));
+            let files: Vec<SkillFile> = skill.files.iter().filter(|file| !is_hidden(file)).cloned().collect();
+            // Nothing is left of a skill whose page is hidden.
+            if files.first().map(|file| &file.path) != skill.files.first().map(|file| &file.path) {
                 continue;
             }
             skills.push(ShownSkill {
                 folder: skill.folder.clone(),
                 description: skill.description.clone(),
-                files: skill.files.clone(),
-                tools,
+                files,
+                tools: tools.unwrap_or_default(),
                 name: skill.name.clone(),
                 path: skill.path.clone(),
                 front_matter: skill.front_matter.clone(),
@@ -215,14 +223,14 @@ pub(crate) fn is_public_skill(folder: &str, front_matter: &Map<String, Value>) -
     text("name") == Some(folder) && text("description").is_some_and(|text| !text.is_empty())
 }
 
-/// The names on the wire of the tools that are listed, by the folder of their skill.
+/// The names on the wire of the tools that are listed, by the folder of their skill. One whose tools are off has none of
+/// them, and is a skill all the same: its page says how to come by them.
 fn tools_by_skill(list: &ToolList) -> BTreeMap<String, Vec<String>> {
     let encoded = list.encoded();
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for tool in (0..encoded.tool_count()).filter(|tool| encoded.is_listed(*tool)) {
-        if let Some(name) = encoded.wire_name(tool) {
-            all.entry(SkillTags::of(encoded, tool).skill).or_default().push(name.to_owned());
-        }
+    for tool in (0..encoded.tool_count()).filter(|tool| encoded.is_listed(*tool) || encoded.is_off(*tool)) {
+        let tools = all.entry(SkillTags::of(encoded, tool).skill).or_default();
+        tools.extend(encoded.wire_name(tool).filter(|_| encoded.is_listed(tool)).map(str::to_owned));
     }
     all
 }

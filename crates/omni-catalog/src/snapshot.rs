@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use omni_call::{RunSpec, SkillChange};
 
 use crate::catalog_kind::place;
@@ -15,12 +16,14 @@ use crate::list_fields::ListFields;
 use crate::pages::Page;
 use crate::remote_skills::remote_skills;
 use crate::resource_version::ResourceVersion;
+use crate::seen_lists::SeenLists;
 use crate::skill_list::SkillList;
 use crate::skill_tags::SkillTags;
 use crate::tool_list::ToolList;
 use crate::tool_rules::{ProfileId, RuleConflicts, SettingLocation, ToolFacts, ToolRules};
 use crate::{
-    CatalogKind, Diagnostic, FoundResource, Item, Skill, SourceSnapshot, Tool, UnknownName, similar,
+    CatalogKind, Diagnostic, FoundResource, Item, Skill, SourceSnapshot, Tool, UnknownName, Visibility,
+    items, similar,
 };
 
 /// An immutable picture of all sources. A request keeps the one it started with.
@@ -46,8 +49,10 @@ pub struct Snapshot {
     pub(crate) skills: OnceLock<Vec<Skill>>,
     pub(crate) skills_version: OnceLock<String>,
     /// The skills that each profile shows, in the order of `lists`.
-    pub(crate) skill_lists: Box<[OnceLock<SkillList>]>,
+    pub(crate) skill_lists: Box<[OnceLock<Arc<SkillList>>]>,
     pub(crate) diagnostics: OnceLock<Vec<Diagnostic>>,
+    /// Lists for clients that see something otherwise.
+    pub(crate) seen: SeenLists,
 }
 
 /// A source's snapshot, and what the source is called.
@@ -200,6 +205,18 @@ impl Snapshot {
         self.item_list(id, kind).map(|list| list.page_all(fields))
     }
 
+    /// All resources, templates or prompts that everybody has, as a JSON array, for a caller that serves them: what is off is
+    /// among them and says so.
+    pub fn items_told(&self, kind: CatalogKind) -> Option<Bytes> {
+        let list = self.item_list(ProfileId::EVERYBODY, kind)?;
+        if !list.has_off() {
+            return Some(list.page_all(ListFields::All).items);
+        }
+        let told: Vec<Bytes> =
+            list.encoded_places().filter_map(|(items, item)| items::told(items, item)).collect();
+        Some([b"[", &told.join(&b","[..])[..], b"]"].concat().into())
+    }
+
     /// How many resources, templates or prompts everybody sees; none of tools and skills.
     pub fn item_count(&self, kind: CatalogKind) -> usize {
         self.item_list(ProfileId::EVERYBODY, kind).map_or(0, |list| list.len())
@@ -225,7 +242,7 @@ impl Snapshot {
         self.tools().map(|tool| Arc::clone(&tool.spec)).chain(items.flat_map(|item| item.run_specs()))
     }
 
-    fn item_list(&self, id: ProfileId, kind: CatalogKind) -> Option<&Arc<ItemList>> {
+    pub(crate) fn item_list(&self, id: ProfileId, kind: CatalogKind) -> Option<&Arc<ItemList>> {
         match kind {
             CatalogKind::Resources | CatalogKind::Templates | CatalogKind::Prompts => {
                 self.items.of(id).get(place(kind))
@@ -235,29 +252,44 @@ impl Snapshot {
     }
 
     /// What a URI means to whoever has a profile: the resource that is listed by it, be it with a range behind it where it is
-    /// a file, else the first template that it comes of, else whatever the only source has that may have more than it lists.
-    /// Parsed on first use and kept while it stays among the last few hundred used.
-    pub fn resource(&self, id: ProfileId, uri: &str) -> Option<FoundResource> {
-        if let Some(found) = self.listed_resource(self.items.of(id), uri) {
+    /// a file, else the first template that it comes of, else whatever the only source has that may have more than it
+    /// lists. `seen` is what the client has otherwise; `None` is whoever has what is off as well. Parsed on first use and
+    /// kept while it stays among the last few hundred used.
+    pub fn resource(&self, id: ProfileId, uri: &str, seen: Option<&Visibility>) -> Option<FoundResource> {
+        if let Some(found) = self.listed_resource(self.items.of(id), uri, seen) {
             return Some(found);
         }
-        // What a profile leaves out is not had by its source being asked for it.
-        if self.rules.has_filter(id) && self.listed_resource(&self.items.all, uri).is_some() {
+        // What is withheld from the client is not had by its source being asked for it.
+        let withholds = seen.is_some() || self.rules.has_filter(id);
+        if withholds && self.listed_resource(&self.items.all, uri, None).is_some() {
             return None;
         }
         self.unlisted_resource(uri)
     }
 
-    /// The same to whoever sees everything.
-    fn any_resource(&self, uri: &str) -> Option<FoundResource> {
-        self.listed_resource(&self.items.all, uri).or_else(|| self.unlisted_resource(uri))
+    /// Whether there is something of that URI, and this client does not have it.
+    pub fn withholds(&self, id: ProfileId, uri: &str, seen: Option<&Visibility>) -> bool {
+        self.resource(id, uri, seen).is_none() && self.any_resource(uri).is_some()
     }
 
-    fn listed_resource(&self, [resources, templates, _]: &ItemLists, uri: &str) -> Option<FoundResource> {
+    /// The same as [`resource`](Self::resource) to whoever sees everything.
+    fn any_resource(&self, uri: &str) -> Option<FoundResource> {
+        self.listed_resource(&self.items.all, uri, None).or_else(|| self.unlisted_resource(uri))
+    }
+
+    fn listed_resource(
+        &self,
+        [resources, templates, _]: &ItemLists,
+        uri: &str,
+        seen: Option<&Visibility>,
+    ) -> Option<FoundResource> {
         let defaults = &self.items.defaults;
         let is_here = self.items.here.source_of(uri).is_some();
-        let listed = resources.find_uri(uri, defaults).or_else(|| resources.find_in_range(uri, defaults));
-        listed.map(FoundResource::Listed).or_else(|| templates.template_of(uri, defaults, is_here))
+        match resources.find_uri(uri, defaults).or_else(|| resources.find_in_range(uri, defaults)) {
+            // What is hidden is not had by a template that would make its URI.
+            Some(item) => item.is_seen(seen).then_some(FoundResource::Listed(item)),
+            None => templates.template_of(uri, defaults, is_here, seen),
+        }
     }
 
     /// The only source with resources that may have more than it lists; of a skill that is here nobody has.
@@ -300,17 +332,20 @@ impl Snapshot {
         similar::closest(uri, known)
     }
 
-    /// The prompt that a name means to whoever has a profile.
-    pub fn prompt(&self, id: ProfileId, name: &str) -> Option<Arc<Item>> {
+    /// The prompt that a name means to whoever has a profile, and for whom that is otherwise: see
+    /// [`resource`](Self::resource).
+    pub fn prompt(&self, id: ProfileId, name: &str, seen: Option<&Visibility>) -> Option<Arc<Item>> {
         let [.., prompts] = self.items.of(id);
-        prompts.find(name, &self.items.defaults)
+        prompts.find(name, &self.items.defaults).filter(|prompt| prompt.is_seen(seen))
     }
 
     /// What a template, or the URI of a resource, means to whoever has a profile and completes its variables.
-    pub fn template(&self, id: ProfileId, uri: &str) -> Option<FoundResource> {
+    pub fn template(&self, id: ProfileId, uri: &str, seen: Option<&Visibility>) -> Option<FoundResource> {
         let [_, templates, _] = self.items.of(id);
-        let listed = templates.find(uri, &self.items.defaults).map(FoundResource::Listed);
-        listed.or_else(|| self.resource(id, uri))
+        match templates.find(uri, &self.items.defaults) {
+            Some(item) => item.is_seen(seen).then_some(FoundResource::Listed(item)),
+            None => self.resource(id, uri, seen),
+        }
     }
 
     /// What the source of that number is called: a folder's path, a runner's address.
@@ -334,8 +369,17 @@ impl Snapshot {
         self.whose().filter_map(|(list, tool)| list.parse(tool))
     }
 
-    /// The tools that another snapshot has not, or of which it has another run specification: another version of the code,
-    /// other requirements. Parses these and no others.
+    /// How that is run which another snapshot has not, or of which it has another run specification: another version of the
+    /// code, other requirements. Tools, resources, templates, prompts, and what completes their arguments. Parses these and no
+    /// others.
+    pub fn run_specs_unlike<'a>(&'a self, other: &'a Snapshot) -> impl Iterator<Item = Arc<RunSpec>> + 'a {
+        let tools = self.tools_unlike(other).map(|tool| Arc::clone(&tool.spec));
+        let lists = self.items.all.iter().zip(&other.items.all);
+        let items = lists.flat_map(|(list, other)| list.unlike(other, &self.items.defaults));
+        tools.chain(items.flat_map(|item| item.run_specs()))
+    }
+
+    /// The same of tools alone.
     pub fn tools_unlike<'a>(&'a self, other: &'a Snapshot) -> impl Iterator<Item = Arc<Tool>> + 'a {
         let differs = move |list: &ToolList, tool| {
             let name = list.encoded().name(tool)?;
@@ -366,12 +410,12 @@ impl Snapshot {
 
     /// The skills that a profile shows. Made when first asked for, and kept: that reads every skill, which takes about a
     /// millisecond for a hundred, so a thread that must not wait asks [`skill_list_ready`](Self::skill_list_ready) first.
-    pub fn skill_list(&self, id: ProfileId) -> &SkillList {
+    pub fn skill_list(&self, id: ProfileId) -> &Arc<SkillList> {
         let made = self.skill_lists.get(id.index()).or_else(|| self.skill_lists.first());
         let made = made.expect("there is a list for everybody");
         made.get_or_init(|| {
             let is_filtered = |facts: &ToolFacts<'_>| self.rules.filtered(id, facts).is_some();
-            SkillList::new(&self.skills_with_remote(), self.for_profile(id), is_filtered)
+            Arc::new(SkillList::new(&self.skills_with_remote(), self.for_profile(id), is_filtered, |_| false))
         })
     }
 
@@ -395,7 +439,7 @@ impl Snapshot {
     }
 
     /// The same, where it has been made.
-    pub fn skill_list_ready(&self, id: ProfileId) -> Option<&SkillList> {
+    pub fn skill_list_ready(&self, id: ProfileId) -> Option<&Arc<SkillList>> {
         self.skill_lists.get(id.index())?.get()
     }
 

@@ -99,6 +99,11 @@ impl ToolList {
         Ok(ToolList::new(encoded, self.defaults.clone(), self.sources.clone()))
     }
 
+    /// Whether some clients have more of it than others, since there are tools that are off.
+    pub fn has_off(&self) -> bool {
+        self.encoded.has_off()
+    }
+
     pub(crate) fn encoded(&self) -> &EncodedList {
         &self.encoded
     }

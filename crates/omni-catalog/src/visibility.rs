@@ -8,9 +8,12 @@ use crate::CatalogKind;
 /// see the same have equal ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Visibility {
-    /// By kind and canonical name, URI or template: whether it is shown.
-    changed: BTreeMap<(CatalogKind, Box<str>), bool>,
+    /// Of each kind, by canonical name, URI or template: whether it is shown.
+    changed: [BTreeMap<Box<str>, bool>; CatalogKind::ALL.len()],
 }
+
+/// What a client has for whom nothing is otherwise.
+static AS_EVERYBODY: Visibility = Visibility { changed: [const { BTreeMap::new() }; CatalogKind::ALL.len()] };
 
 /// Something that a source has, and that a call may show or hide.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,66 +27,76 @@ pub struct NamedItem {
 
 /// One client can have so many things otherwise than everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a client has {} tools shown or hidden already", Visibility::MAX)]
+#[error("a client has {} things shown or hidden already", Visibility::MAX)]
 pub struct TooManyChanges;
 
 impl Visibility {
     /// Things at most that are shown or hidden.
     pub const MAX: usize = 1_000;
 
-    /// Nothing differs from what everybody has.
-    pub fn is_empty(&self) -> bool {
-        self.changed.is_empty()
+    /// Of a client for whom nothing is otherwise.
+    pub fn as_everybody() -> &'static Visibility {
+        &AS_EVERYBODY
     }
 
-    /// Whether that is shown to the client, or hidden from it; `None` where it has what everybody has.
-    pub fn of(&self, kind: CatalogKind, key: &str) -> Option<bool> {
-        // A key of a map cannot be looked for by a pair of borrowed parts, and few clients have any.
-        if self.changed.is_empty() {
-            return None;
-        }
-        self.changed.get(&(kind, key.into())).copied()
+    /// Nothing differs from what everybody has.
+    pub fn is_empty(&self) -> bool {
+        self.changed.iter().all(BTreeMap::is_empty)
+    }
+
+    /// Whether anything of a kind differs.
+    pub fn changes(&self, kind: CatalogKind) -> bool {
+        !self.changed[kind as usize].is_empty()
     }
 
     /// Whether the client has something, of which it is known whether everybody does.
     pub fn has(&self, kind: CatalogKind, key: &str, is_on: bool) -> bool {
-        self.of(kind, key).unwrap_or(is_on)
+        self.changed[kind as usize].get(key).copied().unwrap_or(is_on)
     }
 
-    /// Shows or hides one. Says whether that changes anything.
+    /// The same with these shown or hidden; `None` where that changes nothing.
     ///
     /// # Errors
     ///
-    /// When the client has too many already.
-    pub fn set(&mut self, item: &NamedItem, shown: bool) -> Result<bool, TooManyChanges> {
-        let key = (item.kind, item.key.clone());
-        if shown == item.is_on {
-            return Ok(self.changed.remove(&key).is_some());
+    /// When that is too many: then none of them is.
+    pub fn with(&self, items: &[NamedItem], shown: bool) -> Result<Option<Visibility>, TooManyChanges> {
+        let mut visibility = self.clone();
+        let mut changed = false;
+        for item in items {
+            changed |= visibility.set(item, shown)?;
         }
-        if self.changed.len() >= Self::MAX && !self.changed.contains_key(&key) {
+        Ok(changed.then_some(visibility))
+    }
+
+    /// Shows or hides one. Says whether that changes anything.
+    fn set(&mut self, item: &NamedItem, shown: bool) -> Result<bool, TooManyChanges> {
+        let count: usize = self.changed.iter().map(BTreeMap::len).sum();
+        let changed = &mut self.changed[item.kind as usize];
+        if shown == item.is_on {
+            return Ok(changed.remove(&item.key).is_some());
+        }
+        if count >= Self::MAX && !changed.contains_key(&item.key) {
             return Err(TooManyChanges);
         }
-        Ok(self.changed.insert(key, shown) != Some(shown))
+        Ok(changed.insert(item.key.clone(), shown) != Some(shown))
     }
 
     /// All of a kind that are otherwise, with whether they are shown.
     pub(crate) fn of_kind(&self, kind: CatalogKind) -> impl Iterator<Item = (&str, bool)> {
-        self.changed.iter().filter(move |((of, _), _)| *of == kind).map(|((_, key), shown)| (&**key, *shown))
+        self.changed[kind as usize].iter().map(|(key, shown)| (&**key, *shown))
     }
 
     /// The version of a list of that kind as this client sees it, where everybody's has that `version`.
     pub fn version(&self, kind: CatalogKind, version: &str) -> String {
+        if !self.changes(kind) {
+            return version.to_owned();
+        }
         let mut hasher = blake3::Hasher::new();
-        let mut any = false;
         for (key, shown) in self.of_kind(kind) {
-            any = true;
             hasher
                 .update(&(key.len() as u64).to_le_bytes())
                 .update(key.as_bytes())
                 .update(&[u8::from(shown)]);
-        }
-        if !any {
-            return version.to_owned();
         }
         hasher.update(version.as_bytes()).finalize().to_hex()[..32].to_owned()
     }

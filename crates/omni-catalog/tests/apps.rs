@@ -83,7 +83,7 @@ fn each_html_file_below_ui_is_a_page_with_what_its_first_comment_says() {
                 "mimeType": APP_PAGE, "size": VIEW.len(), "_meta": {"own": 1, "ui": ui, "fastmcp": {"tags": ["maps"]}}}),
         ]
     );
-    let resource = snapshot.resource(ProfileId::EVERYBODY, "ui://weather/view.html");
+    let resource = snapshot.resource(ProfileId::EVERYBODY, "ui://weather/view.html", None);
     let Some(FoundResource::Listed(item)) = resource else { panic!("{resource:?}") };
     let Target::File(file) = &item.spec.as_ref().unwrap().target else { panic!("{item:?}") };
     let FileKind::Resource { mime_type, meta } = &file.kind else { panic!("{file:?}") };

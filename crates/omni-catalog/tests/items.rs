@@ -113,7 +113,7 @@ fn keys(snapshot: &Snapshot, id: ProfileId, kind: CatalogKind, member: &str) -> 
 }
 
 fn template(snapshot: &Snapshot, uri: &str) -> (Arc<Item>, Value) {
-    match snapshot.resource(EVERYBODY, uri) {
+    match snapshot.resource(EVERYBODY, uri, None) {
         Some(FoundResource::FromTemplate(item, variables)) => (item, Value::Object(variables)),
         other => panic!("{other:?}"),
     }
@@ -142,7 +142,9 @@ fn functions_are_listed_as_clients_expect_them_and_run_as_calls() {
         [(&json!("topic"), &json!(true)), (&json!("depth"), &json!(false)), (&json!("count"), &json!(false))]
     );
 
-    let Some(FoundResource::Listed(today)) = snapshot.resource(EVERYBODY, "notes://today") else { panic!() };
+    let Some(FoundResource::Listed(today)) = snapshot.resource(EVERYBODY, "notes://today", None) else {
+        panic!()
+    };
     let spec = today.spec.as_ref().unwrap();
     let python = spec.target.python().unwrap();
     assert_eq!(
@@ -153,11 +155,11 @@ fn functions_are_listed_as_clients_expect_them_and_run_as_calls() {
     assert!(python.digest.is_some() && spec.policy.repeatable);
     assert_eq!(today.tags, ["daily"]);
     for name in ["notes_review", "notes.review"] {
-        let prompt = snapshot.prompt(EVERYBODY, name).unwrap();
+        let prompt = snapshot.prompt(EVERYBODY, name, None).unwrap();
         assert_eq!(prompt.spec.as_ref().unwrap().target.python().unwrap().kind, FunctionKind::Prompt);
     }
-    assert!(snapshot.prompt(EVERYBODY, "review").is_none());
-    assert!(snapshot.resource(EVERYBODY, "notes://tomorrow").is_none());
+    assert!(snapshot.prompt(EVERYBODY, "review", None).is_none());
+    assert!(snapshot.resource(EVERYBODY, "notes://tomorrow", None).is_none());
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn the_variables_of_a_uri_are_checked_against_the_function() {
 #[test]
 fn all_faults_of_a_prompts_arguments_are_told_at_once() {
     let snapshot = Place::new().catalog().snapshot();
-    let prompt = snapshot.prompt(EVERYBODY, "notes_review").unwrap();
+    let prompt = snapshot.prompt(EVERYBODY, "notes_review", None).unwrap();
     let check = |arguments: Value| prompt.check_arguments("notes_review", arguments.to_string().as_bytes());
     assert_eq!(check(json!({"topic": "3", "depth": "high", "count": "5"})), Ok(()));
     let faults = check(json!({"depth": "hihg", "count": "many", "tpoic": "x"})).unwrap_err();
@@ -188,7 +190,7 @@ fn all_faults_of_a_prompts_arguments_are_told_at_once() {
 #[test]
 fn fixed_values_complete_without_python_and_a_function_counts_before_them() {
     let snapshot = Place::new().catalog().snapshot();
-    let prompt = snapshot.prompt(EVERYBODY, "notes_review").unwrap();
+    let prompt = snapshot.prompt(EVERYBODY, "notes_review", None).unwrap();
     let complete = |argument: &str, typed: &str| {
         let completion = prompt.completion(argument).unwrap().fixed(typed).unwrap();
         (String::from_utf8(completion.values.to_vec()).unwrap(), completion.total, completion.has_more)
@@ -219,7 +221,7 @@ fn lists_are_ready_before_anything_is_read_and_are_those_of_the_folder() {
 }
 
 fn snapshot_has_prompt(snapshot: &Snapshot, name: &str) -> bool {
-    snapshot.prompt(EVERYBODY, name).is_some_and(|prompt| prompt.spec.is_some())
+    snapshot.prompt(EVERYBODY, name, None).is_some_and(|prompt| prompt.spec.is_some())
 }
 
 #[test]
@@ -261,7 +263,7 @@ fn a_broken_edit_leaves_resources_and_prompts_as_they_were() {
     for kind in [CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts] {
         assert_eq!(after.version(kind), before.version(kind), "{kind:?}");
     }
-    let prompt = after.prompt(EVERYBODY, "notes.review").unwrap();
+    let prompt = after.prompt(EVERYBODY, "notes.review", None).unwrap();
     assert!(prompt.spec.as_ref().unwrap().target.python().unwrap().last_good);
     let Some(ArgumentCompletion::Function(completes)) = prompt.completion("topic") else { panic!() };
     assert!(completes.target.python().unwrap().last_good);
@@ -293,9 +295,14 @@ fn of_two_skills_with_one_uri_the_first_has_it_and_the_other_is_told() {
         found,
         [("duplicate-resource", "zettel/scripts/z.py", 3), ("duplicate-template", "zettel/scripts/z.py", 5)]
     );
-    let Some(FoundResource::Listed(today)) = snapshot.resource(EVERYBODY, "notes://today") else { panic!() };
+    let Some(FoundResource::Listed(today)) = snapshot.resource(EVERYBODY, "notes://today", None) else {
+        panic!()
+    };
     assert_eq!(today.name(), "notes.today");
-    assert!(snapshot.prompt(EVERYBODY, "ask").is_some(), "a flat skill's prompts have their names alone");
+    assert!(
+        snapshot.prompt(EVERYBODY, "ask", None).is_some(),
+        "a flat skill's prompts have their names alone"
+    );
 }
 
 #[test]
@@ -340,7 +347,7 @@ fn no_skill_offers_anything_beneath_another_ones_uris_nor_in_place_of_its_own_fi
     );
     assert_eq!(found, expected);
 
-    let skill_of = |uri: &str| match snapshot.resource(EVERYBODY, uri) {
+    let skill_of = |uri: &str| match snapshot.resource(EVERYBODY, uri, None) {
         Some(FoundResource::Listed(item) | FoundResource::FromTemplate(item, _)) => {
             let spec = item.spec.as_ref().unwrap();
             format!("{} {}", spec.skill, spec.executor.name())
@@ -369,7 +376,7 @@ fn a_uri_is_found_in_each_of_its_spellings_and_by_no_other() {
          @resource(\"x://Seg%3a/{name}\")\ndef seg(name): ...\n",
     );
     let snapshot = place.catalog().snapshot();
-    let found = |uri: &str| match snapshot.resource(EVERYBODY, uri) {
+    let found = |uri: &str| match snapshot.resource(EVERYBODY, uri, None) {
         Some(FoundResource::Listed(item)) => Some(item.key.clone()),
         Some(FoundResource::FromTemplate(item, variables)) => {
             Some(format!("{} {}", item.key, Value::Object(variables)))
@@ -450,9 +457,9 @@ fn filters_and_profiles_hold_for_resources_and_prompts() {
         snapshot.version_for(guests, CatalogKind::Prompts),
         snapshot.version_for(EVERYBODY, CatalogKind::Prompts)
     );
-    assert!(snapshot.resource(guests, "notes://today").is_none(), "what is not seen cannot be read");
-    assert!(snapshot.resource(guests, "notes://2026/x").is_none());
-    assert!(snapshot.resource(EVERYBODY, "notes://today").is_some());
+    assert!(snapshot.resource(guests, "notes://today", None).is_none(), "what is not seen cannot be read");
+    assert!(snapshot.resource(guests, "notes://2026/x", None).is_none());
+    assert!(snapshot.resource(EVERYBODY, "notes://today", None).is_some());
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn changed(before: &[String; 5], after: &[String; 5]) -> Vec<CatalogKind> {
 
 /// The source that has what a URI means.
 fn source_of(snapshot: &Snapshot, uri: &str) -> Option<usize> {
-    Some(match snapshot.resource(ProfileId::EVERYBODY, uri)? {
+    Some(match snapshot.resource(ProfileId::EVERYBODY, uri, None)? {
         FoundResource::Listed(item) | FoundResource::FromTemplate(item, _) => item.source,
         FoundResource::Source(source) => source,
     })
@@ -260,7 +260,7 @@ fn a_version_changes_for_its_own_kind_alone() {
         Some(1),
         "the only one that may have more than it lists"
     );
-    let prompt = |name| snapshot.prompt(ProfileId::EVERYBODY, name).map(|prompt| prompt.source);
+    let prompt = |name| snapshot.prompt(ProfileId::EVERYBODY, name, None).map(|prompt| prompt.source);
     assert_eq!((prompt("greet"), prompt("leave")), (Some(1), None));
     let codes: Vec<&str> = snapshot.diagnostics().iter().map(|found| found.code.as_str()).collect();
     assert_eq!(codes, ["source-failed", "bad-description"]);
@@ -312,9 +312,9 @@ fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies
     assert_eq!(known(&catalog(vec![open()])).len(), 5);
     let of_any = &both.sources()[source_of(&snapshot, "mem:any").unwrap()];
     assert_eq!(of_any.items_spec().unwrap().executor, ExecutorKind::Runner);
-    let template = snapshot.template(ProfileId::EVERYBODY, "mem:{any}");
+    let template = snapshot.template(ProfileId::EVERYBODY, "mem:{any}", None);
     assert!(matches!(template, Some(FoundResource::Source(1))), "{template:?}");
-    assert!(snapshot.prompt(ProfileId::EVERYBODY, "greet").is_none());
+    assert!(snapshot.prompt(ProfileId::EVERYBODY, "greet", None).is_none());
     assert!(!both.completes() && !runner.has_said_completes(), "nobody has said it");
     runner.set_completes(true);
     assert!(both.completes());
@@ -529,7 +529,7 @@ fn what_a_runner_of_the_same_folder_lists_is_listed_once_whatever_kind_it_is() {
             assert_eq!(of_demo.collect::<Vec<_>>(), expected, "{kind:?}, runner first: {runner_first}");
             assert!(keys.iter().any(|key| key == other), "{keys:?}");
         }
-        let first = snapshot.prompt(ProfileId::EVERYBODY, "demo.review").unwrap();
+        let first = snapshot.prompt(ProfileId::EVERYBODY, "demo.review", None).unwrap();
         assert_eq!(first.spec.is_none(), runner_first, "the source that is named first answers");
     }
 }

@@ -61,7 +61,7 @@ impl Skills {
     }
 
     fn prompt(&self, name: &str) -> Arc<Item> {
-        self.catalog.snapshot().prompt(ProfileId::EVERYBODY, name).unwrap()
+        self.catalog.snapshot().prompt(ProfileId::EVERYBODY, name, None).unwrap()
     }
 
     /// `file:line code: message` of what was found, with the severity's first letter before it.

@@ -214,7 +214,7 @@ fn what_is_listed_of_a_folder_of_strange_names_and_kinds_can_be_read_and_the_res
     assert_eq!(listed.len(), expected.len());
     for item in listed {
         let uri = item["uri"].as_str().unwrap();
-        let Some(FoundResource::Listed(item)) = snapshot.resource(ProfileId::EVERYBODY, uri) else {
+        let Some(FoundResource::Listed(item)) = snapshot.resource(ProfileId::EVERYBODY, uri, None) else {
             panic!("{uri} is listed and not found")
         };
         let Target::File(file) = &item.spec.as_ref().unwrap().target else { panic!("{uri}") };

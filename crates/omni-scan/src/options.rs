@@ -149,7 +149,6 @@ impl Reader<'_, '_> {
                 "annotations are options of their own: `read_only`, `destructive`, `idempotent`, `open_world`"
                     .to_owned()
             }
-            ("enabled", _) => format!("a {word} that should not be listed needs no decorator"),
             ("uri_template" | "uriTemplate" | "url", _) if self.kind == FunctionKind::Resource => {
                 "write `uri=`: a template is one that has variables".to_owned()
             }

@@ -161,7 +161,7 @@ impl Server {
             }
             tracing::info!(tool = tool.name(), kind = "hidden_tool", "call");
             return Err(match view {
-                Some(view) => view.tools(&snapshot, profile).unknown_name(name),
+                Some(view) => snapshot.tools_seen(profile, &view).unknown_name(name),
                 None => list.unknown_name(name),
             });
         }
@@ -238,7 +238,7 @@ impl Server {
     }
 
     async fn outcome(&self, named: NamedTool<'_>, call: Call, log: &mut CallLog<'_>) -> Outcome {
-        let NamedTool { profile, name: called, tool, .. } = named;
+        let NamedTool { profile, name: called, tool, viewer } = named;
         let arguments = call.arguments();
         let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
             true => argument_faults(tool, called, arguments),
@@ -252,7 +252,8 @@ impl Server {
             return Outcome::unstarted(OutcomeKind::InvalidArguments { message: faults }, waited);
         }
         if is_skill_reader(&tool.spec) {
-            return self.read_skill(profile, call, log).await;
+            let view = viewer.and_then(|viewer| viewer.view(self));
+            return self.read_skill(profile, view, call, log).await;
         }
         self.check_output(tool, self.executor.run(call, log).await).await
     }
@@ -412,7 +413,7 @@ impl Server {
                     profile,
                     accepted,
                     forwards_changes: false,
-                    viewer: Some(viewer.clone()),
+                    viewer: Some(viewer),
                 };
                 let ItemReply { outcome, ran, timing, cache } = self.run_item(&asked, port).await;
                 let result =

@@ -55,10 +55,12 @@ impl<'a> CallChanges<'a> {
         let items = snapshot.named(self.source, self.profile, name);
         if items.is_empty() {
             let meant = snapshot.similar_name(self.source, name);
-            self.mistake(method, name, "tool here", meant.as_deref());
+            self.mistake(method, name, "tool, resource, template or prompt here", meant.as_deref());
             return;
         }
         let Some(viewer) = self.viewer else { return };
+        // Nothing that is shown goes past what the client's profile leaves out.
+        let items: Vec<_> = items.into_iter().filter(|item| snapshot.allows(self.profile, item)).collect();
         if let Err(too_many) = viewer.change(self.server, &items, shown) {
             let shown: String = name.chars().take(NAME_CHARS_MAX).collect();
             self.mistake.get_or_insert(format!("`ctx.{method}(\"{shown}\")`: {too_many}"));

@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use omni_catalog::TooManyChanges;
+use omni_catalog::{TooManyChanges, Visibility};
 use tokio::time::Instant;
 
 use crate::admission::AccountKey;
 use crate::change_queue::ChangeQueue;
-use crate::view::View;
 
 /// How long a client without a session sees what calls have shown it, after the last of them.
 pub(crate) const VIEW_LASTS: Duration = Duration::from_secs(60 * 60);
@@ -34,12 +33,12 @@ struct Table {
 
 #[derive(Debug)]
 struct Lasting {
-    view: Arc<View>,
+    view: Arc<Visibility>,
     until: Instant,
 }
 
 impl ClientViews {
-    pub(crate) fn of(&self, key: &AccountKey) -> Option<Arc<View>> {
+    pub(crate) fn of(&self, key: &AccountKey) -> Option<Arc<Visibility>> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -79,22 +78,22 @@ impl ClientViews {
     pub(crate) fn change(
         &self,
         key: &AccountKey,
-        change: impl FnOnce(&View) -> Result<Option<View>, TooManyChanges>,
+        change: impl FnOnce(&Visibility) -> Result<Option<Visibility>, TooManyChanges>,
     ) -> Result<(), TooManyChanges> {
         let mut table = self.table();
         let now = Instant::now();
         if table.views.get(key).is_some_and(|lasting| lasting.until <= now) {
             self.end(&mut table, key);
         }
-        let nothing = View::default();
-        let changed = change(table.views.get(key).map_or(&nothing, |lasting| &lasting.view))?;
+        let nothing = Visibility::as_everybody();
+        let changed = change(table.views.get(key).map_or(nothing, |lasting| &lasting.view))?;
         let Some(view) = changed else {
             if let Some(lasting) = table.views.get_mut(key) {
                 lasting.until = now + VIEW_LASTS;
             }
             return Ok(());
         };
-        if view.visibility.is_empty() {
+        if view.is_empty() {
             self.end(&mut table, key);
             return Ok(());
         }

@@ -78,7 +78,7 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             let request = CallRequest::resource(uri);
             call::answer(server, id, revision, Callee::Item(request), meta, caller)
         }
-        Action::Subscribe { uri } => subscriptions::subscribe(server, id, revision, uri, caller),
+        Action::Subscribe { uri } => subscriptions::subscribe(server, id, revision, uri, &meta, caller),
         Action::Unsubscribe { uri } => {
             session::unsubscribe(&caller.session, &uri);
             RequestAnswer::Now(server.encoder.empty_result(&id, revision))

@@ -9,7 +9,7 @@ use omni_call::{
     Call, CallId, CallPort, CallRequest, CallResult, Completion, CompletionReference, CompletionRequest,
     Deadline, ErrorDetail, Outcome, OutcomeKind, RunSpec, Wants,
 };
-use omni_catalog::{FoundResource, Item, ProfileId};
+use omni_catalog::{FoundResource, Item, ProfileId, Visibility};
 use omni_protocol::{CacheHints, ErrorCode, ListKind, Revision, RpcError};
 
 use crate::call_changes::CallChanges;
@@ -24,7 +24,7 @@ use crate::viewer::Viewer;
 const ARGUMENT_BYTES_MAX: usize = 256 << 10;
 
 /// A request that is no tool call, as its client made it.
-pub(crate) struct ItemRequest {
+pub(crate) struct ItemRequest<'a> {
     pub(crate) request: CallRequest,
     pub(crate) wants: Wants,
     /// Names the client's session; may be empty.
@@ -36,13 +36,13 @@ pub(crate) struct ItemRequest {
     /// Whoever asked does what the call changes for clients.
     pub(crate) forwards_changes: bool,
     /// Who asks, where that is a client that can be shown something.
-    pub(crate) viewer: Option<Viewer>,
+    pub(crate) viewer: Option<&'a Viewer>,
 }
 
 /// What is kept of a request that may have to be run again.
 struct Runs<'a> {
     id: CallId,
-    asked: &'a ItemRequest,
+    asked: &'a ItemRequest<'a>,
     wants: Wants,
     deadline: Deadline,
 }
@@ -71,7 +71,7 @@ pub(crate) struct ItemReply {
 impl Server {
     /// What answers a request, after its arguments were looked at; else how it ends. What a cache says of the folders is not
     /// believed before these have been looked at; and before all sources have been asked, what nobody lists may still come.
-    async fn item(&self, asked: &ItemRequest) -> Result<Resolved, OutcomeKind> {
+    async fn item(&self, asked: &ItemRequest<'_>) -> Result<Resolved, OutcomeKind> {
         let list = match &asked.request {
             CallRequest::Prompt { .. } => ListKind::Prompts,
             CallRequest::Completion(completing)
@@ -94,30 +94,35 @@ impl Server {
         self.resolve(asked)
     }
 
-    fn resolve(&self, ItemRequest { request, profile, .. }: &ItemRequest) -> Result<Resolved, OutcomeKind> {
+    fn resolve(&self, asked: &ItemRequest<'_>) -> Result<Resolved, OutcomeKind> {
+        let ItemRequest { request, profile, viewer, .. } = asked;
         let snapshot = self.catalog.snapshot();
+        let view = viewer.map(|viewer| viewer.view(self));
+        // Whoever serves others' clients, and the command line, have what is off as well.
+        let seen = view.as_ref().map(|view| view.as_deref().unwrap_or_else(|| Visibility::as_everybody()));
         let not_found = || OutcomeKind::NotFound { message: nothing_there(request) };
         match request {
             CallRequest::Resource { uri, .. } => {
                 let mut cache = CacheHints::default();
-                let (source, spec, request) = match snapshot.resource(*profile, uri).ok_or_else(not_found)? {
-                    FoundResource::Listed(item) => {
-                        cache = hints(&item);
-                        (item.source, self.spec_of(&item), request.clone())
-                    }
-                    FoundResource::Source(source) => (source, self.source_spec(source), request.clone()),
-                    FoundResource::FromTemplate(item, variables) => {
-                        let arguments = Bytes::from(serde_json::to_vec(&variables).unwrap_or_default());
-                        checked(&item, uri, &arguments)?;
-                        cache = hints(&item);
-                        let request = CallRequest::Resource { uri: uri.clone(), arguments };
-                        (item.source, self.spec_of(&item), request)
-                    }
-                };
+                let (source, spec, request) =
+                    match snapshot.resource(*profile, uri, seen).ok_or_else(not_found)? {
+                        FoundResource::Listed(item) => {
+                            cache = hints(&item);
+                            (item.source, self.spec_of(&item), request.clone())
+                        }
+                        FoundResource::Source(source) => (source, self.source_spec(source), request.clone()),
+                        FoundResource::FromTemplate(item, variables) => {
+                            let arguments = Bytes::from(serde_json::to_vec(&variables).unwrap_or_default());
+                            checked(&item, uri, &arguments)?;
+                            cache = hints(&item);
+                            let request = CallRequest::Resource { uri: uri.clone(), arguments };
+                            (item.source, self.spec_of(&item), request)
+                        }
+                    };
                 Ok(Resolved { source, spec: spec.ok_or_else(not_found)?, request, cache, prompt: None })
             }
             CallRequest::Prompt { name, arguments } => {
-                let item = snapshot.prompt(*profile, name).ok_or_else(not_found)?;
+                let item = snapshot.prompt(*profile, name, seen).ok_or_else(not_found)?;
                 checked(&item, name, request.arguments())?;
                 // By its canonical name it is known to whoever runs it, such as a runner with the same folder.
                 let request = CallRequest::Prompt { name: item.name().into(), arguments: arguments.clone() };
@@ -129,9 +134,9 @@ impl Server {
                 let mut completing = completing.clone();
                 let found = match &completing.reference {
                     CompletionReference::Prompt { name } => {
-                        snapshot.prompt(*profile, name).map(FoundResource::Listed)
+                        snapshot.prompt(*profile, name, seen).map(FoundResource::Listed)
                     }
-                    CompletionReference::Resource { uri } => snapshot.template(*profile, uri),
+                    CompletionReference::Resource { uri } => snapshot.template(*profile, uri, seen),
                 };
                 let (source, spec) = match found.ok_or_else(not_found)? {
                     FoundResource::Source(source) => (source, self.source_completing(source)?),
@@ -195,7 +200,7 @@ impl Server {
 
     /// Runs a request that is no tool call and says how it ended. Where its skill turns out to be another one than it was,
     /// and no line of it has run, it is resolved and checked anew.
-    pub(crate) async fn run_item(&self, asked: &ItemRequest, events: &mut dyn CallPort) -> ItemReply {
+    pub(crate) async fn run_item(&self, asked: &ItemRequest<'_>, events: &mut dyn CallPort) -> ItemReply {
         let resolved = self.item(asked).await;
         let Resolved { source, spec, request, cache, prompt } = match resolved {
             Ok(resolved) => resolved,
@@ -222,8 +227,8 @@ impl Server {
             ..Call::new(id, spec, request, deadline)
         };
         let of = call.clone();
-        let changes = (!asked.forwards_changes)
-            .then(|| CallChanges::new(self, source, asked.profile, asked.viewer.as_ref()));
+        let changes =
+            (!asked.forwards_changes).then(|| CallChanges::new(self, source, asked.profile, asked.viewer));
         let mut log = CallLog::new(&of, of.name(), events, changes);
         call.wants = CallLog::wants(asked.wants, live.log_output);
         let runs = Runs { id, asked, wants: call.wants, deadline };

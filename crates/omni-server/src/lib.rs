@@ -44,7 +44,6 @@ mod stored_results;
 mod subscriptions;
 mod token;
 mod transport;
-mod view;
 mod viewer;
 
 #[cfg(any(test, fuzzing))]

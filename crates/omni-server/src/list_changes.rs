@@ -6,11 +6,9 @@
 use std::sync::Arc;
 
 use futures_util::stream::{self, Stream, StreamExt};
-use omni_catalog::{CatalogKind, ProfileId};
+use omni_catalog::{CatalogKind, ProfileId, Visibility};
 use omni_protocol::{ListKind, ListKinds};
 use tokio::sync::watch;
-
-use crate::view::View;
 
 /// What clients see lists of. Each has a version of its own, and is shown by itself.
 pub(crate) const LISTED: [CatalogKind; 4] =
@@ -36,12 +34,12 @@ impl ListVersions {
     }
 
     /// The same for a client that sees something otherwise.
-    pub(crate) fn seen_by(self, view: Option<&View>) -> Self {
-        let Some(view) = view else { return self };
+    pub(crate) fn seen_by(self, visibility: Option<&Visibility>) -> Self {
+        let Some(visibility) = visibility else { return self };
         let mut kinds = LISTED.into_iter();
         ListVersions(self.0.map(|version| {
             let kind = kinds.next()?;
-            Some(view.visibility.version(kind, &version?).into())
+            Some(visibility.version(kind, &version?).into())
         }))
     }
 

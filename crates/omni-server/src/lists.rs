@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use omni_catalog::{CatalogKind, ListFields, Page, ProfileId};
+use omni_catalog::{CatalogKind, ListFields, Page, ProfileId, Visibility};
 use omni_protocol::{
     CacheScope, ErrorCode, Frame, Id, ItemKind, ListCache, ListKind, RequestMeta, Revision, RpcError,
     ToolFields, error_frame,
@@ -12,7 +12,6 @@ use omni_protocol::{
 use crate::caller::{Caller, RequestAnswer};
 use crate::running_request::RunningRequest;
 use crate::server::Server;
-use crate::view::View;
 use crate::viewer::view_of;
 
 /// How a list is asked for.
@@ -82,9 +81,9 @@ pub(crate) fn when_refreshed(
 fn tools_page(server: &Server, request: &ListRequest, profile: ProfileId, caller: &Caller) -> Frame {
     let snapshot = server.snapshot();
     let view = view_of(server, &caller.session, &caller.account);
-    let scope = scope_of(view.as_deref());
-    let seen = view.map(|view| view.tools(&snapshot, profile));
+    let seen = view.as_deref().map(|seen| snapshot.tools_seen(profile, seen));
     let list = seen.as_deref().unwrap_or_else(|| snapshot.for_profile(profile));
+    let scope = scope_of(list.has_off(), view.as_deref(), CatalogKind::Tools);
     caller.session.saw_list(CatalogKind::Tools, list.version());
     let fields = list_fields(request.revision.tool_fields());
     let page = |page: Option<usize>| match page {
@@ -106,24 +105,30 @@ fn items_page(
 ) -> Frame {
     let snapshot = server.snapshot();
     let of = kind_of(kind);
-    let version = snapshot.version_for(profile, of);
-    caller.session.saw_list(of, version);
+    let view = view_of(server, &caller.session, &caller.account);
+    let Some(list) = snapshot.items_seen(profile, of, view.as_deref()) else {
+        // Each kind of item has one.
+        return error_frame(Some(&request.id), &RpcError::new(ErrorCode::Internal, "there is no such list"));
+    };
+    caller.session.saw_list(of, list.version());
     let fields = list_fields(request.revision.tool_fields());
     let page = |page: Option<usize>| match page {
-        Some(page) => snapshot.items(profile, of, fields, page),
-        None => snapshot.items_all(profile, of, fields),
+        Some(page) => list.page(fields, page),
+        None => Some(list.page_all(fields)),
     };
-    let keep = ListCache { scope: CacheScope::Public, is_settled: server.is_refreshed(kind.list()) };
-    framed(request, version, page, |page, next| {
+    let scope = scope_of(list.has_off(), view.as_deref(), of);
+    let keep = ListCache { scope, is_settled: server.is_refreshed(kind.list()) };
+    framed(request, list.version(), page, |page, next| {
         server.encoder.list_items_result(&request.id, request.revision, kind, page, next, keep)
     })
 }
 
-/// Who may be given a list that one client was given.
-fn scope_of(view: Option<&View>) -> CacheScope {
-    match view {
-        Some(_) => CacheScope::Private,
-        None => CacheScope::Public,
+/// Who may be given a list that one client was given: one that may be another for the next client, by what calls have
+/// shown, is that client's alone.
+fn scope_of(has_off: bool, seen: Option<&Visibility>, kind: CatalogKind) -> CacheScope {
+    match has_off || seen.is_some_and(|seen| seen.changes(kind)) {
+        true => CacheScope::Private,
+        false => CacheScope::Public,
     }
 }
 

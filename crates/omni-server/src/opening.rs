@@ -36,7 +36,7 @@ pub(crate) fn answer(
     let later = async move {
         skills::known(&server).await;
         let snapshot = server.snapshot();
-        skills::made(&snapshot, profile).await;
+        skills::shown(&snapshot, profile, None).await;
         frame(&server, &id, revision, opening, &snapshot, profile)
     };
     RequestAnswer::Later(RunningRequest::new(running, later, None))

@@ -10,7 +10,9 @@ use omni_call::{
     Call, CallPort, CallRequest, CallResult, ExecutorKind, FileKind, FileTarget, MimeType, Outcome,
     OutcomeKind, Phase, RunSpec, Target, ToolResult, range_uri,
 };
-use omni_catalog::{FoundResource, ProfileId, ShownSkill, SkillFile, SkillList, closest, skill_file_uri};
+use omni_catalog::{
+    FoundResource, ProfileId, ShownSkill, SkillFile, SkillList, Visibility, closest, skill_file_uri,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -97,16 +99,17 @@ pub(crate) fn is_skill_reader(spec: &RunSpec) -> bool {
 }
 
 impl Server {
-    /// Answers a call of the tool for who has that profile.
+    /// Answers a call of the tool for who has that profile, and sees this otherwise.
     pub(crate) async fn read_skill(
         &self,
         profile: ProfileId,
+        view: Option<Arc<Visibility>>,
         call: Call,
         port: &mut dyn CallPort,
     ) -> Outcome {
         let accepted = call.deadline.accepted();
         port.begun();
-        let kind = self.skill_read(profile, call, port).await;
+        let kind = self.skill_read(profile, view, call, port).await;
         let kind = kind.unwrap_or_else(|message| OutcomeKind::tool_error("ToolError", message, None));
         let elapsed = Instant::now().duration_since(accepted);
         Outcome { phase: Phase::Started, ..Outcome::unstarted(kind, elapsed) }
@@ -115,6 +118,7 @@ impl Server {
     async fn skill_read(
         &self,
         profile: ProfileId,
+        view: Option<Arc<Visibility>>,
         call: Call,
         port: &mut dyn CallPort,
     ) -> Result<OutcomeKind, String> {
@@ -122,8 +126,8 @@ impl Server {
             serde_json::from_slice(call.arguments()).map_err(|error| error.to_string())?;
         skills::known(self).await;
         let snapshot = self.snapshot();
-        skills::made(&snapshot, profile).await;
-        let list = snapshot.skill_list(profile);
+        let list = skills::shown(&snapshot, profile, view).await;
+        let list = &*list;
         let Some(asked) = arguments.skill.as_deref().map(str::trim).filter(|asked| !asked.is_empty()) else {
             if let Some(path) = &arguments.path {
                 return Err(format!("`path` is `{path}`, of which skill? Give `skill` as well."));
@@ -183,7 +187,7 @@ impl Server {
         uri: &str,
     ) -> Option<Arc<RunSpec>> {
         let Some(dir) = skill.path() else {
-            return match self.snapshot().resource(profile, uri)? {
+            return match self.snapshot().resource(profile, uri, None)? {
                 FoundResource::Listed(item) => self.spec_of(&item),
                 FoundResource::FromTemplate(..) | FoundResource::Source(_) => None,
             };

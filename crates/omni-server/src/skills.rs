@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use omni_catalog::{ProfileId, SkillList, Snapshot, closest};
+use omni_catalog::{ProfileId, SkillList, Snapshot, Visibility, closest};
 use omni_protocol::{
     CacheScope, ErrorCode, Frame, Id, ListCache, ListKind, RequestMeta, Revision, RpcError, error_frame,
 };
@@ -13,6 +13,7 @@ use crate::caller::{Caller, RequestAnswer};
 use crate::lists::{self, ListRequest};
 use crate::running_request::RunningRequest;
 use crate::server::Server;
+use crate::viewer::view_of;
 
 /// Descriptions of skills above this many bytes are read on another thread: less takes no millisecond.
 const READ_INLINE_BYTES_MAX: usize = 128 << 10;
@@ -35,12 +36,13 @@ pub(crate) fn list(
 ) -> RequestAnswer {
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let request = ListRequest { id: id.clone(), revision, cursor, whole: lists::is_whole(meta, caller) };
-    with_list(server, id, profile, move |server, skills| {
+    let scope = scope_of(server, caller);
+    with_list(server, id, profile, caller, move |server, skills| {
         let page = |page: Option<usize>| match page {
             Some(page) => skills.page(page),
             None => Some(skills.page_all()),
         };
-        let keep = ListCache { scope: CacheScope::Public, is_settled: are_known(server) };
+        let keep = ListCache { scope, is_settled: are_known(server) };
         lists::framed(&request, skills.version(), page, |page, next| {
             server.encoder.list_skills_result(&request.id, request.revision, page, next, keep)
         })
@@ -57,9 +59,10 @@ pub(crate) fn get(
     caller: &Caller,
 ) -> RequestAnswer {
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
-    with_list(server, id.clone(), profile, move |server, skills| match skills.entry(&uri) {
+    let scope = scope_of(server, caller);
+    with_list(server, id.clone(), profile, caller, move |server, skills| match skills.entry(&uri) {
         Some(entry) => {
-            let keep = ListCache { scope: CacheScope::Public, is_settled: are_known(server) };
+            let keep = ListCache { scope, is_settled: are_known(server) };
             server.encoder.get_skill_result(&id, revision, entry, keep)
         }
         None => {
@@ -81,7 +84,7 @@ pub(crate) fn directory(
     caller: &Caller,
 ) -> RequestAnswer {
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
-    with_list(server, id.clone(), profile, move |server, skills| {
+    with_list(server, id.clone(), profile, caller, move |server, skills| {
         let refused = |message| error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidParams, message));
         if cursor.is_some() {
             return refused(
@@ -98,14 +101,17 @@ pub(crate) fn directory(
     })
 }
 
-/// Answers from the skills that a profile shows: at once where these are known, else when they have been read.
+/// Answers from the skills that a client is shown: at once where these are known, else when they have been read.
 fn with_list(
     server: &Arc<Server>,
     id: Id,
     profile: ProfileId,
+    caller: &Caller,
     answer: impl FnOnce(&Server, &SkillList) -> Frame + Send + 'static,
 ) -> RequestAnswer {
+    let view = view_of(server, &caller.session, &caller.account);
     if server.is_refreshed(ListKind::Resources)
+        && view.is_none()
         && let Some(list) = server.snapshot().skill_list_ready(profile)
     {
         return RequestAnswer::Now(answer(server, list));
@@ -113,9 +119,8 @@ fn with_list(
     let server = Arc::clone(server);
     let later = async move {
         server.catalog_ready(ListKind::Resources).await;
-        let snapshot = server.snapshot();
-        made(&snapshot, profile).await;
-        answer(&server, snapshot.skill_list(profile))
+        let list = shown(&server.snapshot(), profile, view).await;
+        answer(&server, &list)
     };
     RequestAnswer::Later(RunningRequest::new(id, later, None))
 }
@@ -135,15 +140,30 @@ pub(crate) async fn known(server: &Server) {
     let _ = tokio::time::timeout(UNREAD_WAIT, ready).await;
 }
 
-/// Has the list of skills ready, without keeping this thread from others for long.
-pub(crate) async fn made(snapshot: &Arc<Snapshot>, profile: ProfileId) {
-    if snapshot.skill_list_ready(profile).is_none() && snapshot.skill_bytes() > READ_INLINE_BYTES_MAX {
-        let snapshot = Arc::clone(snapshot);
-        // Were it to panic, the same would happen here, and be answered as any bug is.
-        let _ = tokio::task::spawn_blocking(move || {
-            snapshot.skill_list(profile);
-        })
-        .await;
+/// The skills that a profile shows to a client that sees this otherwise, read without keeping this thread from others for
+/// long.
+pub(crate) async fn shown(
+    snapshot: &Arc<Snapshot>,
+    profile: ProfileId,
+    view: Option<Arc<Visibility>>,
+) -> Arc<SkillList> {
+    let is_ready = view.is_none() && snapshot.skill_list_ready(profile).is_some();
+    if !is_ready && snapshot.skill_bytes() > READ_INLINE_BYTES_MAX {
+        let (snapshot, view) = (Arc::clone(snapshot), view.clone());
+        let made = tokio::task::spawn_blocking(move || snapshot.skills_seen(profile, view.as_deref()));
+        if let Ok(list) = made.await {
+            return list;
+        }
+        // It has panicked: the same happens here, and is answered as any bug is.
+    }
+    snapshot.skills_seen(profile, view.as_deref())
+}
+
+/// Who may be given what one client was told of skills.
+fn scope_of(server: &Server, caller: &Caller) -> CacheScope {
+    match view_of(server, &caller.session, &caller.account) {
+        Some(_) => CacheScope::Private,
+        None => CacheScope::Public,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_catalog::ProfileId;
+use omni_catalog::{ProfileId, Snapshot, Visibility};
 use omni_protocol::{
     ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, SubscriptionFilter, error_frame,
 };
@@ -36,30 +36,56 @@ pub(crate) fn notify_changes(server: &Server, session: &Session, changes: Change
     if lists {
         notify(server, session, &server.changes.current(), outbox);
     }
-    tell_updates(server, &resources, None, outbox);
+    let withheld = Withheld { server, profile: session.profile(), view: session.view() };
+    tell_updates(withheld, &resources, None, outbox);
+}
+
+/// What a client may not hear of, since it may not read it.
+struct Withheld<'a> {
+    server: &'a Server,
+    profile: ProfileId,
+    view: Option<Arc<Visibility>>,
+}
+
+impl Withheld<'_> {
+    fn has(&self, snapshot: &Snapshot, uri: &str) -> bool {
+        let seen = self.view.as_deref().unwrap_or_else(|| Visibility::as_everybody());
+        snapshot.withholds(self.profile, uri, Some(seen))
+    }
 }
 
 /// An update must not be lost: its client would go on with what it has read. Their number is bounded by the client's
 /// subscriptions, and no more are taken out of the queue before these have been read.
-fn tell_updates(server: &Server, resources: &[Arc<str>], subscription: Option<&Id>, outbox: &Outbox) {
-    for uri in resources {
-        let frame = server.encoder.resource_updated_notification(uri, subscription);
+fn tell_updates(withheld: Withheld<'_>, resources: &[Arc<str>], subscription: Option<&Id>, outbox: &Outbox) {
+    if resources.is_empty() {
+        return;
+    }
+    let snapshot = withheld.server.snapshot();
+    for uri in resources.iter().filter(|uri| !withheld.has(&snapshot, uri)) {
+        let frame = withheld.server.encoder.resource_updated_notification(uri, subscription);
         if outbox.push_always(frame).is_some() {
             tracing::debug!("a client has gone that had subscribed to a resource");
         }
     }
 }
 
-/// `resources/subscribe`, once it is known which resources there are.
+/// `resources/subscribe`, once it is known which resources there are. What the client may not read is not there.
 pub(crate) fn subscribe(
     server: &Arc<Server>,
     id: Id,
     revision: Revision,
     uri: String,
+    meta: &RequestMeta,
     caller: Caller,
 ) -> RequestAnswer {
+    let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     when_refreshed(server, ListKind::Resources, id.clone(), move |server| {
-        match session::subscribe(&caller.session, server, &uri, &caller.account) {
+        let view = view_of(server, &caller.session, &caller.account);
+        let subscribed = match (Withheld { server, profile, view }).has(&server.snapshot(), &uri) {
+            true => Err(SubscriptionRefused::Unknown),
+            false => session::subscribe(&caller.session, server, &uri, &caller.account),
+        };
+        match subscribed {
             Ok(()) => server.encoder.empty_result(&id, revision),
             Err(refused) => error_frame(Some(&id), &subscription_refused(refused, revision, &uri)),
         }
@@ -138,12 +164,16 @@ async fn subscription(
     let mut resources = wanted.resources;
     if server.offers().subscribe && !resources.is_empty() {
         server.catalog_ready(ListKind::Resources).await;
-        resources.retain(|uri| match subscriptions.add(uri, &server.catalog, &account) {
-            Ok(()) => true,
-            Err(refused) => {
-                tracing::debug!(%refused, "a subscription leaves a resource out");
-                false
-            }
+        let withheld = Withheld { server: &server, profile, view: view_of(&server, &session, &account) };
+        let snapshot = server.snapshot();
+        resources.retain(|uri| {
+            let subscribed = match withheld.has(&snapshot, uri) {
+                true => Err(SubscriptionRefused::Unknown),
+                false => subscriptions.add(uri, &server.catalog, &account),
+            };
+            subscribed
+                .inspect_err(|refused| tracing::debug!(%refused, "a subscription leaves a resource out"))
+                .is_ok()
         });
     } else {
         resources.clear();
@@ -172,7 +202,8 @@ async fn subscription(
             current = listener.changed() => current,
             () = session.ended() => None,
             changes = queue.next() => {
-                tell_updates(&server, &changes.resources, Some(&id), &outbox);
+                let view = view_of(&server, &session, &account);
+                tell_updates(Withheld { server: &server, profile, view }, &changes.resources, Some(&id), &outbox);
                 if !changes.lists {
                     continue;
                 }

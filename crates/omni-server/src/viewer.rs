@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use omni_catalog::{NamedItem, TooManyChanges};
+use omni_catalog::{NamedItem, TooManyChanges, Visibility};
 
 use crate::admission::PeerAccount;
 use crate::server::Server;
 use crate::session::Session;
-use crate::view::View;
 
 /// Whose call it is: what it shows and hides is for this client alone.
 #[derive(Clone)]
@@ -18,7 +17,7 @@ pub(crate) struct Viewer {
 
 impl Viewer {
     /// What the client sees otherwise; `None` for nearly all.
-    pub(crate) fn view(&self, server: &Server) -> Option<Arc<View>> {
+    pub(crate) fn view(&self, server: &Server) -> Option<Arc<Visibility>> {
         view_of(server, &self.session, &self.account)
     }
 
@@ -37,6 +36,6 @@ impl Viewer {
 }
 
 /// What the client of a session, or of a request outside of any, sees otherwise.
-pub(crate) fn view_of(server: &Server, session: &Session, account: &PeerAccount) -> Option<Arc<View>> {
+pub(crate) fn view_of(server: &Server, session: &Session, account: &PeerAccount) -> Option<Arc<Visibility>> {
     if session.keeps_state() { session.view() } else { server.views.of(account.key()) }
 }

@@ -131,10 +131,10 @@ pub(crate) fn summaries(snapshot: &Snapshot) -> impl Iterator<Item = (&'static s
 
 /// The prompt of that name, or the resource or template of that URI.
 pub(crate) fn find(snapshot: &Snapshot, name: &str) -> Option<std::sync::Arc<Item>> {
-    if let Some(prompt) = snapshot.prompt(ProfileId::EVERYBODY, name) {
+    if let Some(prompt) = snapshot.prompt(ProfileId::EVERYBODY, name, None) {
         return Some(prompt);
     }
-    match snapshot.template(ProfileId::EVERYBODY, name)? {
+    match snapshot.template(ProfileId::EVERYBODY, name, None)? {
         FoundResource::Listed(item) | FoundResource::FromTemplate(item, _) => Some(item),
         FoundResource::Source(_) => None,
     }

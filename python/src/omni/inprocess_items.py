@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from omni import uri_templates
 from omni.completion_values import VALUES_MAX
 from omni.inprocess import InProcessCall
@@ -57,15 +59,15 @@ class InProcessItems:
             argument["choices"] for item in items for argument in item["arguments"]
         )
 
-    def resources(self) -> dict[str, Any]:
-        """Return MCP's lists of resources and of templates."""
+    def resources(self, *, for_caller: bool = False) -> dict[str, Any]:
+        """Return MCP's lists of resources and of templates; with `for_caller`, which are off."""
         lists: dict[str, Any] = {"resources": [], "resourceTemplates": []}
         for uri, item in sorted(self._resources.items()):
             template = uri_templates.is_template(uri)
             listing = {
                 "uriTemplate" if template else "uri": uri,
                 "name": item["name"],
-                **_common(item),
+                **_common(item, for_caller),
                 "mimeType": item["mime_type"],
                 "size": None if template else item["size"],
                 "annotations": item["annotations"],
@@ -73,14 +75,14 @@ class InProcessItems:
             lists["resourceTemplates" if template else "resources"].append(_present(listing))
         return lists
 
-    def prompts(self) -> dict[str, Any]:
-        """Return MCP's list of prompts."""
+    def prompts(self, *, for_caller: bool = False) -> dict[str, Any]:
+        """Return MCP's list of prompts; with `for_caller`, which are off."""
         return {
             "prompts": [
                 _present(
                     {
                         "name": name,
-                        **_common(item),
+                        **_common(item, for_caller),
                         "arguments": [
                             _present({key: argument[key] for key in _ARGUMENT_MEMBERS})
                             for argument in item["arguments"]
@@ -136,12 +138,19 @@ class InProcessItems:
         )
 
     def _run(self, item: dict, arguments: dict, more: dict[str, Any]) -> dict[str, Any]:
-        kind, body = self._tools.run_item(
-            item, arguments, say=lambda _kind, _body: None, running=InProcessCall(), more=more
-        )
+        kind, body = self._tools.run_item(item, arguments, say=_say, running=InProcessCall(), more=more)
         if kind == "error":
             raise RefusedItemError(body["kind"], body["message"], body)
         return body
+
+
+def _say(kind: str, body: dict[str, Any]) -> None:
+    """Hear what a function says before its answer, which nobody who asked for that could be told."""
+    if kind in ("resource_updated", "show", "hide"):
+        what = body.get("uri", body.get("name"))
+        sys.stderr.write(
+            f"omni: `ctx.{kind}({what!r})` does nothing here: only a tool changes what clients have\n"
+        )
 
 
 def _matching(choices: list[str], typed: str) -> dict[str, Any]:
@@ -155,8 +164,9 @@ def _matching(choices: list[str], typed: str) -> dict[str, Any]:
     return {"values": found[:VALUES_MAX], "total": len(found), "hasMore": len(found) > VALUES_MAX}
 
 
-def _common(item: dict[str, Any]) -> dict[str, Any]:
+def _common(item: dict[str, Any], for_caller: bool) -> dict[str, Any]:  # noqa: FBT001 - passed on
     return {
+        "omni": {"enabled": False} if for_caller and item["off"] else None,
         "title": item["title"],
         "description": item["description"],
         "icons": item["icons"],

@@ -117,10 +117,10 @@ OPTIONS = {
     },
     "enabled": {
         "kind": "flag",
-        "at": ("decorator", "front_matter", "program"),
+        "at": ("decorator", "front_matter", "program", "resource", "prompt"),
         "carried": "policy",
         "member": "enabled",
-        "without": "its tools are there from the start",
+        "without": "what it offers is there from the start",
     },
     "cache_ttl": {
         "kind": "seconds",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         concurrency: int | None = None,
         retry_on: type[BaseException] | str | Iterable[type[BaseException] | str] | None = None,
         max_attempts: int | None = None,
+        enabled: bool | None = None,
         meta: dict[str, Any] | None = None,
         icons: list[dict[str, Any]] | None = None,
         app: str | dict[str, Any] | None = None,
@@ -61,6 +62,7 @@ def resource(  # noqa: D417 - one keyword per property of a resource
     concurrency: int | None = None,
     retry_on: Any = None,
     max_attempts: int | None = None,
+    enabled: bool | None = None,
     meta: dict[str, Any] | None = None,
     icons: list[dict[str, Any]] | None = None,
     app: str | dict[str, Any] | None = None,
@@ -99,6 +101,8 @@ def resource(  # noqa: D417 - one keyword per property of a resource
         retry_on: Exception classes after which the call is run again, subclasses included. A class or its
             name, or several in a tuple; none by default.
         max_attempts: Runs of one call at most; 3 with `retry_on`.
+        enabled: False for a resource or template that clients neither list nor read until a call of theirs
+            has shown it with `ctx.show`.
         meta: Goes into the resource's `_meta`.
         icons: A list of `Icon(…)`, or of dictionaries as MCP describes them: `src` is an `https:` or `data:`
             URI, or an image of the skill of 16 KiB at most, relative to its folder, which is sent as a
@@ -136,6 +140,7 @@ def resource(  # noqa: D417 - one keyword per property of a resource
         "concurrency": concurrency,
         "retry_on": retry_on,
         "max_attempts": max_attempts,
+        "enabled": enabled,
         "meta": meta,
         "icons": icons,
         "app": app,

@@ -290,18 +290,20 @@ class Context:
         return self._change("resource_updated", uri, wire.resource_updated(self._call.id, _named("uri", uri)))
 
     def show(self, name: str) -> _Done:
-        """Give the client of this call a tool that is off (`enabled=False`), or that was hidden from it.
+        """Give the client of this call what is off (`enabled=False`), or what was hidden from it.
 
-        That client alone has it from now on, in its list and in its calls, and is told that its list has
+        That client alone has it from now on, in its lists and in its calls, and is told that these have
         changed. It ends with the client's session; a client of the stateless era has it as whoever it is (its
         token or its user, else its address) until an hour after the last change. What the operator's filters
         and profiles leave out stays out.
 
-        A name that no tool of this source has fails the call when it returns: it is a mistake in the code.
+        A name that nothing of this source has fails the call when it returns: it is a mistake in the code.
 
         Args:
-            name: A tool's name, canonical (`notes.save`) or as clients see it (`notes_save`), or a pattern in
-                which `*` stands for any text, which canonical names are held to: `admin.*`. At most 8 KiB.
+            name: The name of a tool or prompt, as in the source (`notes.save`) or as clients see it
+                (`notes_save`); a resource's URI, a template, or their name in the source; or a pattern in
+                which `*` stands for any text, which names and URIs are held to: `admin.*`. What several have
+                in common means all of them. At most 8 KiB.
 
         Raises:
             CallCancelled: The client gave up. Let it propagate.
@@ -310,7 +312,7 @@ class Context:
         return self._change("show", name, wire.visibility(self._call.id, _named("name", name), shown=True))
 
     def hide(self, name: str) -> _Done:
-        """Take a tool from the client of this call: it is neither listed nor called any more.
+        """Take something from the client of this call: it is neither listed nor called or read any more.
 
         The reverse of `show`, with the same names, for the same client and as long.
 

@@ -187,8 +187,14 @@ pub const OPTIONS: [ToolOption; 35] = [
         name: "enabled",
         also: &[],
         kind: OptionKind::Flag,
-        places: &[OptionPlace::Decorator, OptionPlace::FrontMatter, OptionPlace::Program],
-        without: "its tools are there from the start",
+        places: &[
+            OptionPlace::Decorator,
+            OptionPlace::FrontMatter,
+            OptionPlace::Program,
+            OptionPlace::Resource,
+            OptionPlace::Prompt,
+        ],
+        without: "what it offers is there from the start",
     },
     ToolOption {
         name: "cache_ttl",

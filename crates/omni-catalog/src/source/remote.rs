@@ -195,8 +195,7 @@ impl RemoteSource {
                 writer.text(others.iter().find(|(other, _)| *other == kind).map_or("", |(_, array)| array));
                 continue;
             }
-            let texts: Vec<Bytes> =
-                snapshot.items(kind).into_iter().flat_map(|items| items.listings()).collect();
+            let texts: Vec<Bytes> = snapshot.items(kind).into_iter().flat_map(|items| items.told()).collect();
             let texts: Vec<&str> =
                 texts.iter().map(|text| std::str::from_utf8(text).unwrap_or("{}")).collect();
             // Nothing, not an empty list, of what has not been heard of yet.

@@ -8,16 +8,17 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_call::{
-    Answer, CallRequest, CallResult, Deadline, ErrorDetail, NoClient, Outcome, OutcomeKind, PromptMessages,
-    ResourceContents, Wants,
+    Answer, Ask, CallPort, CallRequest, CallResult, Deadline, ErrorDetail, Event, EventSink, NoClient,
+    Outcome, OutcomeKind, PromptMessages, ResourceContents, Wants,
 };
-use omni_catalog::{CatalogKind, ListFields, ProfileId};
+use omni_catalog::{CatalogKind, ProfileId};
 use omni_protocol::{ListKind, read_complete_params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -332,8 +333,7 @@ fn health(shared: &Shared) -> Value {
 /// All items of that kind, as a JSON array.
 async fn list(shared: &Shared, kind: CatalogKind) -> Bytes {
     shared.server.catalog_ready(list_of(kind)).await;
-    let all = shared.server.snapshot().items_all(ProfileId::EVERYBODY, kind, ListFields::All);
-    all.map_or_else(|| Bytes::from_static(b"[]"), |page| page.items)
+    shared.server.snapshot().items_told(kind).unwrap_or_else(|| Bytes::from_static(b"[]"))
 }
 
 fn resource_request(body: &[u8]) -> Result<CallRequest, String> {
@@ -390,7 +390,7 @@ async fn item(
         forwards_changes: true,
         viewer: None,
     };
-    let ItemReply { outcome, ran, .. } = server.run_item(&asked, &mut NoClient).await;
+    let ItemReply { outcome, ran, .. } = server.run_item(&asked, &mut Unheard { named: &named }).await;
     let named = ran.unwrap_or(named);
     match outcome.kind {
         OutcomeKind::Finished(result) => Ok(ok(body_of(result))),
@@ -401,6 +401,38 @@ async fn item(
             let failure = line_queue::failure(&outcome);
             Err(failed(&outcome.into_refusal(&named, ErrorDetail::Full), &failure))
         }
+    }
+}
+
+/// What answers at once has no lines by which it could say more: what such a function would change for clients is lost.
+struct Unheard<'a> {
+    named: &'a str,
+}
+
+impl EventSink for Unheard<'_> {
+    fn event(&mut self, event: Event) {
+        let (method, what) = match event {
+            Event::Progress { .. } | Event::Log { .. } => return,
+            Event::ResourceUpdated { uri } => ("resource_updated", uri),
+            Event::Visibility { name, shown: true } => ("show", name),
+            Event::Visibility { name, shown: false } => ("hide", name),
+        };
+        let of = self.named;
+        tracing::warn!(
+            of,
+            what,
+            "`ctx.{method}` does nothing here: behind a runner, tools alone change what clients have"
+        );
+    }
+}
+
+impl CallPort for Unheard<'_> {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
+        NoClient.ask(ask)
+    }
+
+    fn can_be_asked(&self) -> bool {
+        NoClient.can_be_asked()
     }
 }
 

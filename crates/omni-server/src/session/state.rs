@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use omni_call::LogLevel;
-use omni_catalog::{CatalogKind, ProfileId, TooManyChanges};
+use omni_catalog::{CatalogKind, ProfileId, TooManyChanges, Visibility};
 use omni_protocol::{ClientCapabilities, Id, ListKinds, Revision};
 use tokio::sync::{Notify, oneshot};
 
@@ -15,7 +15,6 @@ use crate::list_changes::{ListVersionSeen, ListVersions};
 use crate::outbox::Outbox;
 use crate::principal::Principal;
 use crate::resource_updates::Subscriptions;
-use crate::view::View;
 
 /// No revision has been agreed.
 const NOT_AGREED: u8 = u8::MAX;
@@ -72,7 +71,7 @@ pub(super) struct SessionState {
     /// The resources that it has subscribed to.
     pub(super) subscriptions: Option<Subscriptions>,
     /// What its client sees otherwise than everybody.
-    view: Option<Arc<View>>,
+    view: Option<Arc<Visibility>>,
     /// Subscriptions that tell when that changes.
     view_listeners: Vec<Weak<ChangeQueue>>,
     /// Requests of ours that the client has not answered.
@@ -197,7 +196,7 @@ impl Session {
     }
 
     /// What its client sees otherwise than everybody; `None` for nearly all.
-    pub(crate) fn view(&self) -> Option<Arc<View>> {
+    pub(crate) fn view(&self) -> Option<Arc<Visibility>> {
         if !self.has_view.load(Ordering::Acquire) {
             return None;
         }
@@ -207,12 +206,12 @@ impl Session {
     /// Has the client see something else, and be told so.
     pub(crate) fn change_view(
         &self,
-        change: impl FnOnce(&View) -> Result<Option<View>, TooManyChanges>,
+        change: impl FnOnce(&Visibility) -> Result<Option<Visibility>, TooManyChanges>,
     ) -> Result<(), TooManyChanges> {
         let mut state = self.state();
-        let nothing = View::default();
-        let Some(view) = change(state.view.as_deref().unwrap_or(&nothing))? else { return Ok(()) };
-        let view = (!view.visibility.is_empty()).then(|| Arc::new(view));
+        let seen = state.view.as_deref().unwrap_or_else(|| Visibility::as_everybody());
+        let Some(view) = change(seen)? else { return Ok(()) };
+        let view = (!view.is_empty()).then(|| Arc::new(view));
         self.has_view.store(view.is_some(), Ordering::Release);
         state.view = view;
         let listeners: Vec<_> = state.view_listeners.iter().filter_map(Weak::upgrade).collect();

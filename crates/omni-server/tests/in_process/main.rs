@@ -22,6 +22,7 @@ mod start;
 mod streams;
 mod subscriptions;
 mod visibility;
+mod visible_items;
 
 use omni_testkit::{ScriptedExecutor, SkillFolder, StartedCalls, TestServer};
 

@@ -140,9 +140,17 @@ async fn a_name_that_nothing_has_fails_the_call_and_says_what_was_meant() {
     let mut client = world.server.stdio();
     client.initialize("2025-11-25").await;
     for (name, shown, expected) in [
-        ("t.secrt", true, "`ctx.show(\"t.secrt\")`: there is no such tool here; did you mean `t.secret`?"),
-        ("other", false, "`ctx.hide(\"other\")`: there is no such tool here; did you mean `t.other`?"),
-        ("x.*", true, "`ctx.show(\"x.*\")`: there is no such tool here"),
+        (
+            "t.secrt",
+            true,
+            "`ctx.show(\"t.secrt\")`: there is no such tool, resource, template or prompt here; did you mean `t.secret`?",
+        ),
+        (
+            "other",
+            false,
+            "`ctx.hide(\"other\")`: there is no such tool, resource, template or prompt here; did you mean `t.other`?",
+        ),
+        ("x.*", true, "`ctx.show(\"x.*\")`: there is no such tool, resource, template or prompt here"),
     ] {
         let answer = change(&mut world, &mut client, &[(name, shown), ("t.run", true)]).await;
         assert_eq!(answer["result"]["isError"], true, "{answer}");
@@ -174,7 +182,7 @@ async fn without_a_session_it_holds_for_the_user_and_is_told_on_its_subscription
     for stream in [&mut told, &mut not_told] {
         assert_eq!(stream.next().await.unwrap()["method"], "notifications/subscriptions/acknowledged");
     }
-    assert_eq!(modern_list(&mut client).await, (vec!["t_other".into(), "t_run".into()], "public".into()));
+    assert_eq!(modern_list(&mut client).await, (vec!["t_other".into(), "t_run".into()], "private".into()));
     let call = modern(call_tool("change", "t.run", json!({})));
     let (answer, ()) = tokio::join!(client.post(&call), world.act(&[("t.secret", true), ("t.other", false)]));
     assert_eq!(answer.json()["result"]["content"][0]["text"], "done");
@@ -194,7 +202,7 @@ async fn without_a_session_it_holds_for_the_user_and_is_told_on_its_subscription
     assert_eq!(told.next().await.unwrap()["method"], CHANGED);
     // Its connection was closed meanwhile, since it was idle.
     let mut client = world.server.http_as(Some(1)).await;
-    assert_eq!(modern_list(&mut client).await, (vec!["t_other".into(), "t_run".into()], "public".into()));
+    assert_eq!(modern_list(&mut client).await, (vec!["t_other".into(), "t_run".into()], "private".into()));
     world.folder.write("t/scripts/u.py", "from omni import tool\n\n@tool\ndef late(): ...\n");
     world.server.refresh().await;
     assert_eq!(

@@ -214,7 +214,11 @@ def _compose(skills_dir: str, folder: str, files: list[str], found: tuple[list, 
             function["icons"] = icon_files.embed(
                 path, function["icons"], lambda message, at=function["line"], say=report: say(message, at)
             )
-    items = [{**item, "skill": folder, "flat": said.flat} for item in functions if "kind" in item]
+    items = [
+        {**item, "skill": folder, "flat": said.flat, "off": _is_off(item, said)}
+        for item in functions
+        if "kind" in item
+    ]
     skill.items = with_arguments(items)
     tools = [tool for tool in functions if "kind" not in tool]
     everything = [*tools, *(_as_function(program) for program in declared.values())]
@@ -268,9 +272,21 @@ def _listed(name: str, folder: str, tool: dict, said: settings.Settings, hashed:
 
 def _policy(tool: dict, said: settings.Settings) -> dict:
     """Return what the tool says, else what its skill says; what says nothing is left out."""
-    policy = {**said.call["policy"], **{key: value for key, value in tool["policy"].items() if value}}
+    policy = {
+        **said.call["policy"],
+        **{key: value for key, value in tool["policy"].items() if _says(key, value)},
+    }
     policy["repeatable"] = any(tool["annotations"].get(hint) for hint in ("readOnlyHint", "idempotentHint"))
-    return {key: policy[key] for key in POLICY_MEMBERS if policy.get(key)}
+    return {key: policy[key] for key in POLICY_MEMBERS if _says(key, policy.get(key))}
+
+
+def _says(member: str, value: Any) -> bool:
+    """Tell whether a member of a policy says something; of flags, `enabled` alone does with False."""
+    return bool(value) or (member == "enabled" and value is False)
+
+
+def _is_off(item: dict, said: settings.Settings) -> bool:
+    return {**said.call["policy"], **item.get("policy", {})}.get("enabled") is False
 
 
 def _as_function(program: programs.Program) -> dict:

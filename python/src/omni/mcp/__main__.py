@@ -159,7 +159,7 @@ class Adapter:
                 elif kind == "beat" and body.get("note") is not None:
                     await self._log(context, "info", body["note"], "heartbeat")
                 elif kind in ("show", "hide"):
-                    why = f"this server lists every tool to everybody, so `ctx.{kind}` does nothing"
+                    why = f"this server lists everything to everybody, so `ctx.{kind}` does nothing"
                     sys.stderr.write(f"omni: {tool['name']}: {why}\n")
         finally:
             # Taken back, or over: a tool that still runs learns it when it next speaks.

@@ -187,9 +187,9 @@ class Handler(BaseHTTPRequestHandler):
                 health["completions"] = True
             self._send_json(200, {**health, "runner": f"omni.runner {__version__}", "pid": os.getpid()})
         elif self.path == "/resources":
-            self._send_json(200, server.items.resources())
+            self._send_json(200, server.items.resources(for_caller=True))
         elif self.path == "/prompts":
-            self._send_json(200, server.items.prompts())
+            self._send_json(200, server.items.prompts(for_caller=True))
         else:
             self._answer_item(body)
 
