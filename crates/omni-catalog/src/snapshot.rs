@@ -379,8 +379,7 @@ impl Snapshot {
         tools.chain(items.flat_map(|item| item.run_specs()))
     }
 
-    /// The same of tools alone.
-    pub fn tools_unlike<'a>(&'a self, other: &'a Snapshot) -> impl Iterator<Item = Arc<Tool>> + 'a {
+    fn tools_unlike<'a>(&'a self, other: &'a Snapshot) -> impl Iterator<Item = Arc<Tool>> + 'a {
         let differs = move |list: &ToolList, tool| {
             let name = list.encoded().name(tool)?;
             let others = other.lists.iter().map(|list| list.encoded());

@@ -10,8 +10,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use omni_call::{Requirements, RunSpec};
-use omni_catalog::{Snapshot, Tool};
+use omni_call::{Requirements, RunSpec, Target};
+use omni_catalog::Snapshot;
 use omni_environments::{Environment, Environments};
 
 use super::sets::EnvironmentSets;
@@ -26,21 +26,22 @@ pub(super) struct EnvironmentRollover {
 
 #[derive(Default)]
 struct RolloverState {
-    before: HashMap<ToolFile, PreviousEnvironment>,
+    before: HashMap<CodeFile, PreviousEnvironment>,
     /// The names of the environments that are being made here.
     making: HashSet<String>,
-    /// Those that the tools of the newest snapshot want, as far as any of them has changed.
+    /// Those that the newest snapshot wants, as far as anything of it has changed.
     wanted: HashSet<String>,
 }
 
-/// The tools of one file: requirements stand in a script of its own, or are those of its skill.
+/// The tools, resources, prompts and completions of one file: requirements stand in a script of its own, or are those of its
+/// skill.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct ToolFile {
+struct CodeFile {
     skill: String,
     file: String,
 }
 
-/// What ran a tool before its requirements changed.
+/// What ran the code of a file before its requirements changed.
 #[derive(Clone)]
 pub(super) struct PreviousEnvironment {
     /// `None` is the server's own interpreter, where nothing was to be installed.
@@ -80,23 +81,23 @@ impl EnvironmentRollover {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a tool ran in before, while what it wants now is not there.
+    /// What something ran in before, while what it wants now is not there.
     pub(super) fn previous(&self, spec: &RunSpec) -> Option<PreviousEnvironment> {
         let state = self.lock();
         if state.before.is_empty() {
             return None;
         }
-        state.before.get(&ToolFile::of(spec)?).cloned()
+        state.before.get(&CodeFile::of(spec)?).cloned()
     }
 
-    /// Takes note that the snapshot `now` has followed `before`, and begins to make what is missing. Compares all tools and
-    /// parses those that differ: not for the thread that serves clients.
+    /// Takes note that the snapshot `now` has followed `before`, and begins to make what is missing. Compares all that is offered
+    /// and parses what differs: not for the thread that serves clients.
     pub(super) fn changed(self: &Arc<Self>, before: &Snapshot, now: &Snapshot, ahead: PrepareAhead) {
-        let by_file = |tool: Arc<Tool>| Some((ToolFile::of(&tool.spec)?, tool));
-        let old: HashMap<ToolFile, Arc<Tool>> = before.tools_unlike(now).filter_map(by_file).collect();
-        let new: HashMap<ToolFile, Arc<Tool>> = now.tools_unlike(before).filter_map(by_file).collect();
+        let by_file = |spec: Arc<RunSpec>| Some((CodeFile::of(&spec)?, spec));
+        let old: HashMap<CodeFile, Arc<RunSpec>> = before.run_specs_unlike(now).filter_map(by_file).collect();
+        let new: HashMap<CodeFile, Arc<RunSpec>> = now.run_specs_unlike(before).filter_map(by_file).collect();
         let needs =
-            |tools: &HashMap<ToolFile, Arc<Tool>>| tools.values().any(|tool| required(&tool.spec).is_some());
+            |files: &HashMap<CodeFile, Arc<RunSpec>>| files.values().any(|spec| required(spec).is_some());
         if !needs(&old) && !needs(&new) {
             return;
         }
@@ -105,15 +106,15 @@ impl EnvironmentRollover {
         let mut state = self.lock();
         state.wanted = wanted;
         state.before.retain(|file, _| !old.contains_key(file) || new.contains_key(file));
-        for (file, tool) in new {
-            if let Some(found) = self.follow(&mut state, &file, old.get(&file), &tool, ahead) {
+        for (file, spec) in new {
+            if let Some(found) = self.follow(&mut state, &file, old.get(&file), &spec, ahead) {
                 missing.push(found);
             }
         }
         // What nobody wants any more goes, but for what serves meanwhile.
         let left: HashSet<String> = old
             .values()
-            .filter_map(|tool| required(&tool.spec))
+            .filter_map(|spec| required(spec))
             .map(|requirements| self.environments.name(requirements))
             .collect();
         drop(state);
@@ -123,16 +124,16 @@ impl EnvironmentRollover {
         }
     }
 
-    /// What is to be made for the tools of a file, if anything. `old` is what they were.
+    /// What is to be made for what a file has, if anything. `old` is how it was run.
     fn follow(
         &self,
         state: &mut RolloverState,
-        file: &ToolFile,
-        old: Option<&Arc<Tool>>,
-        tool: &Tool,
+        file: &CodeFile,
+        old: Option<&Arc<RunSpec>>,
+        spec: &RunSpec,
         ahead: PrepareAhead,
     ) -> Option<MissingEnvironment> {
-        let requirements = required(&tool.spec).filter(|requirements| self.environments.wanted(requirements));
+        let requirements = required(spec).filter(|requirements| self.environments.wanted(requirements));
         let Some(requirements) = requirements.filter(|wanted| self.environments.ready(wanted).is_none())
         else {
             state.before.remove(file);
@@ -152,23 +153,18 @@ impl EnvironmentRollover {
             PrepareAhead::Following => state.before.contains_key(file),
             PrepareAhead::Everything => true,
         };
-        let skill_dir = tool.spec.target.dir()?.to_owned();
+        let skill_dir = spec.target.dir()?.to_owned();
         wanted.then(|| MissingEnvironment { name: next, requirements: requirements.clone(), skill_dir })
     }
 
-    /// What a tool was run in, if that is at hand.
-    fn served(&self, old: &Tool) -> Option<PreviousEnvironment> {
-        let wanted = required(&old.spec).filter(|requirements| self.environments.wanted(requirements));
+    /// What something was run in, if that is at hand.
+    fn served(&self, old: &RunSpec) -> Option<PreviousEnvironment> {
+        let wanted = required(old).filter(|requirements| self.environments.wanted(requirements));
         let environment = match wanted {
             None => None,
             Some(requirements) => Some(self.environments.ready(requirements)?),
         };
-        Some(PreviousEnvironment {
-            environment,
-            digest: digest(&old.spec),
-            next: String::new(),
-            failed: false,
-        })
+        Some(PreviousEnvironment { environment, digest: digest(old), next: String::new(), failed: false })
     }
 
     /// Begins to make what a call wants, where that is not done already.
@@ -246,9 +242,13 @@ impl EnvironmentRollover {
     }
 }
 
-impl ToolFile {
-    fn of(spec: &RunSpec) -> Option<ToolFile> {
-        Some(ToolFile { skill: spec.skill.clone(), file: spec.target.file()?.to_owned() })
+impl CodeFile {
+    /// `None` for what is no code that is run: a page, say, or a script as text.
+    fn of(spec: &RunSpec) -> Option<CodeFile> {
+        if matches!(spec.target, Target::File(_)) {
+            return None;
+        }
+        Some(CodeFile { skill: spec.skill.clone(), file: spec.target.file()?.to_owned() })
     }
 }
 

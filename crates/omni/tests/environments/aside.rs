@@ -224,3 +224,61 @@ fn a_skill_that_needed_nothing_runs_without_until_it_is_installed_and_again_when
     wait_gone(inside);
     client.close();
 }
+
+#[test]
+fn a_skill_of_resources_and_prompts_alone_moves_to_its_new_environment_as_tools_do() {
+    let source = "\
+import os
+
+import conflict
+from omni import completion, prompt, resource
+
+
+@resource(\"s://version\")
+def version() -> str:
+    return f\"{conflict.VERSION} {os.getpid()}\"
+
+
+@prompt
+def ask(what: str) -> str:
+    return f\"{conflict.VERSION} {what}\"
+
+
+@completion(\"what\", prompt=ask)
+def whats(value: str) -> list:
+    return [conflict.VERSION]
+";
+    let gated = Gated::new();
+    gated.code(source);
+    gated.requires("conflict==1.0");
+    gated.allow("1.0");
+    let mut client = gated.lab.serve();
+    let read = |client: &mut Stdio_| {
+        let answer = client.request("resources/read", json!({"uri": "s://version"}));
+        answer["result"]["contents"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    };
+    let others = |client: &mut Stdio_| {
+        let filled = client.request("prompts/get", json!({"name": "s.ask", "arguments": {"what": "x"}}));
+        let reference = json!({"type": "ref/prompt", "name": "s.ask"});
+        let params = json!({"ref": reference, "argument": {"name": "what", "value": ""}});
+        let completed = client.request("completion/complete", params);
+        (
+            filled["result"]["messages"][0]["content"]["text"].clone(),
+            completed["result"]["completion"]["values"][0].clone(),
+        )
+    };
+    let first = read(&mut client);
+    let (version, old) = first.split_once(' ').unwrap();
+    assert_eq!(version, "1.0");
+    gated.requires("conflict==2.0");
+    // Nobody has to ask for it.
+    gated.wait_asked("2.0", 1);
+    assert!(read(&mut client).starts_with("1.0 "));
+    assert_eq!(others(&mut client), (json!("1.0 x"), json!("1.0")));
+    gated.allow("2.0");
+    wait_until("the new environment to serve", || read(&mut client).starts_with("2.0 "));
+    assert_eq!(others(&mut client), (json!("2.0 x"), json!("2.0")));
+    wait_gone(old.parse().unwrap());
+    client.close();
+    assert_eq!((gated.asked("1.0"), gated.asked("2.0")), (1, 1));
+}
