@@ -90,7 +90,7 @@ fn tools_page(server: &Server, request: &ListRequest, profile: ProfileId, caller
         Some(page) => list.page(fields, page),
         None => Some(list.page_all(fields)),
     };
-    let keep = ListCache { scope, is_settled: server.is_refreshed(ListKind::Tools) };
+    let keep = keep(server, ListKind::Tools, scope);
     framed(request, list.version(), page, |page, next| {
         server.encoder.list_tools_result(&request.id, request.revision, page, next, keep)
     })
@@ -117,10 +117,16 @@ fn items_page(
         None => Some(list.page_all(fields)),
     };
     let scope = scope_of(list.has_off(), view.as_deref(), of);
-    let keep = ListCache { scope, is_settled: server.is_refreshed(kind.list()) };
+    let keep = keep(server, kind.list(), scope);
     framed(request, list.version(), page, |page, next| {
         server.encoder.list_items_result(&request.id, request.revision, kind, page, next, keep)
     })
+}
+
+/// How long a list may be kept. One that a call of the client may change is asked for anew: a client that has not
+/// subscribed would not see what its own call has just shown it.
+fn keep(server: &Server, list: ListKind, scope: CacheScope) -> ListCache {
+    ListCache { scope, is_settled: server.is_refreshed(list) && scope == CacheScope::Public }
 }
 
 /// Who may be given a list that one client was given: one that may be another for the next client, by what calls have

@@ -384,7 +384,9 @@ async fn without_a_session_items_are_shown_to_the_user_and_told_on_its_subscript
         assert_eq!(stream.next().await.unwrap()["method"], "notifications/subscriptions/acknowledged");
     }
     let list = modern(request(1, "prompts/list", json!({})));
-    assert_eq!(client.post(&list).await.json()["result"]["cacheScope"], "private", "some are off");
+    let listed = client.post(&list).await.json();
+    assert_eq!(listed["result"]["cacheScope"], "private", "some are off");
+    assert_eq!(listed["result"]["ttlMs"], 0, "whoever does not subscribe sees what its next call shows");
     let call = modern(call_tool("change", "t.run", json!({})));
     let (answer, ()) = tokio::join!(client.post(&call), world.act(&[("t.secret", true), ("t.off", true)]));
     assert_eq!(answer.json()["result"]["content"][0]["text"], "done");
