@@ -11,7 +11,7 @@ use crate::args::DescribeArguments;
 use crate::other_server::{self, OtherServer};
 use crate::settings::Places;
 use crate::terminal::{self, Output};
-use crate::text::{function, in_lines, indented, limit, schema};
+use crate::text::{self, function, in_lines, indented, limit, schema};
 use crate::{item_text, read_catalog};
 
 /// Prints the tool, else the prompt of that name or the resource of that URI; exits with 1 when there is none.
@@ -88,6 +88,9 @@ fn needed(needs: &Requirements) -> String {
 
 /// The name in the list, or that it is in none.
 fn listed_as(tool: &Tool, places: &Places) -> String {
+    if tool.spec.policy.enabled == Some(false) {
+        return text::off(tool.name());
+    }
     match is_hidden(tool, places) {
         true => format!("nothing, since it is hidden; calls by `{}` are taken", tool.wire_name),
         false => tool.wire_name.clone(),

@@ -38,8 +38,9 @@ pub(crate) fn rows(snapshot: &Snapshot, places: &Places) -> Vec<Rows> {
             let words = item.text("description").or_else(|| item.text("title")).unwrap_or_default();
             row(&named(&item), &words, &written_at(&item, places))
         };
-        let rows = snapshot.all_items(kind).take(SHOWN_MAX).map(row).collect();
-        Rows { heading, rows, count: snapshot.item_count(kind) }
+        let mut seen = snapshot.all_items(kind).filter(|item| item.is_on);
+        let rows: Vec<[String; 3]> = seen.by_ref().take(SHOWN_MAX).map(row).collect();
+        Rows { heading, count: rows.len() + seen.count(), rows }
     };
     KINDS.into_iter().map(of).filter(|rows| rows.count > 0).collect()
 }
@@ -113,7 +114,7 @@ pub(crate) fn summaries_of_another(
 /// The members of `omni list --json` besides those of tools.
 pub(crate) fn summaries(snapshot: &Snapshot) -> impl Iterator<Item = (&'static str, Value)> {
     KINDS.into_iter().map(|(kind, _, member)| {
-        let all = snapshot.all_items(kind).map(|item| {
+        let all = snapshot.all_items(kind).filter(|item| item.is_on).map(|item| {
             let origin = item.origin.as_ref();
             json!({
                 "key": item.key,
@@ -148,7 +149,10 @@ pub(crate) fn describe(item: &Item, places: &Places, out: &mut Output) -> Result
         writeln!(out, "\n{}", indented(&description))?;
     }
     let mut facts = vec![("kind", what(item.kind).to_owned())];
-    facts.extend((item.kind == CatalogKind::Prompts).then(|| ("listed as", item.key.clone())));
+    match item.is_on {
+        true => facts.extend((item.kind == CatalogKind::Prompts).then(|| ("listed as", item.key.clone()))),
+        false => facts.push(("listed as", text::off(item.name()))),
+    }
     facts.extend(item.text("mimeType").map(|mime| ("mime type", mime)));
     if let Some(spec) = &item.spec {
         facts.push(("written in", format!("{}{}", written_at(item, places), function(&spec.target))));

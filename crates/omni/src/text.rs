@@ -104,3 +104,8 @@ pub(crate) fn limit(milliseconds: Option<u64>) -> String {
         Some(milliseconds) => format!("{} s", std::time::Duration::from_millis(milliseconds).as_secs_f64()),
     }
 }
+
+/// Where something is listed that is off: `enabled=False`.
+pub(crate) fn off(name: &str) -> String {
+    format!("nothing, since it is off, until a call shows it to its client: `ctx.show(\"{name}\")`")
+}

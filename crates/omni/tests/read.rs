@@ -218,6 +218,28 @@ fn a_folder_without_tools_is_listed_by_what_it_has() {
 }
 
 #[test]
+fn what_is_off_is_not_listed_and_is_described_with_what_shows_it() {
+    let folder = Folder::new(
+        "from omni import prompt, resource, tool\n\n@tool(enabled=False)\ndef late() -> str:\n    \"\"\"Later.\"\"\"\n    return \"\"\n\n\
+         @tool\ndef now() -> str:\n    \"\"\"Now.\"\"\"\n    return \"\"\n\n\
+         @resource(\"notes://late\", enabled=False)\ndef page() -> str:\n    \"\"\"Later too.\"\"\"\n    return \"\"\n\n\
+         @prompt(enabled=False)\ndef ask() -> str:\n    \"\"\"Later as well.\"\"\"\n    return \"\"\n",
+    );
+    let (_, list, _) = text(&folder.run(&["list"]));
+    assert!(list.contains("t.now") && !list.contains("Later"), "{list}");
+    let listed = json(&folder, &["list", "--json"]);
+    let counts = ["tools", "prompts"].map(|kind| listed[kind].as_array().unwrap().len());
+    assert_eq!(counts, [1, 0], "{listed}");
+    for (name, shown) in [("t.late", "t.late"), ("notes://late", "t.page"), ("t.ask", "t.ask")] {
+        let (_, described, _) = text(&folder.run(&["describe", name]));
+        let line = format!(
+            "listed as    nothing, since it is off, until a call shows it to its client: `ctx.show(\"{shown}\")`"
+        );
+        assert!(described.contains(&line), "{described}");
+    }
+}
+
+#[test]
 fn another_server_s_resources_templates_and_prompts_are_listed_as_our_own() {
     let folder = Folder::new(TOOLS);
     folder.write("skills/notes/SKILL.md", "---\nname: notes\ndescription: Keeps notes.\n---\n");
