@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
+use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt, select_all};
 use omni_protocol::{ErrorCode, Frame, RpcError, error_frame};
 
 use crate::admission::{PeerAccount, Permit, Quantity};
@@ -27,10 +27,15 @@ pub(crate) struct StreamSession {
     account: PeerAccount,
     parked: Arc<ParkedCalls>,
     running: FuturesUnordered<DrivenRequest>,
-    /// What has changed for everybody. Kept between two waits, or each of them would register itself anew.
-    changes: Pin<Box<dyn Stream<Item = CurrentVersions> + Send>>,
-    /// What has changed for this client alone; kept for the same reason.
-    own_changes: Pin<Box<dyn Stream<Item = Changes> + Send>>,
+    /// Kept between two waits, or each of them would register itself anew. A stream of it that has nothing new is not even
+    /// asked, and with each call all of them would be.
+    changes: SelectAll<BoxStream<'static, Change>>,
+}
+
+/// What a client may have to be told of.
+enum Change {
+    Everybody(CurrentVersions),
+    ThisClient(Changes),
 }
 
 impl StreamSession {
@@ -38,11 +43,12 @@ impl StreamSession {
         let session = Session::of_connection(principal, server.config.limits.in_flight_max);
         // On stdio there is one client, whoever started the process: its account needs no key.
         let account = server.admission.account(None);
-        let changes = Box::pin(server.changes.listen().into_stream());
-        let own_changes = Box::pin(session.changes().clone().into_stream());
+        let for_everybody = server.changes.listen().into_stream().map(Change::Everybody);
+        let for_client = session.changes().clone().into_stream().map(Change::ThisClient);
+        let changes = select_all([for_everybody.boxed(), for_client.boxed()]);
         let parked = ParkedCalls::new();
         let running = FuturesUnordered::new();
-        StreamSession { server, session, account, parked, running, changes, own_changes }
+        StreamSession { server, session, account, parked, running, changes }
     }
 
     /// Takes a frame; returns what can be answered at once.
@@ -87,12 +93,19 @@ impl StreamSession {
                     }
                 }
                 frame = self.session.outbox.next() => return frame,
-                Some(changes) = self.own_changes.next() => {
-                    subscriptions::notify_changes(&self.server, &self.session, changes, &self.session.outbox);
-                }
-                Some(versions) = self.changes.next() => {
-                    subscriptions::notify(&self.server, &self.session, &versions, &self.session.outbox);
-                }
+                Some(change) = self.changes.next() => self.notify(change),
+            }
+        }
+    }
+
+    fn notify(&self, change: Change) {
+        let outbox = &self.session.outbox;
+        match change {
+            Change::Everybody(versions) => {
+                subscriptions::notify(&self.server, &self.session, &versions, outbox)
+            }
+            Change::ThisClient(changes) => {
+                subscriptions::notify_changes(&self.server, &self.session, changes, outbox);
             }
         }
     }
