@@ -267,22 +267,20 @@ class ContaminationCheck:
 
     def _unwelcome_children(self, *, first: bool) -> frozenset[int]:
         session = _getsid(0)
-        unwelcome = _NOBODY
-        # One that is about to end, as the child of `os.popen` is after its output, is nothing to speak of.
+        # One that is about to end, as the child of `os.popen` is after its output, is nothing to speak of. A
+        # first call may leave one, but one that ends right after it would lie about dead in the next call.
         for _ in range(_ENDING_MAX):
             own = _multiprocessing_children()
             states = {pid: _state(pid) for pid in _children() - self._accepted}
-            unwelcome = frozenset(
-                pid
-                for pid, (state, their_session) in states.items()
-                if state != "Z" and pid not in own and not (first and their_session == session)
-            )
-            if not unwelcome:
+            living = {
+                pid: theirs for pid, (state, theirs) in states.items() if state != "Z" and pid not in own
+            }
+            if not living:
                 break
             _sleep(0.001)
         if any(state == "Z" for state, _ in states.values()):
             _reap_dead()
-        return unwelcome
+        return frozenset(pid for pid, theirs in living.items() if not (first and theirs == session))
 
     # -- priority -----------------------------------------------------------------------------------------
 
