@@ -4,9 +4,8 @@ pub(crate) mod code;
 mod held_back;
 mod misplaced;
 mod page_links;
-mod pages;
-mod prompts;
 mod skill_files;
+mod unlinked;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -261,13 +260,13 @@ impl<'a> SkillWalk<'a> {
                     skill.lock = self.read_file(&path);
                 }
                 omni_prompts::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_dir()) => {
-                    self.prompts(&path, 1, &mut skill.prompts);
+                    self.prompts(&path, &mut skill.prompts);
                 }
                 omni_prompts::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_symlink()) => {
-                    self.linked_prompt(&path);
+                    self.linked_prompts(&path);
                 }
                 app_page_names::FOLDER if entry.file_type().is_ok_and(|kind| kind.is_dir()) => {
-                    self.pages(&path, 1, &mut skill.pages);
+                    self.pages(&path, &mut skill.pages);
                 }
                 // A link that leads out, which is reported.
                 "SKILL.md" | "scripts" | "pyproject.toml" | "uv.lock" => {}
