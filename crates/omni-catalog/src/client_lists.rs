@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::seen_lists::SeenItems;
 use crate::skill_list::SkillList;
 use crate::tool_rules::{ProfileId, ToolFacts};
+use crate::uri_form::SKILLS;
 use crate::{CatalogKind, Snapshot, ToolList, Visibility};
 
 impl Snapshot {
@@ -57,6 +58,3 @@ impl Snapshot {
         })
     }
 }
-
-/// How the URI of each file of a skill begins.
-const SKILLS: &str = "omni://skill/";

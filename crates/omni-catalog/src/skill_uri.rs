@@ -1,9 +1,7 @@
 //! The URIs of skills, of their files and of their other resources: `omni://skill/<skill>/<path>`.
 
-use crate::uri_form::normalized;
+use crate::uri_form::{SKILLS, normalized};
 use crate::uri_template::decoded;
-
-const SCHEME: &str = "omni://skill/";
 
 /// The URI of a skill's page, `SKILL.md`: what the skill is known by.
 pub fn skill_uri(folder: &str) -> String {
@@ -20,7 +18,7 @@ pub fn skill_file_uri(folder: &str, path: &str) -> String {
 
 /// The URI of a skill's folder.
 pub(crate) fn directory_uri(folder: &str) -> String {
-    let mut uri = SCHEME.to_owned();
+    let mut uri = SKILLS.to_owned();
     quote(folder, false, &mut uri);
     uri
 }
@@ -52,20 +50,20 @@ pub(crate) fn resource_uri(folder: &str, name: &str) -> String {
 
 /// The folder of the skill, and the path or name in it, of which that is the URI.
 pub(crate) fn skill_and_path(uri: &str) -> Option<(String, String)> {
-    let (skill, path) = uri.strip_prefix(SCHEME)?.split_once('/')?;
+    let (skill, path) = uri.strip_prefix(SKILLS)?.split_once('/')?;
     let plain = |text: &str| decoded(text, false).unwrap_or_else(|| text.to_owned());
     Some((plain(skill), plain(path)))
 }
 
 /// Whether a URI, or the template of some, is that of something of a skill.
 pub(crate) fn is_of_skills(uri: &str) -> bool {
-    normalized(uri).starts_with(SCHEME)
+    normalized(uri).starts_with(SKILLS)
 }
 
 /// The folder of the skill that a URI, in any spelling, lies beneath.
 pub(crate) fn skill_of(uri: &str) -> Option<String> {
     let form = normalized(uri);
-    let (skill, _) = form.strip_prefix(SCHEME)?.split_once('/')?;
+    let (skill, _) = form.strip_prefix(SKILLS)?.split_once('/')?;
     decoded(skill, false)
 }
 

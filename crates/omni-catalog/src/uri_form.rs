@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// The scheme of what this server has of its own: files and resources of skills, results that were kept.
 const OWN_SCHEME: &str = "omni";
 /// What each skill's own begins with.
-const SKILLS: &str = "omni://skill/";
+pub(crate) const SKILLS: &str = "omni://skill/";
 
 /// Whether a URI, or a template of some, is in the server's own scheme.
 pub(crate) fn is_own_scheme(uri: &str) -> bool {
