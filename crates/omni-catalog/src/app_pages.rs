@@ -20,13 +20,13 @@ use omni_scan::app_member;
 use serde_json::{Map, Value};
 
 use crate::app_page_names::FOLDER;
-use crate::folder::{ReadFile, SkillFolder};
+use crate::field_reader::FieldReader;
+use crate::folder::SkillFolder;
 use crate::front_matter::{self, Entry, FrontMatter, Position, Yaml};
 use crate::icon_files;
 use crate::item_detail::{ItemDetail, SkillItem};
 use crate::item_listing::ResourceListing;
 use crate::own_words::{APP, meta, tags};
-use crate::similar::closest;
 use crate::skill_uri::app_page_uri;
 use crate::{CatalogKind, Diagnostic, Origin, Severity, Skill};
 
@@ -42,40 +42,42 @@ const HEAD_BYTES: usize = 8 << 10;
 
 /// The pages among the files of a skill, in the order of their paths.
 pub(crate) fn items(skill: &Skill, folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Vec<SkillItem> {
-    folder.pages.iter().map(|file| PageReader { skill, folder, file, findings }.item()).collect()
+    let item = |file| PageReader { fields: FieldReader { skill, file, findings }, folder }.item();
+    folder.pages.iter().map(item).collect()
 }
 
 struct PageReader<'a> {
-    skill: &'a Skill,
+    fields: FieldReader<'a>,
     folder: &'a SkillFolder,
-    file: &'a ReadFile,
-    findings: &'a mut Vec<Diagnostic>,
 }
 
 impl PageReader<'_> {
     fn item(mut self) -> SkillItem {
-        let (skill, file) = (self.skill, self.file);
+        let (skill, file) = (self.fields.skill, self.fields.file);
         let own_path =
             file.path.strip_prefix(FOLDER).map_or(&*file.path, |path| path.trim_start_matches('/'));
         let front = self.front_matter();
         self.check_page();
         self.check_keys(&front);
-        let title = self.text(&front, "title").or_else(|| title_of(&file.text));
-        let description = self.text(&front, "description");
-        let own_tags = front.find("tags").map(|entry| entry.value.texts().0).unwrap_or_default();
-        let mut own = match front.find("meta").map(|entry| entry.value.json()) {
-            Some(Value::Object(meta)) => meta,
-            _ => Map::new(),
-        };
+        let title = self.fields.text(&front.entries, "title").or_else(|| title_of(&file.text));
+        let description = self.fields.text(&front.entries, "description");
+        let own_tags = self.fields.texts(&front.entries, "tags");
+        let mut own = self.fields.object(&front.entries, "meta").unwrap_or_default();
         let app = self.app(&front);
         if !app.is_empty() {
             own.insert(APP.to_owned(), Value::Object(app));
         }
         let uri = app_page_uri(&skill.folder, own_path);
-        let mut icons = front.find("icons").map(|entry| entry.value.json()).filter(Value::is_array);
+        let mut icons = self.fields.list_of_maps(&front.entries, "icons");
         let line = front.find("icons").map_or(1, |entry| entry.place.line);
         let written = Origin { file: format!("{}/{}", skill.folder, file.path), line };
-        icon_files::embed(self.folder, &mut icons, &format!("the page `{uri}`"), &written, self.findings);
+        icon_files::embed(
+            self.folder,
+            &mut icons,
+            &format!("the page `{uri}`"),
+            &written,
+            self.fields.findings,
+        );
         let listing = ResourceListing {
             uri: Some(&uri),
             name: own_path,
@@ -105,12 +107,12 @@ impl PageReader<'_> {
 
     /// What stands in the comment at the beginning, where that is front matter.
     fn front_matter(&mut self) -> FrontMatter {
-        let Some((commented, _)) = split(&self.file.text) else { return FrontMatter::default() };
+        let Some((commented, _)) = split(&self.fields.file.text) else { return FrontMatter::default() };
         // The comment begins on a line of its own, above the first `---`.
         let (mut front, problems) = front_matter::read(commented);
         for problem in problems {
             let place = Position { line: problem.place.line + 1, ..problem.place };
-            self.find(Severity::Warning, place, "bad-front-matter", problem.message, &problem.help);
+            self.fields.find(Severity::Warning, place, "bad-front-matter", problem.message, &problem.help);
         }
         front.entries.iter_mut().for_each(|entry| entry.place.line += 1);
         front
@@ -118,27 +120,22 @@ impl PageReader<'_> {
 
     /// Hosts take a whole document of HTML 5 and nothing else.
     fn check_page(&mut self) {
-        let page = split(&self.file.text).map_or(&*self.file.text, |(_, page)| page);
+        let page = split(&self.fields.file.text).map_or(&*self.fields.file.text, |(_, page)| page);
         let page = after_comments(page);
         let begins = |word: &str| page.get(..word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word));
         if begins("<!doctype html") || begins("<html") {
             return;
         }
-        let before = &self.file.text[..self.file.text.len() - page.len()];
+        let before = &self.fields.file.text[..self.fields.file.text.len() - page.len()];
         let line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX);
         let message = "the page is no whole HTML document, which hosts want of an app's page".to_owned();
         let help = "begin it with `<!doctype html>`; move it out of `ui` if it is no page for an app";
-        self.find(Severity::Warning, Position { line, column: 1 }, "app-page", message, help);
+        self.fields.find(Severity::Warning, Position { line, column: 1 }, "app-page", message, help);
     }
 
     fn check_keys(&mut self, front: &FrontMatter) {
         for entry in front.entries.iter().filter(|entry| !KEYS.contains(&app_member(&entry.key))) {
-            let message = format!("the key `{}` means nothing in a page", entry.key);
-            let help = match closest(&entry.key, KEYS) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("there are `{}`", KEYS.join("`, `")),
-            };
-            self.find(Severity::Note, entry.place, "unknown-key", message, &help);
+            self.fields.unknown_key(entry, &KEYS, "a page");
         }
     }
 
@@ -159,30 +156,6 @@ impl PageReader<'_> {
             (name.to_owned(), value)
         });
         members.collect()
-    }
-
-    fn text(&mut self, front: &FrontMatter, key: &str) -> Option<String> {
-        let entry = front.find(key)?;
-        let text = entry.value.text();
-        if text.is_none() {
-            let message = format!("the value of `{key}` must be a text");
-            let help = "write it on one line, in quotes if it holds a colon";
-            self.find(Severity::Warning, entry.place, "bad-value", message, help);
-        }
-        text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-    }
-
-    fn find(&mut self, severity: Severity, place: Position, code: &str, message: String, help: &str) {
-        self.findings.push(Diagnostic {
-            severity,
-            skill: self.skill.folder.clone(),
-            file: format!("{}/{}", self.skill.folder, self.file.path),
-            line: place.line,
-            column: place.column,
-            code: code.to_owned(),
-            message,
-            help: Some(help.to_owned()),
-        });
     }
 }
 

@@ -37,6 +37,7 @@ mod app_pages;
 mod client_lists;
 mod encoded_items;
 mod encoded_list;
+mod field_reader;
 mod folder;
 mod folder_items;
 mod front_matter;

@@ -6,8 +6,8 @@ use std::panic::catch_unwind;
 use omni_call::{ExecutorKind, FileKind, FileTarget, PromptArgument, RunSpec};
 use omni_prompts::{FOLDER, TemplateFault, Uses};
 use omni_scan::is_tool_name;
-use serde_json::{Map, Value};
 
+use crate::field_reader::FieldReader;
 use crate::folder::{ReadFile, SkillFolder};
 use crate::front_matter::{self, Entry, FrontMatter, Position, Yaml};
 use crate::icon_files;
@@ -48,18 +48,21 @@ pub(crate) fn items(skill: &Skill, folder: &SkillFolder, findings: &mut Vec<Diag
     let own = |file: &&ReadFile| file.path.ends_with(".md") && !own_path(file).contains('/');
     for file in folder.prompts.iter().filter(|file| !own(file)).filter(|file| !own_path(file).contains('/')) {
         if omni_prompts::split(&file.text).has_front_matter() && !own_path(file).starts_with('_') {
-            let mut reader =
-                PromptReader { skill, folder, file, uses: &uses, findings, front: &FrontMatter::default() };
             let message = format!("the name of `{}` does not end in `.md`, so it is no prompt", file.path);
             let help = "give it the ending `.md`, in small letters";
-            reader.find(Severity::Note, Position { line: 1, column: 1 }, "not-a-prompt", message, help);
+            FieldReader { skill, file, findings }.find(
+                Severity::Note,
+                Position { line: 1, column: 1 },
+                "not-a-prompt",
+                message,
+                help,
+            );
         }
     }
     let is_part = |file: &ReadFile| own_path(file).starts_with('_');
     let mut items = Vec::new();
     for file in folder.prompts.iter().filter(own).filter(|file| !is_part(file)) {
-        let mut reader =
-            PromptReader { skill, folder, file, uses: &uses, findings, front: &FrontMatter::default() };
+        let mut fields = FieldReader { skill, file, findings };
         if !omni_prompts::split(&file.text).has_front_matter() {
             let begins =
                 file.text.trim_start_matches('\u{feff}').lines().next().map(str::trim_end) == Some("---");
@@ -76,15 +79,14 @@ pub(crate) fn items(skill: &Skill, folder: &SkillFolder, findings: &mut Vec<Diag
                 ),
             };
             let message = format!("`{}` {why}, so it is no prompt but a page to include", file.path);
-            reader.find(severity, Position { line: 1, column: 1 }, "not-a-prompt", message, help);
+            fields.find(severity, Position { line: 1, column: 1 }, "not-a-prompt", message, help);
             continue;
         }
         let (front, problems) = front_matter::read(&file.text);
         for problem in problems {
-            reader.find(Severity::Warning, problem.place, "bad-front-matter", problem.message, &problem.help);
+            fields.find(Severity::Warning, problem.place, "bad-front-matter", problem.message, &problem.help);
         }
-        reader.front = &front;
-        items.extend(reader.prompt());
+        items.extend(PromptReader { fields, folder, uses: &uses, front: &front }.prompt());
     }
     // A part that nobody includes by a name that is written out is at fault all the same.
     for file in &folder.prompts {
@@ -128,46 +130,53 @@ fn internal(skill: &Skill, file: &ReadFile) -> Diagnostic {
 }
 
 struct PromptReader<'a> {
-    skill: &'a Skill,
+    fields: FieldReader<'a>,
     folder: &'a SkillFolder,
-    file: &'a ReadFile,
     /// What each file of the folder needs, by its name there.
     uses: &'a BTreeMap<&'a str, Result<Uses, TemplateFault>>,
-    findings: &'a mut Vec<Diagnostic>,
     front: &'a FrontMatter,
 }
 
-impl<'a> PromptReader<'a> {
+impl PromptReader<'_> {
     /// `None`, with a finding, for one that no client could use.
     fn prompt(&mut self) -> Option<SkillItem> {
-        self.check_keys();
-        let stem = own_path(self.file).trim_end_matches(".md").to_owned();
+        self.check_keys(&self.front.entries, &KEYS, "a prompt");
+        let stem = own_path(self.fields.file).trim_end_matches(".md").to_owned();
         let name = self.text("name").unwrap_or(stem);
-        let key = self.skill.canonical(&name);
+        let key = self.fields.skill.canonical(&name);
         if !is_tool_name(&key) {
             let message = format!("`{key}` cannot be a prompt's name, so the prompt is not listed");
             let help = "names have 1 to 128 letters, digits, `_`, `-` and `.`, no blank and no other sign; rename the file or write `name:`";
-            self.find(Severity::Error, self.place("name"), "illegal-name", message, help);
+            self.fields.find(Severity::Error, self.place("name"), "illegal-name", message, help);
             return None;
         }
         let (title, description) = (self.text("title"), self.text("description"));
         if description.is_none() {
             let message = format!("the prompt `{key}` has no `description`");
             let help = "say in a sentence what it is for: people choose prompts from a list";
-            self.find(Severity::Note, self.place("description"), "missing-description", message, help);
+            self.fields.find(Severity::Note, self.place("description"), "missing-description", message, help);
         }
-        let (tags_of_file, version) = (self.words("tags"), self.text("version"));
-        let (mut icons, own_meta) = (self.list_of_maps("icons"), self.object("meta"));
+        let (tags_of_file, version) = (self.fields.texts(&self.front.entries, "tags"), self.text("version"));
+        let (mut icons, own_meta) = (
+            self.fields.list_of_maps(&self.front.entries, "icons"),
+            self.fields.object(&self.front.entries, "meta"),
+        );
         let written = Origin {
-            file: format!("{}/{}", self.skill.folder, self.file.path),
+            file: format!("{}/{}", self.fields.skill.folder, self.fields.file.path),
             line: self.place("icons").line,
         };
-        icon_files::embed(self.folder, &mut icons, &format!("the prompt `{key}`"), &written, self.findings);
+        icon_files::embed(
+            self.folder,
+            &mut icons,
+            &format!("the prompt `{key}`"),
+            &written,
+            self.fields.findings,
+        );
         let arguments = self.arguments();
-        let enabled = self.front.find("enabled").map(|entry| self.flag(entry, true));
+        let enabled = self.front.find("enabled").map(|entry| self.fields.flag(entry, true));
         // A body that is no template is told by itself. The prompt stays listed, so that an edit of the body never changes what
         // clients have, and whoever asks for it reads what is wrong, and where.
-        if let Some(Ok(uses)) = self.uses.get(own_path(self.file)) {
+        if let Some(Ok(uses)) = self.uses.get(own_path(self.fields.file)) {
             self.check_body(uses, &arguments);
         }
         let listing = PromptListing {
@@ -181,18 +190,19 @@ impl<'a> PromptReader<'a> {
         let listing = listing.to_raw();
         let values: Vec<PromptArgument> = arguments.into_iter().map(|argument| argument.value).collect();
         let target = FileTarget {
-            dir: self.skill.folder.clone().into(),
-            path: self.file.path.clone(),
+            dir: self.fields.skill.folder.clone().into(),
+            path: self.fields.file.path.clone(),
             kind: FileKind::Prompt { arguments: values.clone() },
         };
-        let mut run = RunSpec::new(&self.skill.folder, &name, target);
+        let mut run = RunSpec::new(&self.fields.skill.folder, &name, target);
         key.clone_into(&mut run.tool);
         run.executor = ExecutorKind::File;
-        run.limits.clone_from(&self.skill.limits);
-        run.policy.enabled = enabled.or(self.skill.policy.enabled);
-        let origin = Origin { file: format!("{}/{}", self.skill.folder, self.file.path), line: 1 };
+        run.limits.clone_from(&self.fields.skill.limits);
+        run.policy.enabled = enabled.or(self.fields.skill.policy.enabled);
+        let origin =
+            Origin { file: format!("{}/{}", self.fields.skill.folder, self.fields.file.path), line: 1 };
         let mut detail = ItemDetail::new(run, origin);
-        detail.tags = tags(self.skill, &tags_of_file);
+        detail.tags = tags(self.fields.skill, &tags_of_file);
         detail.set_arguments(values);
         Some(SkillItem { kind: CatalogKind::Prompts, key, listing, detail })
     }
@@ -204,7 +214,7 @@ impl<'a> PromptReader<'a> {
             Yaml::Text(text) if text.is_empty() => return Vec::new(),
             Yaml::Text(_) | Yaml::Quoted(_) | Yaml::Map(_) => {
                 let help = "write one item for each argument: `- name: topic`, and below it `description: …`";
-                self.bad_value(entry, "a list", help);
+                self.fields.bad_value(entry, "a list", help);
                 return Vec::new();
             }
         };
@@ -215,7 +225,7 @@ impl<'a> PromptReader<'a> {
             if arguments.iter().any(|known| known.value.name == *name) {
                 let message =
                     format!("there is an argument `{name}` before it already, so this one is left out");
-                self.find(
+                self.fields.find(
                     Severity::Warning,
                     argument.place,
                     "bad-argument",
@@ -237,36 +247,35 @@ impl<'a> PromptReader<'a> {
             Yaml::Text(name) | Yaml::Quoted(name) => (&nothing, list, Some(name.trim().to_owned())),
             Yaml::Map(entries) => {
                 let place = entries.first().map_or(list, |entry| entry.place);
-                (entries, place, self.text_of(entries, "name"))
+                (entries, place, self.fields.text(entries, "name"))
             }
             Yaml::List(_) => (&nothing, list, None),
         };
-        self.unknown_keys(entries, &ARGUMENT_KEYS, "an argument");
+        self.check_keys(entries, &ARGUMENT_KEYS, "an argument");
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             let message = "an argument has no `name`, so it is left out".to_owned();
-            self.find(Severity::Error, place, "bad-argument", message, "give it one: `- name: topic`");
+            self.fields.find(Severity::Error, place, "bad-argument", message, "give it one: `- name: topic`");
             return None;
         };
         if !is_variable(&name) {
             let message = format!("`{name}` is no name that a template can use, so the argument is left out");
             let help = "use letters, digits and `_`, and no digit first";
-            self.find(Severity::Error, place, "bad-argument", message, help);
+            self.fields.find(Severity::Error, place, "bad-argument", message, help);
             return None;
         }
-        let default = self.text_of(entries, "default");
+        let default = self.fields.text(entries, "default");
         // `default: ""` is a default too: a text that is empty.
         let default = default.or_else(|| {
             front_matter::find(entries, "default").and_then(|entry| entry.value.text()).map(str::to_owned)
         });
-        let choices =
-            front_matter::find(entries, "choices").map(|entry| self.texts(entry)).unwrap_or_default();
-        let required = self.flag_of(entries, "required");
+        let choices = self.fields.texts(entries, "choices");
+        let required = self.fields.is_true(entries, "required");
         let at = |key: &str| front_matter::find(entries, key).map_or(place, |entry| entry.place);
         if let Some(default) =
             default.as_ref().filter(|default| !choices.is_empty() && !choices.contains(default))
         {
             let message = format!("the default `{default}` of `{name}` is none of its choices");
-            self.find(
+            self.fields.find(
                 Severity::Warning,
                 at("default"),
                 "bad-argument",
@@ -276,11 +285,17 @@ impl<'a> PromptReader<'a> {
         }
         if required && default.is_some() {
             let message = format!("`{name}` is required, so its default is never used");
-            self.find(Severity::Warning, at("default"), "bad-argument", message, "take out one of the two");
+            self.fields.find(
+                Severity::Warning,
+                at("default"),
+                "bad-argument",
+                message,
+                "take out one of the two",
+            );
         }
         Some(Argument {
-            title: self.text_of(entries, "title"),
-            description: self.text_of(entries, "description"),
+            title: self.fields.text(entries, "title"),
+            description: self.fields.text(entries, "description"),
             value: PromptArgument { name, required, default, choices },
             place,
         })
@@ -289,7 +304,7 @@ impl<'a> PromptReader<'a> {
     /// Holds the body against the arguments, and against the files that it includes.
     fn check_body(&mut self, uses: &Uses, arguments: &[Argument]) {
         let (mut variables, mut reached, mut to_read) =
-            (BTreeSet::new(), BTreeSet::new(), vec![(own_path(self.file), uses)]);
+            (BTreeSet::new(), BTreeSet::new(), vec![(own_path(self.fields.file), uses)]);
         let mut whole = true;
         while let Some((name, uses)) = to_read.pop() {
             if !reached.insert(name) {
@@ -301,12 +316,12 @@ impl<'a> PromptReader<'a> {
                 match self.uses.get_key_value(included.as_str()) {
                     Some((included, Ok(uses))) => to_read.push((included, uses)),
                     Some((_, Err(_))) => {}
-                    None if is_read(included) && name == own_path(self.file) => {
+                    None if is_read(included) && name == own_path(self.fields.file) => {
                         let message =
                             format!("there is no `{FOLDER}/{included}`, so the prompt cannot be filled in");
                         let place = self.body(*line);
                         let help = "a name is a path below the skill's `prompts` folder, and of no link";
-                        self.find(Severity::Error, place, "missing-include", message, help);
+                        self.fields.find(Severity::Error, place, "missing-include", message, help);
                     }
                     None => whole = false,
                 }
@@ -317,14 +332,18 @@ impl<'a> PromptReader<'a> {
             if names().any(|name| name == *variable) {
                 continue;
             }
-            let line = if *file == own_path(self.file) { line_of(&self.file.text, variable) } else { 1 };
+            let line = if *file == own_path(self.fields.file) {
+                line_of(&self.fields.file.text, variable)
+            } else {
+                1
+            };
             let message =
                 format!("`{variable}` is none of the prompt's arguments, and fails where it is used");
             let help = match closest(variable, names()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("add `- name: {variable}` to `arguments`, or test it with `is defined`"),
             };
-            self.find(Severity::Warning, self.body(line), "undeclared-argument", message, &help);
+            self.fields.find(Severity::Warning, self.body(line), "undeclared-argument", message, &help);
         }
         for argument in arguments.iter().filter(|_| whole) {
             let name = &argument.value.name;
@@ -332,12 +351,12 @@ impl<'a> PromptReader<'a> {
                 let message = format!("the argument `{name}` is not used in the prompt");
                 let help =
                     format!("write `{{{{ {name} }}}}` where it belongs, or take it out of `arguments`");
-                self.find(Severity::Note, argument.place, "unused-argument", message, &help);
+                self.fields.find(Severity::Note, argument.place, "unused-argument", message, &help);
             }
         }
         for (line, help) in &uses.near_headings {
             let message = "the heading begins no message and stays part of the text".to_owned();
-            self.find(Severity::Note, self.body(*line), "prompt-heading", message, help);
+            self.fields.find(Severity::Note, self.body(*line), "prompt-heading", message, help);
         }
     }
 
@@ -345,19 +364,9 @@ impl<'a> PromptReader<'a> {
         Position { line: u32::try_from(line).unwrap_or(u32::MAX), column: 1 }
     }
 
-    fn check_keys(&mut self) {
-        let front = self.front;
-        self.unknown_keys(&front.entries, &KEYS, "a prompt");
-    }
-
-    fn unknown_keys(&mut self, entries: &[Entry], known: &[&'static str], what: &str) {
+    fn check_keys(&mut self, entries: &[Entry], known: &[&'static str], what: &str) {
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let message = format!("the key `{}` means nothing in {what}", entry.key);
-            let help = match closest(&entry.key, known.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("there are `{}`", known.join("`, `")),
-            };
-            self.find(Severity::Note, entry.place, "unknown-key", message, &help);
+            self.fields.unknown_key(entry, known, what);
         }
     }
 
@@ -366,91 +375,7 @@ impl<'a> PromptReader<'a> {
     }
 
     fn text(&mut self, key: &str) -> Option<String> {
-        let front = self.front;
-        self.text_of(&front.entries, key)
-    }
-
-    fn text_of(&mut self, entries: &[Entry], key: &str) -> Option<String> {
-        let entry = front_matter::find(entries, key)?;
-        let text = entry.value.text();
-        if text.is_none() {
-            self.bad_value(entry, "a text", "write it on one line, in quotes if it holds a colon");
-        }
-        text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-    }
-
-    fn flag_of(&mut self, entries: &[Entry], key: &str) -> bool {
-        front_matter::find(entries, key).is_some_and(|entry| self.flag(entry, false))
-    }
-
-    /// A wrong value is taken as `otherwise`.
-    fn flag(&mut self, entry: &Entry, otherwise: bool) -> bool {
-        entry.value.flag().unwrap_or_else(|| {
-            self.bad_value(entry, "`true` or `false`", &format!("it is taken as `{otherwise}`"));
-            otherwise
-        })
-    }
-
-    /// A list of texts, or one text with commas.
-    fn words(&mut self, key: &str) -> Vec<String> {
-        let front = self.front;
-        front.find(key).map(|entry| self.texts(entry)).unwrap_or_default()
-    }
-
-    fn texts(&mut self, entry: &Entry) -> Vec<String> {
-        let (texts, help) = entry.value.texts();
-        if let Some(help) = help {
-            self.bad_value(entry, "a list of texts", help);
-        }
-        texts
-    }
-
-    fn list_of_maps(&mut self, key: &str) -> Option<Value> {
-        let front = self.front;
-        let entry = front.find(key)?;
-        match &entry.value {
-            Yaml::List(items) if items.iter().all(|item| matches!(item, Yaml::Map(_))) => {
-                Some(entry.value.json())
-            }
-            _ => {
-                self.bad_value(
-                    entry,
-                    "a list of mappings",
-                    "write `- src: …` for each, and `mimeType: …` below it",
-                );
-                None
-            }
-        }
-    }
-
-    fn object(&mut self, key: &str) -> Option<Map<String, Value>> {
-        let front = self.front;
-        let entry = front.find(key)?;
-        match entry.value.json() {
-            Value::Object(object) => Some(object),
-            _ => {
-                self.bad_value(entry, "a mapping", "write one `key: value` a line below it");
-                None
-            }
-        }
-    }
-
-    fn bad_value(&mut self, entry: &Entry, wanted: &str, help: &str) {
-        let message = format!("the value of `{}` must be {wanted}", entry.key);
-        self.find(Severity::Warning, entry.place, "bad-value", message, help);
-    }
-
-    fn find(&mut self, severity: Severity, place: Position, code: &str, message: String, help: &str) {
-        self.findings.push(Diagnostic {
-            severity,
-            skill: self.skill.folder.clone(),
-            file: format!("{}/{}", self.skill.folder, self.file.path),
-            line: place.line,
-            column: place.column,
-            code: code.to_owned(),
-            message,
-            help: Some(help.to_owned()),
-        });
+        self.fields.text(&self.front.entries, key)
     }
 }
 

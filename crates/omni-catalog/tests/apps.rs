@@ -218,6 +218,22 @@ fn a_file_that_is_no_whole_page_is_told_and_its_front_matter_is_checked_line_by_
 }
 
 #[test]
+fn what_is_no_value_of_a_key_is_told_of_a_page_as_of_a_prompt() {
+    let world = World::new().write(
+        "weather/ui/view.html",
+        "<!--\n---\nicons: one\ntags:\n  a: b\nmeta: 3\n---\n-->\n<!doctype html>",
+    );
+    assert_eq!(
+        found(&world.snapshot(), &["bad-value"]),
+        [
+            "bad-value weather/ui/view.html:3 the value of `icons` must be a list of mappings",
+            "bad-value weather/ui/view.html:4 the value of `tags` must be a list of texts",
+            "bad-value weather/ui/view.html:6 the value of `meta` must be a mapping",
+        ]
+    );
+}
+
+#[test]
 fn an_icon_that_is_a_file_of_the_skill_is_sent_as_what_is_in_it() {
     let icons = "icons=[Icon(\"assets/a.svg\", sizes=[\"any\"]), {\"src\": \"https://x/y.png\", \"mime_type\": \"image/png\"}]";
     let world = World::new()
