@@ -365,6 +365,25 @@ impl ItemList {
         self.places().filter_map(|(source, item)| self.parse(source, item, defaults))
     }
 
+    /// Those that everybody is shown, without what is off. Parses each.
+    pub(crate) fn shown<'a>(
+        &'a self,
+        defaults: &'a [SourceDefaults],
+    ) -> impl Iterator<Item = Arc<Item>> + 'a {
+        self.shown_places().filter_map(|(source, item)| self.parse(source, item, defaults))
+    }
+
+    /// How many everybody is shown.
+    pub(crate) fn shown_count(&self) -> usize {
+        self.shown_places().count()
+    }
+
+    fn shown_places(&self) -> impl Iterator<Item = (usize, usize)> {
+        let is_off =
+            |source: usize, item| self.sources.get(source).is_some_and(|items| items.encoded().is_off(item));
+        self.places().filter(move |(source, item)| !is_off(*source, *item))
+    }
+
     /// Each of which `other` has not the same. Parses these and no others.
     pub(crate) fn unlike<'a>(
         &'a self,

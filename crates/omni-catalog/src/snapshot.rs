@@ -222,7 +222,18 @@ impl Snapshot {
         self.item_list(ProfileId::EVERYBODY, kind).map_or(0, |list| list.len())
     }
 
-    /// Each resource, template or prompt that everybody sees, in the order of the list. Parses each: for the command line,
+    /// How many of these everybody is shown: not what is off until a call shows it.
+    pub fn shown_count(&self, kind: CatalogKind) -> usize {
+        self.item_list(ProfileId::EVERYBODY, kind).map_or(0, |list| list.shown_count())
+    }
+
+    /// Those that everybody is shown. Parses each, as [`all_items`](Self::all_items).
+    pub fn shown_items(&self, kind: CatalogKind) -> impl Iterator<Item = Arc<Item>> {
+        let list = self.item_list(ProfileId::EVERYBODY, kind);
+        list.into_iter().flat_map(|list| list.shown(&self.items.defaults))
+    }
+
+    /// Each resource, template or prompt, what is off among them, in the order of the list. Parses each: for the command line,
     /// not for a request.
     pub fn all_items(&self, kind: CatalogKind) -> impl Iterator<Item = Arc<Item>> {
         let list = self.item_list(ProfileId::EVERYBODY, kind);

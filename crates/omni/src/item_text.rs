@@ -38,9 +38,8 @@ pub(crate) fn rows(snapshot: &Snapshot, places: &Places) -> Vec<Rows> {
             let words = item.text("description").or_else(|| item.text("title")).unwrap_or_default();
             row(&named(&item), &words, &written_at(&item, places))
         };
-        let mut seen = snapshot.all_items(kind).filter(|item| item.is_on);
-        let rows: Vec<[String; 3]> = seen.by_ref().take(SHOWN_MAX).map(row).collect();
-        Rows { heading, count: rows.len() + seen.count(), rows }
+        let rows = snapshot.shown_items(kind).take(SHOWN_MAX).map(row).collect();
+        Rows { heading, rows, count: snapshot.shown_count(kind) }
     };
     KINDS.into_iter().map(of).filter(|rows| rows.count > 0).collect()
 }
@@ -114,7 +113,7 @@ pub(crate) fn summaries_of_another(
 /// The members of `omni list --json` besides those of tools.
 pub(crate) fn summaries(snapshot: &Snapshot) -> impl Iterator<Item = (&'static str, Value)> {
     KINDS.into_iter().map(|(kind, _, member)| {
-        let all = snapshot.all_items(kind).filter(|item| item.is_on).map(|item| {
+        let all = snapshot.shown_items(kind).map(|item| {
             let origin = item.origin.as_ref();
             json!({
                 "key": item.key,
