@@ -43,7 +43,9 @@ pub use options::{
     TimeLimits, ToolOption,
 };
 pub use outcome::{ErrorDetail, Outcome, OutcomeKind, Phase};
-pub use port::{Answer, Ask, AskMethod, AskRefusal, CallPort, Event, EventSink, NoClient};
+pub use port::{
+    Answer, Ask, AskMethod, AskRefusal, CallPort, Event, EventSink, NoClient, ServerMethod, ServerRequest,
+};
 pub use program::{ProgramInput, ProgramOutput, ProgramTarget};
 pub use python_range::{PythonRange, PythonVersion};
 pub use request::{CallRequest, CompletionReference, CompletionRequest};

@@ -1,5 +1,7 @@
 //! What a running call has to do with its client: events go up, questions go up and their answers come down.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::{BoxFuture, LogLevel};
@@ -34,6 +36,16 @@ pub trait CallPort: EventSink {
     /// without asking, and treat the call like one that has nothing to ask.
     fn can_be_asked(&self) -> bool {
         true
+    }
+
+    /// The tool wants something of the server itself: another tool called, a resource read, a value that is kept for
+    /// its client. As with [`ask`](Self::ask), the tool waits and others do not, the future resolves always, and
+    /// dropping it takes the request back. While one is open the call's idle clock stands still, since what the request
+    /// sets going has clocks of its own.
+    ///
+    /// Refused by default: there is no server behind most ports.
+    fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
+        Box::pin(std::future::ready(Answer::no_server(request.method)))
     }
 }
 
@@ -116,6 +128,50 @@ impl AskMethod {
     }
 }
 
+/// One request of a running tool that the server answers by itself, whatever the client can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerRequest {
+    pub method: ServerMethod,
+    /// A JSON object, of [`Ask::BYTES_MAX`] at most.
+    pub params: Bytes,
+    /// What was left of the tool's total time when it made the request; `None` without a limit. What the request sets
+    /// going gets no more.
+    pub remaining: Option<Duration>,
+}
+
+/// What a tool may want of the server that runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServerMethod {
+    /// A call of another tool, as MCP has it: `name`, `arguments`. Answered with MCP's result of a call.
+    CallTool,
+    /// The reading of a resource, as MCP has it: `uri`. Answered with MCP's result.
+    ReadResource,
+    /// A value that was kept: `key`, `handle`. Answered with `value`, where there is one.
+    GetState,
+    /// A value to keep: `key`, `handle`, `value`; without a value what is kept goes. Answered with an empty object.
+    SetState,
+}
+
+impl ServerMethod {
+    pub const ALL: [ServerMethod; 4] =
+        [ServerMethod::CallTool, ServerMethod::ReadResource, ServerMethod::GetState, ServerMethod::SetState];
+
+    /// The method on the wires of workers and runners.
+    pub fn name(self) -> &'static str {
+        match self {
+            ServerMethod::CallTool => "tools/call",
+            ServerMethod::ReadResource => "resources/read",
+            ServerMethod::GetState => "omni/state/get",
+            ServerMethod::SetState => "omni/state/set",
+        }
+    }
+
+    /// The method of that name, if the server answers it.
+    pub fn from_name(name: &str) -> Option<ServerMethod> {
+        ServerMethod::ALL.into_iter().find(|method| method.name() == name)
+    }
+}
+
 /// What came of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -164,6 +220,12 @@ impl Answer {
     /// The answer where nobody can be asked.
     pub fn unsupported(method: AskMethod) -> Answer {
         let message = format!("this call's client cannot be asked `{}`", method.name());
+        Answer::Refused { why: AskRefusal::Unsupported, message }
+    }
+
+    /// The answer where no server would do what is wanted.
+    pub fn no_server(method: ServerMethod) -> Answer {
+        let message = format!("no server answers `{}` here", method.name());
         Answer::Refused { why: AskRefusal::Unsupported, message }
     }
 }

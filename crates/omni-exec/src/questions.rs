@@ -1,5 +1,5 @@
-//! The questions that running calls ask their clients: which ones a worker may ask, and the answers that are waited
-//! for.
+//! What running calls ask their clients and the server: which questions a worker may ask, and the answers that are
+//! waited for.
 //!
 //! Whether a worker may ask is checked by the numbers of questions alone ([`QuestionNumbers`]), so whoever reads its
 //! frames can do that without the call. The answers ([`PendingAnswers`]) belong to the future of the call; dropping
@@ -11,7 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Answer, Ask, AskMethod, AskRefusal, BoxFuture, CallPort, Deadline};
+use omni_call::{
+    Answer, Ask, AskMethod, AskRefusal, BoxFuture, CallPort, Deadline, ServerMethod, ServerRequest,
+};
 
 use crate::wire::{AskFrame, WireError};
 
@@ -83,29 +85,42 @@ impl QuestionNumbers {
 /// What a frame of a worker says about a question, kept for the future of the call.
 #[derive(Debug)]
 pub(crate) enum QuestionFrame {
-    /// The number, and the question, or the refusal where no client can be asked that.
-    Ask(u64, Result<Ask, Answer>),
+    /// The number, and the question.
+    Ask(u64, Question),
     Retract(u64),
+}
+
+/// Who a question is for.
+#[derive(Debug)]
+pub(crate) enum Question {
+    Client(Ask),
+    /// The server itself, with the parameters.
+    Server(ServerMethod, Bytes),
+    /// Nobody: the answer is this refusal.
+    Nobody(Answer),
 }
 
 impl QuestionFrame {
     pub(crate) fn of(frame: &AskFrame<'_>) -> Self {
-        let question = match AskMethod::from_name(&frame.method) {
-            // Copied, because a large frame holds a reservation of the memory for results, and a person may take
-            // minutes to answer.
-            Some(method) => Ok(Ask { method, params: Bytes::copy_from_slice(frame.params.bytes()) }),
-            None => Err(no_such_method(&frame.method)),
+        // Copied, because a large frame holds a reservation of the memory for results, and a person may take minutes to
+        // answer.
+        let params = || Bytes::copy_from_slice(frame.params.bytes());
+        let question = match (AskMethod::from_name(&frame.method), ServerMethod::from_name(&frame.method)) {
+            (Some(method), _) => Question::Client(Ask { method, params: params() }),
+            (None, Some(method)) => Question::Server(method, params()),
+            (None, None) => Question::Nobody(no_such_method(&frame.method)),
         };
         QuestionFrame::Ask(frame.ask, question)
     }
 }
 
 fn no_such_method(method: &str) -> Answer {
-    let known = AskMethod::ALL.map(|method| format!("`{}`", method.name())).join(", ");
+    let client = AskMethod::ALL.map(|method| format!("`{}`", method.name())).join(", ");
+    let server = ServerMethod::ALL.map(|method| format!("`{}`", method.name())).join(", ");
     let method: String = method.chars().take(METHOD_CHARS_MAX).collect();
     Answer::Refused {
         why: AskRefusal::Unsupported,
-        message: format!("a client cannot be asked `{method}`, only {known}"),
+        message: format!("a client cannot be asked `{method}`, only {client}; the server answers {server}"),
     }
 }
 
@@ -116,7 +131,7 @@ pub(crate) struct PendingAnswers {
 }
 
 impl PendingAnswers {
-    /// Asks the client, or takes a question back. From the first open question to the last answer the idle clock is
+    /// Asks the client or the server, or takes a question back. From the first open question to the last answer the idle clock is
     /// stopped.
     pub(crate) fn take(&mut self, asking: QuestionFrame, deadline: &mut Deadline, port: &mut dyn CallPort) {
         let now = Instant::now();
@@ -125,8 +140,11 @@ impl PendingAnswers {
                 deadline.beat(now);
                 port.alive();
                 let answer = match question {
-                    Ok(ask) => port.ask(ask),
-                    Err(answer) => Box::pin(ready(answer)),
+                    Question::Client(ask) => port.ask(ask),
+                    Question::Server(method, params) => {
+                        port.request(ServerRequest { method, params, remaining: deadline.remaining(now) })
+                    }
+                    Question::Nobody(answer) => Box::pin(ready(answer)),
                 };
                 self.answers.push((number, answer));
                 deadline.pause(now);
@@ -167,7 +185,7 @@ fn bounded(answer: Answer) -> Answer {
         Answer::Result(result) if result.len() > Answer::BYTES_MAX => Answer::Refused {
             why: AskRefusal::Failed,
             message: format!(
-                "the client's answer is {} bytes, more than the {} allowed",
+                "the answer is {} bytes, more than the {} allowed",
                 result.len(),
                 Answer::BYTES_MAX
             ),
@@ -322,7 +340,8 @@ mod tests {
     }
 
     fn question(number: u64) -> QuestionFrame {
-        QuestionFrame::Ask(number, Ok(Ask { method: AskMethod::Elicit, params: "{}".into() }))
+        let ask = Ask { method: AskMethod::Elicit, params: "{}".into() };
+        QuestionFrame::Ask(number, Question::Client(ask))
     }
 
     #[test]

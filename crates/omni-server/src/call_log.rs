@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use omni_call::{
     Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Event, EventSink, LogLevel,
-    Outcome, OutcomeKind, Phase, Wants,
+    Outcome, OutcomeKind, Phase, ServerRequest, Wants,
 };
 
 use crate::call_changes::CallChanges;
@@ -218,6 +218,10 @@ impl CallPort for CallLog<'_> {
 
     fn can_be_asked(&self) -> bool {
         self.events.can_be_asked()
+    }
+
+    fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
+        self.events.request(request)
     }
 }
 

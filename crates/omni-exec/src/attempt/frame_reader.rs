@@ -26,7 +26,7 @@ pub(crate) struct FrameReader {
     /// What the call asks for, and so what its result is.
     pub(crate) kind: FunctionKind,
     pub(crate) wants: Wants,
-    /// It can ask its client something.
+    /// It can ask something: its client, where that can be asked, or the server.
     pub(crate) may_ask: bool,
     /// A part of a result at most.
     pub(crate) result_bytes_max: usize,
@@ -69,7 +69,7 @@ impl FinalMessage {
 }
 
 impl FrameReader {
-    /// For a call that can ask its client something, or not.
+    /// For a call that can ask something, or not.
     pub(crate) fn of(call: &Call, may_ask: bool, result_bytes_max: usize) -> Self {
         FrameReader { kind: call.request.kind(), wants: call.wants, may_ask, result_bytes_max }
     }

@@ -1,16 +1,20 @@
-//! Notes whether a call has asked its client something. Such a call is not repeated, and its result is not cached.
+//! Notes whether a call has asked its client or the server something. A call that has asked its client is not repeated;
+//! the result of one that has asked either is not cached.
 
-use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink};
+use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, ServerRequest};
 
 /// A port that notes whether something was asked.
 pub(super) struct AskRecorder<'a> {
     port: &'a mut dyn CallPort,
+    /// It has asked its client.
     pub(super) asked: bool,
+    /// It has asked the server, whose answer may be another for each client.
+    pub(super) requested: bool,
 }
 
 impl<'a> AskRecorder<'a> {
     pub(super) fn new(port: &'a mut dyn CallPort) -> Self {
-        AskRecorder { port, asked: false }
+        AskRecorder { port, asked: false, requested: false }
     }
 }
 
@@ -40,5 +44,10 @@ impl CallPort for AskRecorder<'_> {
 
     fn can_be_asked(&self) -> bool {
         self.port.can_be_asked()
+    }
+
+    fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
+        self.requested = true;
+        self.port.request(request)
     }
 }

@@ -15,8 +15,8 @@ use super::clock::now;
 use crate::outcome::unstarted;
 
 /// Answers a call with the result of an equal one, where its tool declares for how long its results are good. Errors
-/// are never kept, nor is the result of a call that has asked its client something: what one client has said is not the
-/// answer to another.
+/// are never kept, nor is the result of a call that has asked its client or the server something: what one client has said,
+/// or may see, is not the answer to another.
 pub struct ResultCache<E> {
     executor: E,
     store: ResultStore,
@@ -42,6 +42,7 @@ impl<E: Executor> ResultCache<E> {
         if let OutcomeKind::Finished(CallResult::Tool(result)) = &outcome.kind
             && !result.is_error
             && !port.asked
+            && !port.requested
         {
             self.store.put(key, spec, result, ttl_ms, now());
         }

@@ -289,7 +289,8 @@ impl Table {
         let pooled = self.take_worker(worker);
         let Some(slot) = self.calls.get_mut(call.0.index()) else { return };
         let (Some(mut pooled), CallSlot::Waiting(waiting)) = (pooled, std::mem::take(slot)) else { return };
-        let reader = FrameReader::of(&waiting.call, waiting.info.asks, pooled.worker.result_bytes_max());
+        let may_ask = waiting.call.spec.may_ask();
+        let reader = FrameReader::of(&waiting.call, may_ask, pooled.worker.result_bytes_max());
         pooled.worker.make_current(number, reader);
         pooled.worker.flush();
         *slot = CallSlot::Granted(CallGrant::Begun(waiting.call, pooled));

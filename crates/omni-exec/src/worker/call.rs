@@ -26,7 +26,7 @@ impl Worker {
         // What the worker has printed so far does not belong to this call.
         self.output.settle();
         let number = self.pipeline_call(call, info);
-        self.make_current(number, FrameReader::of(call, info.asks, self.result_bytes_max));
+        self.make_current(number, FrameReader::of(call, call.spec.may_ask(), self.result_bytes_max));
         self.flush();
     }
 

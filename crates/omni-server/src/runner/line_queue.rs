@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use omni_call::{Ask, CallResult, Event, Outcome, OutcomeKind, Phase, ToolResult};
+use omni_call::{Ask, CallResult, Event, Outcome, OutcomeKind, Phase, ServerRequest, ToolResult};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -80,6 +80,12 @@ impl LineQueue {
     /// A question. None is left out: a call has few open.
     pub(super) fn ask(&mut self, id: u64, number: u64, ask: &Ask) {
         let (method, params) = (ask.method.name(), raw(&ask.params));
+        self.say("ask", &Question { id, ask: number, method, params: &params });
+    }
+
+    /// The same for the server that the call is of.
+    pub(super) fn request(&mut self, id: u64, number: u64, request: &ServerRequest) {
+        let (method, params) = (request.method.name(), raw(&request.params));
         self.say("ask", &Question { id, ask: number, method, params: &params });
     }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use super::line_queue::{self, SharedLineQueue};
+use super::line_queue::{self, LineQueue, SharedLineQueue};
 use super::request::object_text;
 use crate::random::random_hex;
 
@@ -75,8 +75,14 @@ impl Questions {
         &self.name
     }
 
-    /// Opens a question: its number, and where its answer will be. `None` when too many are open.
-    pub(super) fn open(&self, id: u64, ask: &Ask, lines: &SharedLineQueue) -> Option<OpenQuestion> {
+    /// Opens a question of the call `id`: has `say` write it under its number. Returns where its answer will be, `None`
+    /// when too many are open.
+    pub(super) fn open(
+        &self,
+        id: u64,
+        lines: &SharedLineQueue,
+        say: impl FnOnce(&mut LineQueue, u64),
+    ) -> Option<OpenQuestion> {
         let mut calls = self.calls.lock();
         let open = calls.get_mut(&*self.name)?;
         if open.waiting.len() >= Ask::OPEN_MAX {
@@ -87,7 +93,7 @@ impl Questions {
         open.waiting.insert(open.last, sender);
         let number = open.last;
         drop(calls);
-        line_queue::lock(lines).ask(id, number, ask);
+        say(&mut line_queue::lock(lines), number);
         let (calls, name) = (self.calls.clone(), self.name.clone());
         Some(OpenQuestion { calls, name, id, number, answer: Some(answer), lines: lines.clone() })
     }
@@ -224,7 +230,8 @@ mod tests {
         let (one, two) = (calls.begin(), calls.begin());
         assert_ne!(one.name(), two.name());
         let ask = Ask { method: AskMethod::ListRoots, params: Bytes::from_static(b"{}") };
-        let asked = one.open(7, &ask, &lines).unwrap();
+        let open = || one.open(7, &lines, |lines, number| lines.ask(7, number, &ask));
+        let asked = open().unwrap();
         let name = one.name().to_owned();
         let answer = || Answer::Result(Bytes::from_static(b"{\"roots\":[]}"));
         assert_eq!(calls.answer("0", 1, answer()), Taken::NoCall, "a name that nobody was given");
@@ -233,7 +240,7 @@ mod tests {
         assert_eq!(calls.answer(&name, 1, answer()), Taken::Yes);
         assert_eq!(calls.answer(&name, 1, answer()), Taken::NotOpen, "once");
         assert_eq!(asked.await, answer());
-        drop(one.open(7, &ask, &lines).unwrap());
+        drop(open().unwrap());
         assert_eq!(calls.answer(&name, 2, answer()), Taken::NotOpen, "it was taken back");
         let text = line_queue::lock(&lines).take();
         let text = std::str::from_utf8(&text).unwrap();
@@ -242,7 +249,7 @@ mod tests {
             Some(r#"{"retract":{"id":7,"ask":2}}"#),
             "what has its answer is not taken back: {text}"
         );
-        let open: Vec<OpenQuestion> = std::iter::from_fn(|| one.open(7, &ask, &lines)).collect();
+        let open: Vec<OpenQuestion> = std::iter::from_fn(open).collect();
         assert_eq!(open.len(), Ask::OPEN_MAX);
         drop(one);
         assert_eq!(calls.answer(&name, 3, answer()), Taken::NoCall);

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use omni_call::{Answer, Ask, AskRefusal, BoxFuture, CallPort, Event, EventSink, Outcome, OutcomeKind};
+use omni_call::{
+    Answer, Ask, AskRefusal, BoxFuture, CallPort, Event, EventSink, Outcome, OutcomeKind, ServerRequest,
+};
 
 use super::line_queue::{LineQueue, SharedLineQueue, lock};
 use super::questions::Questions;
@@ -101,6 +103,22 @@ impl CallEvents {
     pub(super) fn lines(&self) -> std::sync::MutexGuard<'_, LineQueue> {
         lock(&self.waiting)
     }
+
+    /// Has the caller asked what `say` writes; `unasked` is the answer where it takes no questions.
+    fn open(
+        &self,
+        say: impl FnOnce(&mut LineQueue, u64),
+        unasked: impl FnOnce() -> Answer,
+    ) -> BoxFuture<'static, Answer> {
+        let Some(questions) = &self.questions else { return Box::pin(std::future::ready(unasked())) };
+        match questions.open(self.id, &self.waiting, say) {
+            Some(asked) => Box::pin(asked),
+            None => {
+                let message = format!("more than {} questions of this call are open", Ask::OPEN_MAX);
+                Box::pin(std::future::ready(Answer::Refused { why: AskRefusal::Failed, message }))
+            }
+        }
+    }
 }
 
 impl EventSink for CallEvents {
@@ -119,15 +137,15 @@ impl EventSink for CallEvents {
 
 impl CallPort for CallEvents {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
-        let Some(questions) = &self.questions else {
-            return Box::pin(std::future::ready(Answer::unsupported(ask.method)));
-        };
-        match questions.open(self.id, &ask, &self.waiting) {
-            Some(asked) => Box::pin(asked),
-            None => {
-                let message = format!("more than {} questions of this call are open", Ask::OPEN_MAX);
-                Box::pin(std::future::ready(Answer::Refused { why: AskRefusal::Failed, message }))
-            }
-        }
+        let id = self.id;
+        let unsupported = || Answer::unsupported(ask.method);
+        self.open(|lines, number| lines.ask(id, number, &ask), unsupported)
+    }
+
+    /// Whoever called the runner has the tools, the client and what is kept for it.
+    fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
+        let id = self.id;
+        let no_server = || Answer::no_server(request.method);
+        self.open(|lines, number| lines.request(id, number, &request), no_server)
     }
 }
