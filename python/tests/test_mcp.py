@@ -42,7 +42,11 @@ def test_what_is_set_of_what_clients_see_is_named_since_it_does_not_hold(tmp_pat
 
 
 ITEMS = """
-from omni import Message, NotFoundError, ToolError, completion, prompt, resource
+from omni import McpError, Message, NotFoundError, ToolError, completion, prompt, resource, tool
+
+@tool
+def archive():
+    raise McpError(-31001, "read-only", data={"archive": 1})
 
 @resource("notes://today")
 def today():
@@ -52,6 +56,8 @@ def today():
 def note(number: int):
     if number < 1:
         raise NotFoundError(f"there is no note {number}")
+    if number == 9:
+        raise McpError(-31002, "moved")
     if number > 9:
         raise ToolError("too many")
     return {"number": number}
@@ -123,9 +129,12 @@ def test_resources_prompts_and_completions_are_those_of_the_skills(tmp_path):
             ("notes://0", -32002, "there is no note 0"),
             ("notes://many", -32602, "/number"),
             ("notes://10", -32603, "too many"),
+            ("notes://9", -31002, "moved"),
         ):
             error = one.ask("resources/read", {"uri": uri})["error"]
             assert (error["code"], said in error["message"]) == (code, True), error
+        error = one.ask("tools/call", {"name": "demo.archive", "arguments": {}})["error"]
+        assert error == {"code": -31001, "message": "read-only", "data": {"archive": 1}}
         (listed,) = one.ask("prompts/list", {})["result"]["prompts"]
         assert (listed["name"], listed["arguments"][0]["required"]) == ("demo.review", True)
         filled = one.ask("prompts/get", {"name": "demo.review", "arguments": {"language": "de"}})["result"]

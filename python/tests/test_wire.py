@@ -94,6 +94,7 @@ def encode(kind, body):
         body["message"],
         bases=body.get("bases"),
         code=body.get("code"),
+        data_json=wire.write_json(body["data"]) if "data" in body else None,
         **named,
     )
 

@@ -1,6 +1,7 @@
 """The worker in sync mode: a real process at the other end of a real socket pair."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from time import monotonic
 
 import pytest
 from harness import environment
+
+from omni import McpError
 
 ECHO = "def echo(text):\n    return text\n"
 
@@ -325,6 +328,30 @@ def test_a_tool_error_is_marked_as_meant(worker, skill):
     demo = skill(files={"a.py": "from omni import ToolError\ndef f():\n    raise ToolError('no such note')"})
     error = worker().error(demo.target("f"))
     assert (error["class"], error["message"], error["intended"]) == ("ToolError", "no such note", True)
+
+
+def test_an_error_of_the_protocol_has_its_code_and_data(worker, skill):
+    source = (
+        "from omni import McpError\ndef f():\n    raise McpError(-31001, 'read-only', data={'archive': [1]})"
+    )
+    demo = skill(files={"a.py": source})
+    error = worker().error(demo.target("f"))
+    assert (error["kind"], error["class"], error["code"]) == ("mcp_error", "McpError", -31001)
+    assert (error["message"], error["data"]) == ("read-only", {"archive": [1]})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("x", "m"), "`code` must be an integer of 32 bits, not 'x'"),
+        ((True, "m"), "`code` must be an integer of 32 bits, not True"),
+        ((2**31, "m"), "`code` must be an integer of 32 bits, not 2147483648"),
+        ((1, "m", "x" * 70_000), "`data` is larger than 65536 bytes"),
+    ],
+)
+def test_an_error_of_the_protocol_that_cannot_be_sent_is_refused_where_it_is_made(arguments, said):
+    with pytest.raises((TypeError, ValueError), match=re.escape(said)):
+        McpError(*arguments)
 
 
 def test_arguments_that_do_not_fit_the_function_are_the_tool_s_error(worker, skill):

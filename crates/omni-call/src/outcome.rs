@@ -4,6 +4,8 @@ mod message;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::{CallResult, ToolResult};
 
 /// One finished call.
@@ -45,6 +47,9 @@ pub enum OutcomeKind {
         intended: bool,
         traceback: Option<String>,
     },
+    /// The author raised an error of the protocol (`McpError`): the request is answered with it, and not with a result.
+    /// `code` is JSON-RPC's, `data` any JSON value.
+    McpError { code: i32, message: String, data: Option<Bytes> },
     /// The tool returned something that cannot be a result, or that breaks its output schema.
     BadResult { message: String },
     /// The arguments are none that the tool takes: they break its schema, or are no values of its types. `message` is
@@ -141,6 +146,9 @@ impl From<ToolResult> for OutcomeKind {
 }
 
 impl OutcomeKind {
+    /// What goes with an error of the protocol (`data`) at most, in bytes. Python refuses more before it is sent.
+    pub const ERROR_DATA_BYTES_MAX: usize = 64 << 10;
+
     /// What a refused call is told to wait before it comes again. A second is long against most calls, so that a place
     /// has become free by then, and short for a model that waits. Also what a runner means that does not say.
     pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -167,6 +175,7 @@ impl OutcomeKind {
             OutcomeKind::Finished(_) => "finished",
             OutcomeKind::NotFound { .. } => "not_found",
             OutcomeKind::ToolError { .. } => "tool_error",
+            OutcomeKind::McpError { .. } => "mcp_error",
             OutcomeKind::BadResult { .. } => "bad_result",
             OutcomeKind::InvalidArguments { .. } => "invalid_arguments",
             OutcomeKind::LoadError { .. } => "load_error",
@@ -198,6 +207,7 @@ impl OutcomeKind {
             OutcomeKind::Finished(_)
             | OutcomeKind::NotFound { .. }
             | OutcomeKind::ToolError { .. }
+            | OutcomeKind::McpError { .. }
             | OutcomeKind::BadResult { .. }
             | OutcomeKind::InvalidArguments { .. }
             | OutcomeKind::LoadError { .. }

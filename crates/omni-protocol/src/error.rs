@@ -1,5 +1,6 @@
 //! The refusals a client can get: one enum, and the one mapping to JSON-RPC codes and HTTP statuses.
 
+use bytes::Bytes;
 use serde_json::Value;
 
 /// Why a message was refused. Each variant is one code on the wire.
@@ -18,6 +19,8 @@ pub enum ErrorCode {
     Internal,
     /// A header is missing or disagrees with the body (2026-07-28).
     HeaderMismatch,
+    /// The request cannot be answered to a client that has not declared what it would need (2026-07-28).
+    MissingCapability,
     /// The request names a protocol version that we do not speak (2026-07-28).
     UnsupportedVersion,
     /// The session named in `Mcp-Session-Id` does not exist. JSON-RPC code of a plain invalid request; the
@@ -25,6 +28,8 @@ pub enum ErrorCode {
     UnknownSession,
     /// More work than we take. Not retried by any client we know, so it is a last resort.
     Overloaded,
+    /// The code that a tool's author has chosen, by raising an error of the protocol.
+    Author(i32),
 }
 
 impl ErrorCode {
@@ -38,9 +43,11 @@ impl ErrorCode {
             ErrorCode::Internal => -32603,
             ErrorCode::ResourceNotFound => -32002,
             ErrorCode::HeaderMismatch => -32020,
+            ErrorCode::MissingCapability => -32021,
             ErrorCode::UnsupportedVersion => -32022,
             // Outside the range that JSON-RPC and MCP reserve.
             ErrorCode::Overloaded => -31000,
+            ErrorCode::Author(number) => number,
         }
     }
 }
@@ -71,6 +78,16 @@ impl RpcError {
     /// What is quoted of a peer's text is cut: a message has `MESSAGE_CHARS_MAX` characters at most.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         RpcError { code, message: truncate_chars(message.into(), MESSAGE_CHARS_MAX), data: None }
+    }
+
+    /// The error that a tool's author has raised. `data` is JSON text; what is none is left out.
+    pub fn of_author(number: i32, message: String, data: Option<Bytes>) -> Self {
+        let code = match number {
+            number if number == ErrorCode::MissingCapability.number() => ErrorCode::MissingCapability,
+            number => ErrorCode::Author(number),
+        };
+        let data = data.and_then(|data| serde_json::from_slice(&data).ok());
+        RpcError { data, ..RpcError::new(code, message) }
     }
 
     pub fn with_data(mut self, data: Value) -> Self {

@@ -97,6 +97,8 @@ pub struct ToolReply {
     pub timing: Timing,
     /// Clients were told of an output schema, and may refuse a result without structured content.
     pub(crate) owes_structured: bool,
+    /// What a client is answered with instead of the result.
+    pub(crate) error: Option<RpcError>,
 }
 
 impl Server {
@@ -136,9 +138,15 @@ impl Server {
         let named = NamedTool { profile: request.profile, name: &request.name, tool: &tool, viewer };
         let (outcome, timing) = self.run(named, request.arguments, options, events).await?;
         let kind = outcome.kind.name();
+        let error = match &outcome.kind {
+            OutcomeKind::McpError { code, message, data } => {
+                Some(RpcError::of_author(*code, message.clone(), data.clone()))
+            }
+            _ => None,
+        };
         let result = outcome.into_result(&request.name, live.errors);
         let owes_structured = tool.spec.structured && !result.is_error;
-        Ok(ToolReply { result, kind, timing, owes_structured })
+        Ok(ToolReply { result, kind, timing, owes_structured, error })
     }
 
     /// The tool that a name means to whoever has that profile. The log knows when it is one that the profile has not, or
@@ -385,6 +393,7 @@ impl Server {
                 let arguments = arguments.unwrap_or_else(|| Bytes::from_static(b"{}"));
                 let request = ToolRequest { name, arguments, wants, profile, session, accepted };
                 match self.call_of(request, Some(viewer), port).await {
+                    Ok(ToolReply { error: Some(error), .. }) => Err(error),
                     Ok(ToolReply { result, timing, owes_structured, .. }) => Ok(Answered {
                         result: result.into(),
                         timing,

@@ -30,6 +30,7 @@ pub(crate) fn log_failure(call: CallId, tool: &str, ran: Option<&str>, outcome: 
         | OutcomeKind::Shutdown
         | OutcomeKind::NotFound { .. }
         | OutcomeKind::ToolError { .. }
+        | OutcomeKind::McpError { .. }
         | OutcomeKind::InvalidArguments { .. }
         | OutcomeKind::Stale { otherwise: Some(_) } => {
             tracing::debug!(%call, tool, kind);

@@ -337,6 +337,9 @@ pub(crate) fn result_or_error(
                 }
             });
         }
+        OutcomeKind::McpError { code, message, data } => {
+            return Err(RpcError::of_author(code, message, data));
+        }
         OutcomeKind::InvalidArguments { .. } => ErrorCode::InvalidParams,
         OutcomeKind::ToolError { .. }
         | OutcomeKind::BadResult { .. }

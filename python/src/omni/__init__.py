@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omni.skill import (
         CallCancelled,
         Context,
+        McpError,
         ToolError,
         heartbeat,
         progress,
@@ -36,6 +37,7 @@ __all__ = [
     "EmbeddedResource",
     "Icon",
     "Image",
+    "McpError",
     "Message",
     "NotFoundError",
     "PromptResult",
@@ -70,6 +72,7 @@ _HOMES = {
     "EmbeddedResource": "content",
     "Icon": "app_config",
     "Image": "content",
+    "McpError": "skill",
     "Message": "prompt_messages",
     "NotFoundError": "resource_contents",
     "PromptResult": "prompt_messages",

@@ -45,6 +45,9 @@ RESULT_BYTES_MAX = 8388608
 #: The parameters of a question to the client at most.
 ASK_BYTES_MAX = 1048576
 
+#: What goes with an error of the protocol at most.
+ERROR_DATA_BYTES_MAX = 65536
+
 #: Questions of one call at most that wait for an answer at the same time.
 ASKS_OPEN_MAX = 16
 
@@ -79,6 +82,7 @@ OUTCOME_SENTENCES = {
     "tool_error message empty": "`{tool}` raised `{class}`{at} without a message",
     "tool_error intended": "{message}",
     "not_found": "{message}",
+    "mcp_error": "{message}",
     "bad_result": "`{tool}` returned an unusable result: {message}",
     "invalid_arguments": "{message}",
     "load_error": (

@@ -36,7 +36,7 @@ from omni.failure import (
 )
 from omni.load import LoadError, preload, prepare
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.skill import CURRENT, CallCancelled, Context, ToolError
+from omni.skill import CURRENT, CallCancelled, Context, McpError, ToolError
 from omni.skill_version import SkillChangedError, StaleError
 from omni.stdlib_types import ArgumentError
 
@@ -425,6 +425,18 @@ class ToolRunner:
             # library's, or by a library alone.
             cause = error.__cause__
             location = (cause and innermost_location(cause, folder)) or self._definition(call)
+        protocol_error = as_mcp_error(error)
+        if protocol_error is not None:
+            return wire.error(
+                call_id,
+                "mcp_error",
+                name,
+                protocol_error.message,
+                location=location,
+                intended=True,
+                code=protocol_error.code,
+                data_json=protocol_error._data_json,
+            )
         words = client_message(error, ToolError)
         if words is None and foreign_content.name_of_object(error) in _FOREIGN_ERRORS:
             words = message_of(error)
@@ -690,6 +702,16 @@ def values_enough(target: Target) -> int | None:
 
     # One more tells that there are more.
     return VALUES_MAX + 1
+
+
+def as_mcp_error(error: BaseException) -> McpError | None:
+    """Return an error of the protocol that was raised: of our class, or of FastMCP's or the SDK's."""
+    if isinstance(error, McpError):
+        return error
+    if foreign_content.name_of_object(error) not in ("McpError", "MCPError"):
+        return None
+    said = error.error
+    return McpError(said.code, said.message, said.data)
 
 
 def is_not_found(error: BaseException) -> bool:

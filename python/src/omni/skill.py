@@ -7,6 +7,7 @@ from time import monotonic
 
 from omni import wire
 from omni.call_frame import Call, Target
+from omni.constants import ERROR_DATA_BYTES_MAX
 from omni.decorator import skill_command, tool  # noqa: F401 - an author may import them from here
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
@@ -57,6 +58,40 @@ class ToolError(Exception):
     The text of any other exception stays in the server's log unless the operator decides otherwise,
     because it may hold a password or somebody's data.
     """
+
+
+class McpError(Exception):
+    """Raise this to answer the client's request with an error of the protocol, and not with a result.
+
+    A tool that fails raises `ToolError`: its text goes to the model, which can act on it. This one is for
+    programs: the client's own code gets it as a JSON-RPC error.
+    """
+
+    def __init__(self, code: int, message: str, data: object = None) -> None:
+        """Say which error it is.
+
+        Args:
+            code: JSON-RPC's number. Those from -32768 to -32000 have meanings of their own, such as -32602
+                for parameters that cannot be; others are free.
+            message: A sentence for whoever reads the client's log.
+            data: What a program may want to know besides: a value of JSON, of 64 KiB at most.
+
+        Raises:
+            TypeError: The code is no integer of 32 bits, or the data is nothing that JSON has.
+            ValueError: The data holds a number that JSON has not, or is too large.
+        """
+        if type(code) is not int or not -(2**31) <= code < 2**31:
+            text = f"`code` must be an integer of 32 bits, not {code!r}"
+            raise TypeError(text)
+        data_json = None if data is None else wire.write_json(data)
+        if data_json is not None and len(data_json.encode("utf-8", "replace")) > ERROR_DATA_BYTES_MAX:
+            text = f"`data` is larger than {ERROR_DATA_BYTES_MAX} bytes"
+            raise ValueError(text)
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+        self._data_json = data_json
 
 
 class AskRefused(ToolError):  # noqa: N818 - not every refusal is an error

@@ -323,10 +323,15 @@ def error(
     intended: bool = False,
     traceback: str | None = None,
     code: int | None = None,
+    data_json: str | None = None,
 ) -> bytes:
-    """Return how a call failed: `bases` are the classes above `class_name`, `code` is for `exited` only."""
+    """Return how a call failed.
+
+    `bases` are the classes above `class_name`; `code` is for `exited` and `mcp_error`, `data_json` for the
+    latter.
+    """
     return seal_lossy(
-        '{"error":{"id":%d,"kind":%s,"class":%s%s,"message":%s,"location":%s,"intended":%s,"traceback":%s%s}}'
+        '{"error":{"id":%d,"kind":%s,"class":%s%s,"message":%s,"location":%s,"intended":%s,"traceback":%s%s%s}}'
         % (
             call_id,
             quote(kind),
@@ -337,5 +342,6 @@ def error(
             "true" if intended else "false",
             "null" if traceback is None else quote(traceback),
             "" if code is None else ',"code":%d' % code,
+            "" if data_json is None else ',"data":%s' % data_json,
         )
     )

@@ -29,6 +29,11 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
     ("RESULT_BYTES_MAX", "/wire/result_bytes_max", "A part of a result at most."),
     ("ASK_BYTES_MAX", "/wire/ask_bytes_max", "The parameters of a question to the client at most."),
     (
+        "ERROR_DATA_BYTES_MAX",
+        "/wire/error_data_bytes_max",
+        "What goes with an error of the protocol at most.",
+    ),
+    (
         "ASKS_OPEN_MAX",
         "/wire/asks_open_max",
         "Questions of one call at most that wait for an answer at the same time.",

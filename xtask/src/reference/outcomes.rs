@@ -103,6 +103,9 @@ fn when(kind: &OutcomeKind) -> &'static str {
             "the tool raised `ToolError`, whose text is for the client"
         }
         OutcomeKind::ToolError { .. } => "the tool raised any other exception",
+        OutcomeKind::McpError { .. } => {
+            "the author raised `McpError`: the request is answered with that JSON-RPC error, not with a result"
+        }
         OutcomeKind::BadResult { .. } => "the tool returned what cannot be JSON, or breaks its output schema",
         OutcomeKind::InvalidArguments { .. } => {
             "the arguments break the tool's schema, or are no values of its types: the 30th of February for a date, what \
@@ -146,6 +149,7 @@ fn samples() -> Vec<OutcomeKind> {
         OutcomeKind::NotFound { message: "there is no resource `notes://7`".into() },
         raised(true),
         raised(false),
+        OutcomeKind::McpError { code: -32000, message: "the archive is read-only".into(), data: None },
         OutcomeKind::BadResult { message: "`result.items[3].price` is NaN".into() },
         OutcomeKind::InvalidArguments {
             message:

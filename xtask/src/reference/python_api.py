@@ -32,7 +32,11 @@ SECTIONS = [
         "A parameter annotated with `Context` receives the call; the functions below do the same without one.",
         ["skill.Context", "skill.progress", "skill.heartbeat", "skill.resource_updated", "skill.remaining"],
     ),
-    ("Errors", "", ["skill.ToolError", "skill.CallCancelled", "resource_contents.NotFoundError"]),
+    (
+        "Errors",
+        "",
+        ["skill.ToolError", "skill.McpError", "skill.CallCancelled", "resource_contents.NotFoundError"],
+    ),
     (
         "Results",
         "A tool may return any value in [Types](types.md). Blocks may stand in a list or tuple, beside text too.",

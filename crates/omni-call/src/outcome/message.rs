@@ -20,7 +20,8 @@ impl OutcomeKind {
         match self {
             OutcomeKind::Finished(_) => format!("`{tool}` finished"),
             OutcomeKind::NotFound { message } => message.clone(),
-            OutcomeKind::ToolError { message, intended: true, .. } => message.clone(),
+            OutcomeKind::ToolError { message, intended: true, .. }
+            | OutcomeKind::McpError { message, .. } => message.clone(),
             OutcomeKind::ToolError { kind, message, location, traceback, .. } => {
                 let what = format!("`{tool}` raised `{kind}`{}", at(location.as_deref()));
                 match detail {
@@ -557,6 +558,7 @@ mod tests {
             ("tool_error message empty", raised(false, "")),
             ("tool_error intended", raised(true, "m")),
             ("not_found", OutcomeKind::NotFound { message: message() }),
+            ("mcp_error", OutcomeKind::McpError { code: -32603, message: message(), data: None }),
             ("bad_result", OutcomeKind::BadResult { message: message() }),
             ("invalid_arguments", OutcomeKind::InvalidArguments { message: message() }),
             ("load_error", load_error(false)),

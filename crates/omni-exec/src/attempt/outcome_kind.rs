@@ -1,5 +1,6 @@
 //! The kind of outcome that the result of an attempt is for the caller.
 
+use bytes::Bytes;
 use omni_call::OutcomeKind;
 use omni_process::ExitStatus;
 
@@ -57,6 +58,12 @@ pub(crate) fn error_outcome_kind(
         // When we cancel a call, its caller has left and nobody reads the outcome. So the tool raised this one by
         // itself.
         ErrorKind::Cancelled => raised(error, "CallCancelled"),
+        ErrorKind::McpError => OutcomeKind::McpError {
+            // JSON-RPC's code of an internal error, for a frame that leaves it out.
+            code: error.code.unwrap_or(-32603),
+            message: error.message,
+            data: error.data.map(|data| Bytes::from(Box::<str>::from(data).into_string())),
+        },
         ErrorKind::BadResult => OutcomeKind::BadResult { message: error.message },
         ErrorKind::InvalidArguments => OutcomeKind::InvalidArguments { message: error.message },
         ErrorKind::LoadError => OutcomeKind::LoadError {

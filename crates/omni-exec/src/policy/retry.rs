@@ -84,6 +84,7 @@ fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -> Option<Du
         OutcomeKind::Signalled { .. } | OutcomeKind::Lost { .. } => policy.repeatable,
         OutcomeKind::Finished(_)
         | OutcomeKind::NotFound { .. }
+        | OutcomeKind::McpError { .. }
         | OutcomeKind::BadResult { .. }
         | OutcomeKind::InvalidArguments { .. }
         | OutcomeKind::LoadError { .. }

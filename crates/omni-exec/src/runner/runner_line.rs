@@ -57,6 +57,7 @@ struct FailureBody {
     intended: Option<bool>,
     traceback: Option<String>,
     code: Option<i32>,
+    data: Option<Box<RawValue>>,
     signal: Option<i32>,
     limit_ms: Option<u64>,
     limit_bytes: Option<u64>,
@@ -201,6 +202,7 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
             intended: failure.intended.unwrap_or_default(),
             traceback: failure.traceback,
             code: failure.code,
+            data: failure.data,
             printed: false,
             tainted: None,
             temp: None,
@@ -209,6 +211,7 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
     };
     let kind = match failure.kind.as_str() {
         "tool_error" => raised(ErrorKind::ToolError),
+        "mcp_error" => raised(ErrorKind::McpError),
         "bad_result" => raised(ErrorKind::BadResult),
         "invalid_arguments" => raised(ErrorKind::InvalidArguments),
         "load_error" => raised(ErrorKind::LoadError),

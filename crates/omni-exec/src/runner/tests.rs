@@ -29,7 +29,7 @@ struct Case {
     kind: Option<String>,
     result: Option<Value>,
     message: Option<String>,
-    number: Option<u64>,
+    number: Option<i64>,
     stack: Option<String>,
     stderr: Option<String>,
     worker: Option<String>,
@@ -133,12 +133,12 @@ fn words(event: Option<Event>) -> Option<String> {
 }
 
 /// The number that an outcome carries: milliseconds, a code, a signal.
-fn number(kind: &OutcomeKind) -> Option<u64> {
-    let millis = |duration: &Duration| u64::try_from(duration.as_millis()).ok();
+fn number(kind: &OutcomeKind) -> Option<i64> {
+    let millis = |duration: &Duration| i64::try_from(duration.as_millis()).ok();
     match kind {
-        OutcomeKind::Exited { code: number, .. } | OutcomeKind::Signalled { signal: number } => {
-            (*number).try_into().ok()
-        }
+        OutcomeKind::Exited { code: number, .. }
+        | OutcomeKind::Signalled { signal: number }
+        | OutcomeKind::McpError { code: number, .. } => Some((*number).into()),
         OutcomeKind::TimedOut { limit } | OutcomeKind::Idle { limit } => millis(limit),
         OutcomeKind::Busy { retry_after } | OutcomeKind::Quarantined { retry_after } => millis(retry_after),
         _ => None,
@@ -148,6 +148,7 @@ fn number(kind: &OutcomeKind) -> Option<u64> {
 fn message(kind: &OutcomeKind) -> Option<&str> {
     match kind {
         OutcomeKind::ToolError { message, .. }
+        | OutcomeKind::McpError { message, .. }
         | OutcomeKind::BadResult { message }
         | OutcomeKind::InvalidArguments { message }
         | OutcomeKind::LoadError { message, .. }

@@ -281,8 +281,12 @@ pub(crate) struct ErrorFrame {
     pub(crate) intended: bool,
     #[serde(default)]
     pub(crate) traceback: Option<String>,
+    /// Of a process that ended, or JSON-RPC's of an error of the protocol.
     #[serde(default)]
     pub(crate) code: Option<i32>,
+    /// Of an error of the protocol: any JSON value.
+    #[serde(default)]
+    pub(crate) data: Option<Box<RawValue>>,
     /// As in a result.
     #[serde(default)]
     pub(crate) printed: bool,
@@ -296,6 +300,8 @@ pub(crate) struct ErrorFrame {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ErrorKind {
     ToolError,
+    /// An error of the protocol, which the request is answered with.
+    McpError,
     BadResult,
     InvalidArguments,
     LoadError,

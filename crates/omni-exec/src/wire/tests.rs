@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Answer, Ask, Call};
+use omni_call::{Answer, Ask, Call, OutcomeKind};
 use omni_call::{
     AskRefusal, CallId, CallRequest, CompletionReference, CompletionRequest, Deadline, FunctionKind,
     LogLevel, PythonTarget, RunSpec, Wants,
@@ -276,6 +276,7 @@ fn as_value(up: &WorkerMessage<'_>) -> Value {
         WorkerMessage::Error(error) => {
             let kind = match error.kind {
                 ErrorKind::ToolError => "tool_error",
+                ErrorKind::McpError => "mcp_error",
                 ErrorKind::BadResult => "bad_result",
                 ErrorKind::LoadError => "load_error",
                 ErrorKind::Cancelled => "cancelled",
@@ -293,6 +294,9 @@ fn as_value(up: &WorkerMessage<'_>) -> Value {
             }
             if let Some(code) = error.code {
                 members["code"] = code.into();
+            }
+            if let Some(data) = &error.data {
+                members["data"] = serde_json::from_str(data.get()).unwrap();
             }
             if let Some(tainted) = &error.tainted {
                 members["tainted"] = serde_json::from_str(tainted.get()).unwrap();
@@ -487,6 +491,7 @@ fn the_wires_numbers_are_those_of_python() {
     let config = crate::ExecConfig::new("python3".into(), "/p".into(), "/l".into(), "/r".into());
     assert_eq!(shared["wire"]["proto"], PROTO);
     assert_eq!(shared["wire"]["ask_bytes_max"], Ask::BYTES_MAX);
+    assert_eq!(shared["wire"]["error_data_bytes_max"], OutcomeKind::ERROR_DATA_BYTES_MAX);
     assert_eq!(shared["wire"]["answer_bytes_max"], Answer::BYTES_MAX);
     assert_eq!(shared["wire"]["asks_open_max"], Ask::OPEN_MAX);
     assert_eq!(shared["wire"]["frame_bytes_max"], config.frame_bytes_max);

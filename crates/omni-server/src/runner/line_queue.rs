@@ -238,6 +238,8 @@ struct Failure {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     signal: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_ms: Option<u64>,
@@ -265,6 +267,12 @@ impl Failure {
                 location,
                 intended: Some(intended),
                 traceback,
+                ..failure
+            },
+            OutcomeKind::McpError { code, message, data } => Failure {
+                code: Some(code),
+                message: Some(message),
+                data: data.and_then(|data| serde_json::from_slice(&data).ok()),
                 ..failure
             },
             OutcomeKind::NotFound { message }
@@ -372,6 +380,11 @@ mod tests {
             meta: Some(r#"{"k":1}"#.into()),
             ..result("[]")
         };
+        let protocol_error = OutcomeKind::McpError {
+            code: -31001,
+            message: "the archive is read-only".into(),
+            data: Some(Bytes::from_static(br#"{"archive":1}"#)),
+        };
         let limit = Duration::from_millis;
         let stack = "  File \"scripts/a.py\", line 3 in f";
         let tainted = "[\"`os.getcwd` was replaced\"]";
@@ -396,6 +409,7 @@ mod tests {
                 last(OutcomeKind::Quarantined { retry_after: limit(60_000) }, None, None, None),
             ),
             ("the_runner_ends", last(OutcomeKind::Shutdown, None, None, None)),
+            ("an_error_of_the_protocol", last(protocol_error, None, None, None)),
             (
                 "a_result_of_text",
                 last(

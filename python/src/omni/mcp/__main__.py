@@ -108,6 +108,8 @@ class Adapter:
             kind, body = _checked(tool, body)
         if kind == "result":
             return self._result(_shown(with_stderr(body, self._detail)))
+        if body["kind"] == "mcp_error":
+            raise self._error(body["code"], body["message"], body.get("data"))
         log_failure(tool["name"], body)
         elapsed_ms = int((time.monotonic() - began) * 1000)
         return self._result(

@@ -108,6 +108,8 @@ class ItemHandlers:
         if refused.kind in ("not_found", "invalid_arguments"):
             absent = missing is not None and refused.kind == "not_found"
             return self._error(missing if absent else types.INVALID_PARAMS, str(refused))
+        if refused.kind == "mcp_error" and refused.failure is not None:
+            return self._error(refused.failure["code"], str(refused), refused.failure.get("data"))
         failure = refused.failure or {"kind": refused.kind, "message": str(refused)}
         log_failure(name, failure)
         shown = failed_result(name, failure, started=True, elapsed_ms=0, detail=self._detail)
