@@ -102,6 +102,12 @@ const EDGES: &[Edge] = &[
         reason: "when something has changed is found out by who knows folders and time, not what is made of them",
     },
     Edge {
+        of: "omni-store",
+        never: &["hyper", "mio", "omni-catalog", "omni-exec", "omni-process", "omni-protocol", "omni-server"],
+        control: "omni",
+        reason: "what must outlive the process is rows and bytes; what they mean is their users' affair",
+    },
+    Edge {
         of: "omni-exec",
         never: &["omni-server", "omni-catalog", "omni-environments"],
         control: "omni",
