@@ -1,6 +1,7 @@
 //! One connection to the database: opened, checked, and told when the file is another one.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -69,9 +70,12 @@ impl Database {
     }
 
     /// Whether the path still leads to the file that is open. Another server may have put it aside, or somebody have removed
-    /// it.
+    /// it. Where the path cannot be looked at, it is taken to.
     pub(crate) fn is_current(&self) -> bool {
-        FileIdentity::of(&self.path).is_ok_and(|found| found == self.identity)
+        match FileIdentity::of(&self.path) {
+            Ok(found) => found == self.identity,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
     }
 
     /// Copies the log into the database and empties it, so that the next server has little to read. What another server

@@ -109,8 +109,7 @@ pub enum StoreError {
         /// What SQLite said.
         source: SqliteError,
     },
-    /// The disk failed. After a failure to write it is not known whether the operation will be found stored when the
-    /// server is started again; until then it is not.
+    /// The disk failed. It is not known whether the operation will be found stored when the database is opened next.
     #[error("the disk of the store failed")]
     Io {
         /// What SQLite said.

@@ -19,6 +19,9 @@ type Batch = Vec<Box<dyn Operation>>;
 /// How often a batch is begun anew since its database was put aside, by us or by another server.
 const ATTEMPTS_MAX: usize = 3;
 
+/// After how many failures of the disk, one after the other, the database is opened anew.
+const FAILURES_MAX: u32 = 8;
+
 pub(crate) struct Writer {
     folder: Folder,
     config: StoreConfig,
@@ -26,6 +29,8 @@ pub(crate) struct Writer {
     server: ServerLock,
     /// Whether all of the database is read when it is opened next: at first, and when it seems to be damaged.
     check: bool,
+    /// How many transactions the disk has failed, one after the other.
+    failures: u32,
     /// How many bytes wait in the queue, the batch that is being run included.
     queue_bytes: Arc<AtomicUsize>,
 }
@@ -47,7 +52,7 @@ impl From<rusqlite::Error> for Failure {
 impl Writer {
     pub(crate) fn new(folder: Folder, config: StoreConfig, queue_bytes: Arc<AtomicUsize>) -> Self {
         let server = ServerLock::new(&folder);
-        Writer { folder, config, database: None, server, check: true, queue_bytes }
+        Writer { folder, config, database: None, server, check: true, failures: 0, queue_bytes }
     }
 
     /// Works until nobody can send anything any more, and all that was sent is done.
@@ -72,7 +77,10 @@ impl Writer {
         let mut failed = None;
         for _ in 0..ATTEMPTS_MAX {
             let failure = match self.attempt(&mut batch) {
-                Ok(()) => return answer(batch, None),
+                Ok(()) => {
+                    self.failures = 0;
+                    return answer(batch, None);
+                }
                 Err(failure) => failure,
             };
             match failure {
@@ -92,8 +100,12 @@ impl Writer {
                         failed = Some(error);
                     }
                     trouble @ (Trouble::Full | Trouble::Disk) => {
-                        // What SQLite holds in memory of a file that failed is not relied upon.
-                        self.database = None;
+                        self.failures += 1;
+                        // SQLite has rolled back, and overwrites what it could not finish. Opened anew it may find that in
+                        // the log, whole: so only when nothing else has helped.
+                        if self.failures >= FAILURES_MAX {
+                            self.database = None;
+                        }
                         if batch.len() > 1 {
                             // One that is too large shall not take the others with it.
                             return batch.into_iter().for_each(|one| self.finish(vec![one]));
