@@ -115,6 +115,8 @@ fn connect(folder: &Folder, config: &StoreConfig, check: bool) -> Result<Connect
     match origin {
         Origin::Foreign => return Err(Refusal::Final(OpenError::Foreign { path })),
         Origin::Omni(found) if found > schema::VERSION => return Err(Refusal::Final(newer(&path, found))),
+        // Before anything is written into it.
+        Origin::Omni(_) if check && !schema::is_whole(&connection)? => return Err(Refusal::NotWhole),
         Origin::Omni(_) | Origin::Empty => {}
     }
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
@@ -134,8 +136,6 @@ fn connect(folder: &Folder, config: &StoreConfig, check: bool) -> Result<Connect
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         schema::create(&transaction)?;
         transaction.commit()?;
-    } else if check && !schema::is_whole(&connection)? {
-        return Err(Refusal::NotWhole);
     }
     Ok(connection)
 }
