@@ -142,8 +142,7 @@ fn a_store_in_use_for_too_long_is_an_error_and_serves_again_afterwards() {
 
     let opening = fs::File::open(lab.folder().join("lock")).unwrap();
     opening.lock().unwrap();
-    let mut config = omni_store::StoreConfig::default();
-    config.lock_timeout = Duration::from_millis(50);
+    let config = omni_store::StoreConfig { lock_timeout: Duration::from_millis(50), ..Default::default() };
     let second = omni_store::Store::on_first_use(lab.folder(), config);
     let locked = second.ready().wait().unwrap_err();
     assert!(matches!(locked, StoreError::Open(OpenError::Locked { .. })), "{locked:?}");
