@@ -18,8 +18,8 @@ fn filled(lab: &Lab) -> Vec<u8> {
     let store = lab.store();
     for number in 0..200 {
         let id = format!("task {number}");
-        let _ = store.create(lab.task(&id));
-        let _ = store.finish(&id, Ending::Completed(vec![b'x'; 300]), lab.now);
+        drop(store.create(lab.task(&id)));
+        drop(store.finish(&id, Ending::Completed(vec![b'x'; 300]), lab.now));
     }
     store.close();
     fs::read(lab.database()).unwrap()
