@@ -103,7 +103,7 @@ const EDGES: &[Edge] = &[
     },
     Edge {
         of: "omni-store",
-        never: &["hyper", "mio", "omni-catalog", "omni-exec", "omni-process", "omni-protocol", "omni-server"],
+        never: &["hyper", "omni-catalog", "omni-exec", "omni-process", "omni-protocol", "omni-server"],
         control: "omni",
         reason: "what must outlive the process is rows and bytes; what they mean is their users' affair",
     },
