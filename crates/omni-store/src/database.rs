@@ -1,8 +1,9 @@
 //! One connection to the database: opened, checked, and told when the file is another one.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
@@ -26,9 +27,15 @@ pub(crate) struct Database {
 /// Why a connection could not be made.
 enum Refusal {
     Sqlite(rusqlite::Error),
-    /// It can be read, and is not whole.
-    NotWhole,
     Final(OpenError),
+}
+
+/// How often it was tried: a database is put aside after it was found damaged twice.
+#[derive(Clone, Copy)]
+enum Attempt {
+    First,
+    Confirms,
+    Anew,
 }
 
 impl From<rusqlite::Error> for Refusal {
@@ -43,30 +50,33 @@ impl Database {
     pub(crate) fn open(folder: &Folder, config: &StoreConfig, check: bool) -> Result<Self, OpenError> {
         folder.make()?;
         let _lock = folder.lock(config.lock_timeout)?;
-        if has_lost_its_head(folder) {
+        if has_lost_its_head(folder)? {
             put_aside(folder)?;
         }
-        for is_last in [false, true] {
+        let mut refusal = None;
+        for attempt in [Attempt::First, Attempt::Confirms, Attempt::Anew] {
             folder.make_database()?;
-            let refusal = match connect(folder, config, check) {
+            let found = match connect(folder, config, check || refusal.is_some()) {
                 Ok(connection) => {
                     let path = folder.database();
                     let identity = FileIdentity::of(&path).map_err(|error| failed(&path, error))?;
                     return Ok(Database { connection, path, identity });
                 }
-                Err(refusal) => refusal,
+                Err(Refusal::Final(error)) => return Err(error),
+                Err(Refusal::Sqlite(error)) => error,
             };
-            match refusal {
-                Refusal::Final(error) => return Err(error),
-                Refusal::NotWhole if !is_last => put_aside(folder)?,
-                Refusal::Sqlite(error) if Trouble::of(&error) == Trouble::Damaged && !is_last => {
-                    put_aside(folder)?;
-                }
-                Refusal::Sqlite(error) => return Err(told(folder, config, error)),
-                Refusal::NotWhole => return Err(told(folder, config, corrupt())),
+            if Trouble::of(&found) != Trouble::Damaged {
+                return Err(told(folder, config, found));
+            }
+            refusal = Some(found);
+            match attempt {
+                // SQLite says the same of a file that cannot be read at this moment.
+                Attempt::First => is_readable(folder)?,
+                Attempt::Confirms => put_aside(folder)?,
+                Attempt::Anew => {}
             }
         }
-        Err(told(folder, config, corrupt()))
+        Err(told(folder, config, refusal.unwrap_or_else(damaged)))
     }
 
     /// Whether the path still leads to the file that is open. Another server may have put it aside, or somebody have removed
@@ -95,10 +105,30 @@ pub(crate) fn check_version(
 }
 
 /// An empty file with a log: SQLite would take it for a new one and remove the log, in which acknowledged rows may be.
-fn has_lost_its_head(folder: &Folder) -> bool {
+fn has_lost_its_head(folder: &Folder) -> Result<bool, OpenError> {
     let [database, log, _] = folder.database_files();
-    let length = |path: &PathBuf| fs::metadata(path).map_or(0, |found| found.len());
-    length(&database) == 0 && length(&log) > 0
+    let length = |path: &Path| match fs::metadata(path) {
+        Ok(found) => Ok(found.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(failed(path, error)),
+    };
+    Ok(length(&database)? == 0 && length(&log)? > 0)
+}
+
+/// # Errors
+///
+/// The disk does not give all that is in the files. Then nothing can be said about what is in them.
+fn is_readable(folder: &Folder) -> Result<(), OpenError> {
+    let [database, log, _] = folder.database_files();
+    for path in [database, log] {
+        let read = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(OpenError::Unreadable { path, source: Arc::new(error) }),
+        }
+    }
+    Ok(())
 }
 
 fn connect(folder: &Folder, config: &StoreConfig, check: bool) -> Result<Connection, Refusal> {
@@ -111,19 +141,22 @@ fn connect(folder: &Folder, config: &StoreConfig, check: bool) -> Result<Connect
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    if connection.is_readonly("main")? {
+        // SQLite does that by itself where a file cannot be opened for writing.
+        return Err(cannot_open("the file can be opened for reading only".to_owned()).into());
+    }
     let origin = schema::origin(&connection)?;
     match origin {
         Origin::Foreign => return Err(Refusal::Final(OpenError::Foreign { path })),
         Origin::Omni(found) if found > schema::VERSION => return Err(Refusal::Final(newer(&path, found))),
         // Before anything is written into it.
-        Origin::Omni(_) if check && !schema::is_whole(&connection)? => return Err(Refusal::NotWhole),
+        Origin::Omni(_) if check && !schema::is_whole(&connection)? => return Err(damaged().into()),
         Origin::Omni(_) | Origin::Empty => {}
     }
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         let text = format!("the file system allows no write-ahead log; the journal mode stays `{mode}`");
-        let error = ffi::Error::new(ffi::SQLITE_CANTOPEN);
-        return Err(Refusal::Sqlite(rusqlite::Error::SqliteFailure(error, Some(text))));
+        return Err(cannot_open(text).into());
     }
     // What is acknowledged survives a power cut too.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -144,7 +177,11 @@ pub(crate) fn newer(path: &Path, found: i64) -> OpenError {
     OpenError::Newer { path: path.to_owned(), found, known: schema::VERSION }
 }
 
-fn corrupt() -> rusqlite::Error {
+fn cannot_open(why: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(why))
+}
+
+fn damaged() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None)
 }
 

@@ -45,6 +45,14 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// The disk does not give what is in the file, which is left as it is.
+    #[error("`{}` cannot be read", shown_path(path))]
+    Unreadable {
+        /// The database or its log.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
     /// The database is damaged, and could not be put aside.
     #[error("`{}` is damaged and cannot be put aside", shown_path(path))]
     Damaged {

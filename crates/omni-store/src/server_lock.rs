@@ -36,6 +36,8 @@ impl ServerLock {
     /// Locks the file unless that is done, and gives its name. Made anew when somebody has removed it.
     pub(crate) fn hold(&mut self) -> Result<&str, OpenError> {
         while !self.held.as_ref().is_some_and(|file| is_at(file, &self.path)) {
+            // What is held may be this very file, which would wait for itself.
+            self.held = None;
             let taken = private_file().create(true).truncate(false).open(&self.path).and_then(|file| {
                 file.lock()?;
                 Ok(file)
@@ -87,6 +89,11 @@ pub(crate) fn names(folder: &Folder) -> Vec<String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
+/// Whether the path leads to this file. Where that cannot be found out, it is taken to.
 fn is_at(file: &File, path: &Path) -> bool {
-    matches!((FileIdentity::of_file(file), FileIdentity::of(path)), (Ok(held), Ok(found)) if held == found)
+    match (FileIdentity::of_file(file), FileIdentity::of(path)) {
+        (Ok(held), Ok(found)) => held == found,
+        (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+        (Err(_), Ok(_)) => true,
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 
-use rusqlite::TransactionBehavior;
+use rusqlite::{ErrorCode, TransactionBehavior};
 
 use crate::bounds::{BATCH_MAX, StoreConfig};
 use crate::database::{Database, check_version};
@@ -103,7 +103,10 @@ impl Writer {
                         self.failures += 1;
                         // SQLite has rolled back, and overwrites what it could not finish. Opened anew it may find that in
                         // the log, whole: so only when nothing else has helped.
-                        if self.failures >= FAILURES_MAX {
+                        // And when SQLite could open the log for reading only, and so has written nothing.
+                        if self.failures >= FAILURES_MAX
+                            || error.sqlite_error_code() == Some(ErrorCode::ReadOnly)
+                        {
                             self.database = None;
                         }
                         if batch.len() > 1 {
