@@ -91,6 +91,8 @@ impl Writer {
                 }
                 Failure::Sqlite(error) => match Trouble::of(&error) {
                     Trouble::Locked => {
+                        // It may be a lock of our own that could not be freed; this frees it.
+                        self.database = None;
                         let waited = self.config.lock_timeout;
                         return answer(batch, Some(&StoreError::Locked { waited }));
                     }
