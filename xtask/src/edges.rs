@@ -102,6 +102,18 @@ const EDGES: &[Edge] = &[
         reason: "when something has changed is found out by who knows folders and time, not what is made of them",
     },
     Edge {
+        of: "omni-catalog",
+        never: &["rusqlite"],
+        control: "omni",
+        reason: "what is served is read from its folders; only promises to clients are kept in a database",
+    },
+    Edge {
+        of: "omni-exec",
+        never: &["rusqlite"],
+        control: "omni",
+        reason: "how a call runs does not depend on whether somebody keeps its result",
+    },
+    Edge {
         of: "omni-store",
         never: &["hyper", "omni-catalog", "omni-exec", "omni-process", "omni-protocol", "omni-server"],
         control: "omni",

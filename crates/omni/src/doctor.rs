@@ -19,6 +19,7 @@ mod python;
 mod root;
 mod runner;
 mod skills;
+mod task_store;
 mod trust;
 mod watching;
 

@@ -377,3 +377,42 @@ fn a_text_that_clients_cut_is_named_from_one_character_above_the_bound_on() {
         }
     }
 }
+
+#[test]
+fn what_is_kept_of_tasks_is_said_and_so_is_a_store_that_cannot_be_used() {
+    use omni_store::{NewTask, Store, StoreConfig};
+    let folder = Folder::empty();
+    folder.write("skills/a/scripts/a.py", TOOL);
+    let report = || -> Value { serde_json::from_slice(&folder.run(&["doctor", "--json"]).stdout).unwrap() };
+    let told = |report: &Value| {
+        let found = report["findings"].as_array().unwrap().iter();
+        let of_store = found.filter(|found| found["what"].as_str().unwrap().starts_with("store"));
+        of_store.map(|found| format!("{} {}", found["level"], found["text"])).collect::<Vec<_>>()
+    };
+    let nothing = report();
+    assert_eq!((&nothing["store"], told(&nothing).len()), (&Value::Null, 0));
+    let place = folder.path("home/.local/state/omni/store");
+    assert!(!place.exists(), "looking makes nothing");
+    let store = Store::open(&place, StoreConfig::default()).unwrap();
+    let task = NewTask {
+        id: "a".to_owned(),
+        owner: "local".to_owned(),
+        method: "tools/call".to_owned(),
+        name: "a.go".to_owned(),
+        created: std::time::SystemTime::now(),
+        ttl: None,
+        poll_interval: None,
+    };
+    store.create(task).wait().unwrap();
+    let kept = report();
+    assert_eq!((&kept["store"]["tasks"], &kept["store"]["unfinished"]), (&json!(1), &json!(1)));
+    assert!(told(&kept)[0].contains("1 task, 1 of them at work, 5 kB in `"), "{:?}", told(&kept));
+    store.close();
+
+    std::fs::write(place.join("omni.db"), "no database at all").unwrap();
+    let damaged = told(&report());
+    assert!(damaged[0].starts_with("\"warning\"") && damaged[0].contains("cannot be opened"), "{damaged:?}");
+    Store::open(&place, StoreConfig::default()).unwrap().close();
+    let put_aside = told(&report());
+    assert!(put_aside[1].contains("the store was damaged, and is kept as `"), "{put_aside:?}");
+}

@@ -823,6 +823,20 @@ const LOADED: &[Finding] = &[
         "a network or FUSE file system, or the user's limit of watches",
         "raise the limit, as the hint says; on such a file system, `omni reload` where two seconds are too long",
     ),
+    Finding(
+        "store",
+        "warning",
+        "the file in which tasks are kept cannot be used, so that servers make no tasks",
+        "a newer omni has written it, or the disk is full",
+        "as the hint says",
+    ),
+    Finding(
+        "store-damaged",
+        "warning",
+        "the file in which tasks are kept was damaged; it lies beside the new one",
+        "a disk that fails",
+        "look after the disk; remove the file when you need nothing of it",
+    ),
 ];
 
 #[cfg(test)]

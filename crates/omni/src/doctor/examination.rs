@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::finding::{Finding, Section, counts};
 use super::options::DoctorOptions;
-use super::{environments, isolation, json, root, runner, skills, trust, watching};
+use super::{environments, isolation, json, root, runner, skills, task_store, trust, watching};
 use crate::counts::Counts;
 use crate::python;
 use crate::settings::{Places, RunSettings, Sources};
@@ -51,6 +51,7 @@ impl Examination {
             root::examine(places, settings, python.as_ref().ok()),
             skills::summary(options.load && has_python, places, &snapshot),
             environments::examine(has_python, places, settings, &snapshot)?,
+            task_store::examine(places),
         ];
         Ok(Examination { snapshot, sections })
     }

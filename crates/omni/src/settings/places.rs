@@ -105,6 +105,11 @@ impl Places {
         self.runner.as_ref().filter(|runner| runner.lists_tools())
     }
 
+    /// The folder of the store that all servers of this user share.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.state.join("store")
+    }
+
     /// The folders of skills that are served, in their order; none where a runner lists all tools.
     pub(crate) fn folders(&self) -> &[SkillsFolder] {
         match self.runner.as_ref().is_some_and(|runner| runner.tools == ToolsFrom::Runner) {
