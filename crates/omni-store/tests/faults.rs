@@ -6,6 +6,7 @@
 //! minutes, and says how many these were.
 
 #![allow(clippy::disallowed_methods, reason = "a test builds and loads what fails its calls")]
+#![expect(clippy::print_stdout, reason = "whoever tries every call wants to know how many there were")]
 #![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
 
 mod support;
