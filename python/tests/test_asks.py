@@ -12,6 +12,21 @@ SOURCE = """
     def once(ctx: Context, message: str = "size?"):
         return ctx._ask("elicitation/create", {"message": message})
 
+    def keyed(ctx: Context, key: object = "user_name"):
+        try:
+            return ctx._ask("roots/list", {}, key)
+        except (TypeError, ValueError) as error:
+            return f"{type(error).__name__}: {error}"
+
+    async def same_key(ctx: Context):
+        first = asyncio.ensure_future(ctx._ask_async("roots/list", {"n": 1}, "k"))
+        await asyncio.sleep(0)
+        try:
+            await ctx._ask_async("roots/list", {"n": 2}, "k")
+        except AskRefused as refused:
+            said = f"{refused.why}: {refused}"
+        return [await first, said, await ctx._ask_async("roots/list", {"n": 3}, "k")]
+
     def twice(ctx: Context):
         first = ctx._ask("elicitation/create", {"message": "first?"})
         return [first, ctx._ask("roots/list", {})]
@@ -194,6 +209,39 @@ def test_questions_of_a_call_are_numbered_and_those_of_the_next_begin_anew(worke
             assert question["ask"] == number
             answer(one, question, {"number": number})
         assert value(one) == '[{"number":1},{"number":2}]'
+
+
+def test_a_question_goes_up_under_its_key(worker, demo):
+    one = worker()
+    one.start(target(demo, "keyed"))
+    question = ask(one)
+    assert question["key"] == "user_name"
+    answer(one, question, {})
+    assert value(one) == "{}"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("", "ValueError: the key of a question has 1 to 128 bytes, not 0"),
+        ("ü" * 65, "ValueError: the key of a question has 1 to 128 bytes, not 130"),
+        (5, "TypeError: the key of a question is a text, not `int`"),
+    ],
+)
+def test_a_key_that_no_question_may_have_is_refused_before_it_is_sent(worker, demo, key, said):
+    one = worker()
+    one.start(target(demo, "keyed"), {"key": key})
+    assert value(one) == said
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_key_names_one_open_question_of_its_call(worker, demo, mode):
+    one = worker(mode)
+    one.start(target(demo, "same_key"))
+    answer(one, ask(one), {"first": 1})
+    answer(one, ask(one), {"third": 3})
+    said = "failed: a question of this call is open under the key `k`; each needs its own"
+    assert value(one) == '[{"first":1},"' + said + '",{"third":3}]'
 
 
 @pytest.mark.parametrize("why", ["unsupported", "failed", "gone"])

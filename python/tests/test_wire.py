@@ -73,7 +73,8 @@ def encode(kind, body):
     if kind == "log":
         return wire.log(call_id, body["level"], body["logger"], wire.write_json(body["data"]))
     if kind == "ask":
-        return wire.ask(call_id, body["ask"], body["method"], wire.write_json(body["params"]))
+        params = wire.write_json(body["params"])
+        return wire.ask(call_id, body["ask"], body["method"], params, body.get("key"))
     if kind == "retract":
         return wire.retract(call_id, body["ask"])
     if kind == "result":

@@ -86,6 +86,10 @@ impl Event {
 /// One question of a tool to its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
+    /// What the tool calls the question: 1 to [`KEY_BYTES_MAX`](Self::KEY_BYTES_MAX) bytes, and no other open question of
+    /// its call has it. A client whose answers come with a request of its own finds the question by it; without one
+    /// the server names it.
+    pub key: Option<Box<str>>,
     pub method: AskMethod,
     /// A JSON object: the parameters that MCP gives the method.
     pub params: Bytes,
@@ -94,6 +98,9 @@ pub struct Ask {
 impl Ask {
     /// The parameters at most, in bytes. Python refuses larger ones before they are sent.
     pub const BYTES_MAX: usize = 1 << 20;
+
+    /// The [`key`](Self::key) at most, in bytes. Python refuses longer ones before they are sent.
+    pub const KEY_BYTES_MAX: usize = 128;
 
     /// Questions of one call at most that wait for an answer at the same time. Python refuses more before they are sent.
     pub const OPEN_MAX: usize = 16;

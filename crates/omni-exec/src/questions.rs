@@ -106,7 +106,7 @@ impl QuestionFrame {
         // answer.
         let params = || Bytes::copy_from_slice(frame.params.bytes());
         let question = match (AskMethod::from_name(&frame.method), ServerMethod::from_name(&frame.method)) {
-            (Some(method), _) => Question::Client(Ask { method, params: params() }),
+            (Some(method), _) => Question::Client(Ask { key: frame.key.clone(), method, params: params() }),
             (None, Some(method)) => Question::Server(method, params()),
             (None, None) => Question::Nobody(no_such_method(&frame.method)),
         };
@@ -340,7 +340,7 @@ mod tests {
     }
 
     fn question(number: u64) -> QuestionFrame {
-        let ask = Ask { method: AskMethod::Elicit, params: "{}".into() };
+        let ask = Ask { key: None, method: AskMethod::Elicit, params: "{}".into() };
         QuestionFrame::Ask(number, Question::Client(ask))
     }
 

@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     fn ask(method: AskMethod, params: &'static str) -> Ask {
-        Ask { method, params: Bytes::from_static(params.as_bytes()) }
+        Ask { key: None, method, params: Bytes::from_static(params.as_bytes()) }
     }
 
     fn declared(text: &str) -> Vec<&'static str> {

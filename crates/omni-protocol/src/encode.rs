@@ -901,7 +901,7 @@ mod tests {
     }
 
     fn ask(method: AskMethod, params: &'static str) -> Ask {
-        Ask { method, params: Bytes::from_static(params.as_bytes()) }
+        Ask { key: None, method, params: Bytes::from_static(params.as_bytes()) }
     }
 
     #[test]

@@ -176,8 +176,13 @@ impl RunningCall {
 
     /// The tool asks its client something. Nobody hears of it when the call was dropped.
     pub fn ask(&self, method: AskMethod, params: &Value) -> OpenQuestion {
+        self.ask_as(None, method, params)
+    }
+
+    /// The tool asks its client something under a key of its own.
+    pub fn ask_as(&self, key: Option<&str>, method: AskMethod, params: &Value) -> OpenQuestion {
         let (answer, coming) = oneshot::channel();
-        let ask = Ask { method, params: params.to_string().into() };
+        let ask = Ask { key: key.map(Box::from), method, params: params.to_string().into() };
         let _ = self.steps.send(Step::Ask(ask, answer));
         OpenQuestion(coming)
     }

@@ -14,7 +14,7 @@ import os
 
 from omni import wire
 from omni.channel import allocate_lock, begin_thread, keep_from_forks
-from omni.constants import ASK_BYTES_MAX, ASKS_OPEN_MAX
+from omni.constants import ASK_BYTES_MAX, ASK_KEY_BYTES_MAX, ASKS_OPEN_MAX
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import AskRefused, CallCancelled
 
@@ -36,11 +36,12 @@ _ENDED = "the call ended before its question was answered"
 class _Question:
     """An open question. `answer` is set before `wake` is called, once; None means that there will be none."""
 
-    __slots__ = ("answer", "call_id", "number", "wake")
+    __slots__ = ("answer", "call_id", "key", "number", "wake")
 
-    def __init__(self, call_id: int, number: int, wake: Callable[[], object]) -> None:
+    def __init__(self, call_id: int, number: int, key: str | None, wake: Callable[[], object]) -> None:
         self.call_id = call_id
         self.number = number
+        self.key = key
         self.wake = wake
         self.answer: dict[str, Any] | None = None
 
@@ -64,13 +65,13 @@ class Asks:
 
     # -- asking ------------------------------------------------------------------------------------
 
-    def ask(self, context: Context, method: str, params: object) -> dict[str, Any]:
+    def ask(self, context: Context, method: str, params: object, key: str | None) -> dict[str, Any]:
         """Ask, and block this thread until the answer is there. See `Context._ask`."""
         if _loop_runs_here():
             raise RuntimeError(_NO_LOOP)
         gate = allocate_lock()
         gate.acquire()
-        question = self._begin(context, method, params, gate.release)
+        question = self._begin(context, method, params, key, gate.release)
         try:
             # A signal that cancels the call raises here.
             gate.acquire()
@@ -79,7 +80,9 @@ class Asks:
             raise
         return _result(context, question)
 
-    async def ask_async(self, context: Context, method: str, params: object) -> dict[str, Any]:
+    async def ask_async(
+        self, context: Context, method: str, params: object, key: str | None
+    ) -> dict[str, Any]:
         """Ask, and let others run until the answer is there. See `Context._ask_async`."""
         from asyncio import get_running_loop
 
@@ -92,7 +95,7 @@ class Asks:
             except RuntimeError:  # the loop is closed: nobody waits
                 pass
 
-        question = self._begin(context, method, params, wake)
+        question = self._begin(context, method, params, key, wake)
         try:
             await answered
         except BaseException:
@@ -100,20 +103,26 @@ class Asks:
             raise
         return _result(context, question)
 
-    def _begin(self, context: Context, method: str, params: object, wake: Callable[[], object]) -> _Question:
-        params_json = _params(method, params)
+    def _begin(
+        self, context: Context, method: str, params: object, key: str | None, wake: Callable[[], object]
+    ) -> _Question:
+        params_json = _checked(method, params, key)
         tool_runner, call_id = self._tool_runner, context._call.id
         tool_runner.hold()
         try:
             with tool_runner.lock:
                 if not context._open:
                     raise AskRefused("gone", "the call has ended; nobody can be asked in its name")
-                if sum(key[0] == call_id for key in list(self._open)) >= ASKS_OPEN_MAX:
+                mine = [question for question in list(self._open.values()) if question.call_id == call_id]
+                if len(mine) >= ASKS_OPEN_MAX:
                     message = f"{ASKS_OPEN_MAX} questions of this call are open; wait for an answer first"
                     raise AskRefused("failed", message)
+                if key is not None and any(question.key == key for question in mine):
+                    message = f"a question of this call is open under the key `{key}`; each needs its own"
+                    raise AskRefused("failed", message)
                 number = self._last.get(call_id, 0) + 1
-                frame = wire.ask(call_id, number, method, params_json)
-                question = self._open[call_id, number] = _Question(call_id, number, wake)
+                frame = wire.ask(call_id, number, method, params_json, key)
+                question = self._open[call_id, number] = _Question(call_id, number, key, wake)
                 self._last[call_id] = number
                 if self._reader is not None:
                     self._reader.start()
@@ -139,9 +148,9 @@ class Asks:
             tool_runner.release()
 
     @staticmethod
-    def check(method: str, params: object) -> None:
+    def check(method: str, params: object, key: str | None) -> None:
         """Raise what `ask` would raise of these parameters."""
-        _params(method, params)
+        _checked(method, params, key)
 
     # -- answers -----------------------------------------------------------------------------------
 
@@ -258,7 +267,16 @@ class _AnswerThread:
             channel.fail(f"the control channel cannot be read any more: {error}")
 
 
-def _params(method: str, params: object) -> str:
+def _checked(method: str, params: object, key: object) -> str:
+    """Return the parameters as JSON text."""
+    if key is not None:
+        if not isinstance(key, str):
+            message = f"the key of a question is a text, not `{type(key).__name__}`"
+            raise TypeError(message)
+        length = len(key.encode("utf-8", "replace"))
+        if not 1 <= length <= ASK_KEY_BYTES_MAX:
+            message = f"the key of a question has 1 to {ASK_KEY_BYTES_MAX} bytes, not {length}"
+            raise ValueError(message)
     if not isinstance(method, str):
         message = f"the method of a question is a text, not `{type(method).__name__}`"
         raise TypeError(message)

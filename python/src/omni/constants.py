@@ -47,6 +47,8 @@ ASK_BYTES_MAX = 1048576
 
 #: What goes with an error of the protocol at most.
 ERROR_DATA_BYTES_MAX = 65536
+#: The key of a question at most.
+ASK_KEY_BYTES_MAX = 128
 
 #: Questions of one call at most that wait for an answer at the same time.
 ASKS_OPEN_MAX = 16

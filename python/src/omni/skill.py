@@ -447,7 +447,7 @@ class Context:
             host.release()
         return _DONE
 
-    def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, method: str, params: dict[str, Any], key: str | None = None) -> dict[str, Any]:
         """Ask the client something and block this thread until its answer is there.
 
         For plain functions and for threads, also in an `async def` tool. While a question is open the idle
@@ -458,6 +458,8 @@ class Context:
             method: MCP's name of what a server may ask: `elicitation/create`, `sampling/createMessage` or
                 `roots/list`.
             params: What MCP says of that method. JSON values; a mebibyte at most.
+            key: What the question is called, where a client answers by a request of its own: 1 to 128 bytes,
+                which no other open question of the call has. The server names one that has none.
 
         Returns:
             The client's result as MCP describes it. That a person declined is one too.
@@ -467,18 +469,19 @@ class Context:
             CallCancelled: The client gave up. Let it propagate.
             RuntimeError: This thread runs an event loop, which would stand still: use `_ask_async` there.
             TypeError: Something is no JSON.
-            ValueError: The parameters are too large, or hold NaN or an infinity.
+            ValueError: The parameters are too large, or hold NaN or an infinity, or the key is not of 1 to
+                128 bytes.
         """
-        return self._asker(method, params).ask(self, method, params)
+        return self._asker(method, params, key).ask(self, method, params, key)
 
-    async def _ask_async(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def _ask_async(self, method: str, params: dict[str, Any], key: str | None = None) -> dict[str, Any]:
         """Do what `_ask` does for `async def` functions, and let others run meanwhile.
 
         Cancelling the task, as `asyncio.wait_for` does, takes the question back.
         """
-        return await self._asker(method, params).ask_async(self, method, params)
+        return await self._asker(method, params, key).ask_async(self, method, params, key)
 
-    def _asker(self, method: str, params: object) -> Asks:
+    def _asker(self, method: str, params: object, key: str | None) -> Asks:
         """Return what asks the client. Raises `AskRefused` where nobody can be asked."""
         if self._stopped:
             raise CallCancelled
@@ -492,7 +495,7 @@ class Context:
             reason = "by a tool that takes no `Context`: give its function a parameter `ctx: Context`"
         elif self._call.context.get("asks") is False:
             # What could never be asked is said as it is where a client can be.
-            asks.check(method, params)
+            asks.check(method, params, key)
             reason = "here: this call's client has not declared that it can be asked anything"
         else:
             return asks

@@ -247,13 +247,14 @@ def output(call_id: int, fd: int, text: str, left_out: int) -> bytes:
     )
 
 
-def ask(call_id: int, number: int, method: str, params_json: str) -> bytes:
+def ask(call_id: int, number: int, method: str, params_json: str, key: str | None = None) -> bytes:
     """Ask the call's client something: the question `number` of this call, counted from 1.
 
     Raises `UnicodeEncodeError` for lone surrogates.
     """
     return seal(
-        '{"ask":{"id":%d,"ask":%d,"method":%s,"params":%s}}' % (call_id, number, quote(method), params_json)
+        '{"ask":{"id":%d,"ask":%d%s,"method":%s,"params":%s}}'
+        % (call_id, number, "" if key is None else f',"key":{quote(key)}', quote(method), params_json)
     )
 
 

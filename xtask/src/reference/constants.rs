@@ -28,6 +28,7 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
     ("FRAME_BYTES_MAX", "/wire/frame_bytes_max", "A frame at most, where nobody says otherwise."),
     ("RESULT_BYTES_MAX", "/wire/result_bytes_max", "A part of a result at most."),
     ("ASK_BYTES_MAX", "/wire/ask_bytes_max", "The parameters of a question to the client at most."),
+    ("ASK_KEY_BYTES_MAX", "/wire/ask_key_bytes_max", "The key of a question at most."),
     (
         "ERROR_DATA_BYTES_MAX",
         "/wire/error_data_bytes_max",

@@ -24,6 +24,8 @@ pub(crate) enum WireError {
     TooManyAsks,
     #[error("it asked a question of {length} bytes, the limit is {}", Ask::BYTES_MAX)]
     AskTooLong { length: usize },
+    #[error("it asked a question under a key of {length} bytes, a key has 1 to {}", Ask::KEY_BYTES_MAX)]
+    AskKey { length: usize },
     #[error("it named something with {length} bytes, the limit is {}", Event::NAME_BYTES_MAX)]
     NameTooLong { length: usize },
     #[error("something wrote to its control channel that is not the worker itself")]

@@ -108,8 +108,8 @@ impl WorkerMessage<'_> {
             WorkerMessage::Output(OutputFrame { id, stream, text, left_out }) => {
                 WorkerMessage::Output(OutputFrame { id, stream: owned(stream), text: owned(text), left_out })
             }
-            WorkerMessage::Ask(AskFrame { id, ask, method, params }) => {
-                WorkerMessage::Ask(AskFrame { id, ask, method: owned(method), params: part(params) })
+            WorkerMessage::Ask(AskFrame { id, ask, key, method, params }) => {
+                WorkerMessage::Ask(AskFrame { id, ask, key, method: owned(method), params: part(params) })
             }
             WorkerMessage::Retract(asked) => WorkerMessage::Retract(asked),
             WorkerMessage::ResourceUpdated(updated) => WorkerMessage::ResourceUpdated(updated),
@@ -203,6 +203,9 @@ pub(crate) struct AskFrame<'a> {
     pub(crate) id: u64,
     /// The number of the question in its call, from 1 on and without gaps.
     pub(crate) ask: u64,
+    /// What the tool calls the question, if it does.
+    #[serde(default)]
+    pub(crate) key: Option<Box<str>>,
     /// MCP's name of what is asked for.
     #[serde(borrow)]
     pub(crate) method: Cow<'a, str>,
@@ -328,6 +331,11 @@ pub(crate) fn decode(body: &[u8]) -> Result<WorkerMessage<'_>, WireError> {
         let length = ask.params.bytes().len();
         if length > Ask::BYTES_MAX {
             return Err(WireError::AskTooLong { length });
+        }
+        if let Some(key) = &ask.key
+            && !(1..=Ask::KEY_BYTES_MAX).contains(&key.len())
+        {
+            return Err(WireError::AskKey { length: key.len() });
         }
     }
     let name = match &up {

@@ -236,9 +236,14 @@ fn as_value(up: &WorkerMessage<'_>) -> Value {
             }
             json!({ "output": members })
         }
-        WorkerMessage::Ask(ask) => json!({
-            "ask": {"id": ask.id, "ask": ask.ask, "method": ask.method, "params": value(&ask.params)}
-        }),
+        WorkerMessage::Ask(ask) => {
+            let (method, params) = (&ask.method, value(&ask.params));
+            let mut members = json!({"id": ask.id, "ask": ask.ask, "method": method, "params": params});
+            if let Some(key) = &ask.key {
+                members["key"] = (**key).into();
+            }
+            json!({ "ask": members })
+        }
         WorkerMessage::Show(named) => json!({"show": {"id": named.id, "name": named.name}}),
         WorkerMessage::Hide(named) => json!({"hide": {"id": named.id, "name": named.name}}),
         WorkerMessage::ResourceUpdated(updated) => {
@@ -485,6 +490,22 @@ fn a_question_larger_than_allowed_is_a_fault() {
 }
 
 #[test]
+fn a_question_s_key_has_1_to_128_bytes() {
+    let ask = |key: &str| {
+        format!(r#"{{"ask":{{"id":1,"ask":1,"key":"{key}","method":"roots/list","params":{{}}}}}}"#)
+    };
+    for key in ["a", &"x".repeat(Ask::KEY_BYTES_MAX)] {
+        assert!(matches!(decode(ask(key).as_bytes()).unwrap(), WorkerMessage::Ask(_)), "{key}");
+    }
+    for key in ["", &"x".repeat(Ask::KEY_BYTES_MAX + 1)] {
+        assert!(
+            matches!(decode(ask(key).as_bytes()), Err(WireError::AskKey { length }) if length == key.len()),
+            "{key}"
+        );
+    }
+}
+
+#[test]
 fn the_wires_numbers_are_those_of_python() {
     let shared = include_str!("../../../../conformance/shared.json");
     let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
@@ -492,6 +513,7 @@ fn the_wires_numbers_are_those_of_python() {
     assert_eq!(shared["wire"]["proto"], PROTO);
     assert_eq!(shared["wire"]["ask_bytes_max"], Ask::BYTES_MAX);
     assert_eq!(shared["wire"]["error_data_bytes_max"], OutcomeKind::ERROR_DATA_BYTES_MAX);
+    assert_eq!(shared["wire"]["ask_key_bytes_max"], Ask::KEY_BYTES_MAX);
     assert_eq!(shared["wire"]["answer_bytes_max"], Answer::BYTES_MAX);
     assert_eq!(shared["wire"]["asks_open_max"], Ask::OPEN_MAX);
     assert_eq!(shared["wire"]["frame_bytes_max"], config.frame_bytes_max);

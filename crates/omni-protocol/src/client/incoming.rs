@@ -27,7 +27,7 @@ impl Incoming {
         }
         let params = request.params.clone().unwrap_or_else(|| Bytes::from_static(b"{}"));
         match AskMethod::from_name(&request.method) {
-            Some(method) => Incoming::Ask(Ask { method, params }),
+            Some(method) => Incoming::Ask(Ask { key: None, method, params }),
             None => Incoming::Unknown { method: request.method.chars().take(100).collect() },
         }
     }

@@ -271,7 +271,7 @@ fn input_required(
                 Some(params) if params.get().starts_with('{') => result.slice_ref(params.get().as_bytes()),
                 _ => Bytes::from_static(b"{}"),
             };
-            input.questions.push((key, Ask { method, params }));
+            input.questions.push((key, Ask { key: None, method, params }));
         }
     }
     if input.questions.is_empty() && input.state.is_none() {

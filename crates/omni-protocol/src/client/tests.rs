@@ -428,8 +428,8 @@ fn questions_are_read_and_their_answers_go_back_with_the_state() {
     let Ok(RequestResult::InputRequired(input)) = read_tool_result(revision, &json(text)) else {
         panic!("no questions")
     };
-    let elicit = Ask { method: AskMethod::Elicit, params: json(r#"{"message":"who?"}"#) };
-    let roots = Ask { method: AskMethod::ListRoots, params: json("{}") };
+    let elicit = Ask { key: None, method: AskMethod::Elicit, params: json(r#"{"message":"who?"}"#) };
+    let roots = Ask { key: None, method: AskMethod::ListRoots, params: json("{}") };
     assert_eq!(input.questions, [("b".to_owned(), elicit), ("a".to_owned(), roots)]);
     let resume =
         InputResponses { state: input.state, answers: vec![("b".into(), json(r#"{"action":"decline"}"#))] };
@@ -457,7 +457,7 @@ fn questions_are_read_and_their_answers_go_back_with_the_state() {
 
 #[test]
 fn what_the_server_asks_is_what_the_client_reads() {
-    let ask = Ask { method: AskMethod::ListRoots, params: json("{}") };
+    let ask = Ask { key: None, method: AskMethod::ListRoots, params: json("{}") };
     for revision in REVISIONS {
         match revision.asked_by() {
             AskedBy::Request => {
@@ -488,7 +488,7 @@ fn a_server_may_ask_what_its_client_can_be_asked() {
     let read =
         |method: &str| Incoming::read(&RawRequest { id: id("1"), method: method.into(), params: None });
     assert_eq!(read("ping"), Incoming::Ping);
-    let ask = Ask { method: AskMethod::Sample, params: json("{}") };
+    let ask = Ask { key: None, method: AskMethod::Sample, params: json("{}") };
     assert_eq!(read("sampling/createMessage"), Incoming::Ask(ask));
     assert_eq!(read("tools/list"), Incoming::Unknown { method: "tools/list".into() });
     let answer = client().answer(Revision::V2025_11_25, &id("9"), &json("{}"));

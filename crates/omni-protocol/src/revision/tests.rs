@@ -130,7 +130,7 @@ fn a_retry_brings_its_state_and_the_answers_as_they_were_written() {
 #[test]
 fn a_question_has_the_shape_of_the_clients_revision() {
     let shaped = |revision: Revision, params: &'static str| {
-        let ask = omni_call::Ask { method: omni_call::AskMethod::Elicit, params: params.into() };
+        let ask = omni_call::Ask { key: None, method: omni_call::AskMethod::Elicit, params: params.into() };
         String::from_utf8(revision.ask_params(&ask, b"\"a\"").to_vec()).unwrap()
     };
     let (form, page) = (r#"{"mode":"form","message":"m"}"#, r#"{"mode":"url","url":"https://a"}"#);

@@ -36,8 +36,26 @@ struct LinkState {
     waiting: Option<Waker>,
 }
 
+impl LinkState {
+    fn is_open(&self, key: &str) -> bool {
+        self.questions.iter().any(|question| question.key == key)
+    }
+
+    /// The key of a question that the tool gave none.
+    fn next_key(&mut self) -> String {
+        loop {
+            self.asked += 1;
+            let key = format!("q{}", self.asked);
+            // A tool may give keys of this kind itself.
+            if !self.is_open(&key) {
+                return key;
+            }
+        }
+    }
+}
+
 struct OpenQuestion {
-    /// Under which the client answers. Unique in one call.
+    /// Under which the client answers: the tool's, or `q1`, `q2`, … Unique among what is open.
     key: String,
     ask: Ask,
     answer: oneshot::Sender<Answer>,
@@ -108,8 +126,15 @@ impl ClientLink {
             let why = format!("the call has {QUESTIONS_MAX} questions open already");
             return ready(refused(AskRefusal::Failed, &why));
         }
-        state.asked += 1;
-        let key = format!("q{}", state.asked);
+        let key = match &ask.key {
+            Some(key) if state.is_open(key) => {
+                let why =
+                    format!("a question of this call is open under the key `{key}`; each needs its own");
+                return ready(refused(AskRefusal::Failed, &why));
+            }
+            Some(key) => key.to_string(),
+            None => state.next_key(),
+        };
         let (answer, coming) = oneshot::channel();
         state.questions.push(OpenQuestion { key: key.clone(), ask, answer, sent: false });
         drop(state);

@@ -80,13 +80,14 @@ impl LineQueue {
     /// A question. None is left out: a call has few open.
     pub(super) fn ask(&mut self, id: u64, number: u64, ask: &Ask) {
         let (method, params) = (ask.method.name(), raw(&ask.params));
-        self.say("ask", &Question { id, ask: number, method, params: &params });
+        let key = ask.key.as_deref();
+        self.say("ask", &Question { id, ask: number, key, method, params: &params });
     }
 
     /// The same for the server that the call is of.
     pub(super) fn request(&mut self, id: u64, number: u64, request: &ServerRequest) {
         let (method, params) = (request.method.name(), raw(&request.params));
-        self.say("ask", &Question { id, ask: number, method, params: &params });
+        self.say("ask", &Question { id, ask: number, key: None, method, params: &params });
     }
 
     /// A question is taken back.
@@ -206,6 +207,8 @@ struct Named<'a> {
 struct Question<'a> {
     id: u64,
     ask: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
     method: &'static str,
     params: &'a RawValue,
 }

@@ -229,7 +229,7 @@ mod tests {
         let (calls, lines) = (OpenCalls::default(), SharedLineQueue::default());
         let (one, two) = (calls.begin(), calls.begin());
         assert_ne!(one.name(), two.name());
-        let ask = Ask { method: AskMethod::ListRoots, params: Bytes::from_static(b"{}") };
+        let ask = Ask { key: None, method: AskMethod::ListRoots, params: Bytes::from_static(b"{}") };
         let open = || one.open(7, &lines, |lines, number| lines.ask(7, number, &ask));
         let asked = open().unwrap();
         let name = one.name().to_owned();

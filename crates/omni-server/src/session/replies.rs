@@ -135,7 +135,7 @@ mod tests {
 
     /// Asks for the client's folders.
     fn ask(session: &Arc<Session>, through: Option<&Arc<Outbox>>) -> Result<PendingReply, TooManyPending> {
-        let ask = Ask { method: AskMethod::ListRoots, params: Bytes::from_static(b"{}") };
+        let ask = Ask { key: None, method: AskMethod::ListRoots, params: Bytes::from_static(b"{}") };
         session.ask(&encoder(), through.cloned(), &ask)
     }
 
@@ -157,7 +157,7 @@ mod tests {
     fn each_reply_reaches_who_asked_whatever_their_order() {
         let (session, call) = (session(), Arc::new(Outbox::default()));
         let message = Bytes::from_static(br#"{"message":"m"}"#);
-        let form = Ask { method: AskMethod::Elicit, params: message };
+        let form = Ask { key: None, method: AskMethod::Elicit, params: message };
         let mut first = session.ask(&encoder(), Some(call.clone()), &form).unwrap();
         let mut second = ask(&session, None).unwrap();
         let of_call = sent(&call);

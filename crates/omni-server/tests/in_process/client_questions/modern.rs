@@ -70,6 +70,40 @@ async fn what_is_asked_at_once_is_told_together_and_what_stays_unanswered_again(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_question_has_the_key_that_its_tool_gives_it_and_no_open_one_has_the_same() {
+    let (server, mut calls) = scripted();
+    for mut client in Wire::both(&server) {
+        let first = call(1, json!({}));
+        client.send(&first).await;
+        let running = calls.next().await;
+        let form = form();
+        let named = running.ask_as(Some("user_name"), AskMethod::Elicit, &form);
+        let second = running.ask_as(Some("q1"), AskMethod::ListRoots, &json!({}));
+        let third = running.ask(AskMethod::ListRoots, &json!({}));
+        let same = running.ask_as(Some("user_name"), AskMethod::Elicit, &form);
+        let (why, message) = refusal(same).await;
+        assert_eq!(why, AskRefusal::Failed);
+        assert!(message.contains("under the key `user_name`"), "{message}");
+        let asked = client.answer(1).await;
+        let keys: Vec<_> = questions(&asked).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["q1", "q2", "user_name"]);
+        let answers = json!({"user_name": accepted("Ada"), "q1": {"roots": []}, "q2": {"roots": [{}]}});
+        client.send(&retry(&first, 2, &asked, answers)).await;
+        assert_eq!(named.result().await, accepted("Ada"));
+        assert_eq!(second.result().await, json!({"roots": []}));
+        assert_eq!(third.result().await, json!({"roots": [{}]}));
+
+        // It has its answer, so another one may have its key.
+        let again = running.ask_as(Some("user_name"), AskMethod::Elicit, &form);
+        let asked = client.answer(2).await;
+        client.send(&retry(&first, 3, &asked, json!({"user_name": accepted("Bob")}))).await;
+        assert_eq!(again.result().await, accepted("Bob"));
+        running.finish("done");
+        assert_eq!(text(&client.answer(3).await), "done");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn sixteen_calls_behind_one_that_asks_are_not_held_up() {
     let (server, mut calls) = scripted();
     for mut client in Wire::both(&server) {
