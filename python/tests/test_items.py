@@ -236,7 +236,7 @@ def test_a_prompt_may_say_what_it_is_about():
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (None, "result is a `NoneType`, but a prompt returns text"),
+        (None, "result is a `NoneType`, but a message is text"),
         (3, "result is a `int`"),
         ({"a": 1}, "result is a `dict`"),
         (["a", 3], "result[1] is a `int`"),

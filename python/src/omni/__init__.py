@@ -7,10 +7,12 @@ before it is ready, and an author may import one name of ten.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from omni.app_config import AppConfig, Icon, ResourceCSP, ResourcePermissions
+    from omni.call_errors import AskRefused, CallCancelled, ToolError
     from omni.completion_decorator import completion
     from omni.completion_values import CompletionResult
     from omni.content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
     from omni.decorator import skill_command, tool
+    from omni.elicit import AcceptedElicitation, CancelledElicitation, DeclinedElicitation
     from omni.prompt_decorator import prompt
     from omni.prompt_messages import AssistantMessage, Message, PromptResult, UserMessage
     from omni.resource_contents import NotFoundError, ResourceContent, ResourceResult
@@ -25,15 +27,21 @@ if TYPE_CHECKING:
         remaining,
         resource_updated,
     )
+    from omni.sample import Root, SamplingResult
+    from omni.skill import Context, heartbeat, progress, remaining, resource_updated
 
 __version__ = "0.1.0"
 __all__ = [
+    "AcceptedElicitation",
     "AppConfig",
+    "AskRefused",
     "AssistantMessage",
     "Audio",
     "CallCancelled",
+    "CancelledElicitation",
     "CompletionResult",
     "Context",
+    "DeclinedElicitation",
     "EmbeddedResource",
     "Icon",
     "Image",
@@ -46,6 +54,8 @@ __all__ = [
     "ResourceLink",
     "ResourcePermissions",
     "ResourceResult",
+    "Root",
+    "SamplingResult",
     "Text",
     "ToolError",
     "ToolResult",
@@ -63,12 +73,16 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AcceptedElicitation": "elicit",
     "AppConfig": "app_config",
+    "AskRefused": "call_errors",
     "AssistantMessage": "prompt_messages",
     "Audio": "content",
-    "CallCancelled": "skill",
+    "CallCancelled": "call_errors",
+    "CancelledElicitation": "elicit",
     "CompletionResult": "completion_values",
     "Context": "skill",
+    "DeclinedElicitation": "elicit",
     "EmbeddedResource": "content",
     "Icon": "app_config",
     "Image": "content",
@@ -81,8 +95,10 @@ _HOMES = {
     "ResourceLink": "content",
     "ResourcePermissions": "app_config",
     "ResourceResult": "resource_contents",
+    "Root": "sample",
+    "SamplingResult": "sample",
     "Text": "content",
-    "ToolError": "skill",
+    "ToolError": "call_errors",
     "ToolResult": "content",
     "completion": "completion_decorator",
     "UserMessage": "prompt_messages",

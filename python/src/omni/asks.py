@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 
 from omni import wire
+from omni.call_errors import AskRefused, CallCancelled
 from omni.channel import allocate_lock, begin_thread, keep_from_forks
 from omni.constants import ASK_BYTES_MAX, ASK_KEY_BYTES_MAX, ASKS_OPEN_MAX
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.skill import AskRefused, CallCancelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 _exit = os._exit
 _POLLIN = 1
 _close, _pipe, _write = os.close, os.pipe, os.write
-_NO_LOOP = "`_ask` would block the event loop in which this call runs; use `await ctx._ask_async(…)`"
+_NO_LOOP = (
+    "a question that ends in `_sync` would block the event loop in which this call runs; await the one "
+    "without, such as `await ctx.elicit(…)`"
+)
 _ENDED = "the call ended before its question was answered"
 
 

@@ -86,6 +86,15 @@ def plan_arguments(
     return convert
 
 
+def plan_value(annotation: Any) -> Converter | None:
+    """Return what makes a value of an annotated type out of its JSON form, or None when that is one already.
+
+    It raises `ArgumentError` for a value that is none of the type. Raises `UnresolvedError` when the
+    annotation names nothing.
+    """
+    return _Compiler(checked=True).converter(annotation)
+
+
 def context_parameters(function: Callable[..., Any]) -> list[str]:
     """Return the parameters that are annotated with `Context`, alone or with `None`."""
     from omni.skill import Context

@@ -118,6 +118,11 @@ def render_prompt(value: Any) -> tuple[Rendered, str | None]:
     return rendered, None if description is None else str(description)
 
 
+def message_list(value: Any, path: str) -> str:
+    """Return the messages that one value is, as a JSON array. Raises `BadResultError`."""
+    return "[" + ",".join(_messages(value, path)) + "]"
+
+
 def _messages(value: Any, path: str) -> list[str]:
     """Return the messages that one value is, each as JSON."""
     if isinstance(value, str) or is_block(type(value)):
@@ -136,7 +141,7 @@ def _messages(value: Any, path: str) -> list[str]:
         role, content = value["role"], value["content"]
     else:
         raise BadResultError(
-            f"{path} is a `{type_name(type(value))}`, but a prompt returns text, content, a `Message`, "
+            f"{path} is a `{type_name(type(value))}`, but a message is text, content, a `Message`, "
             '`{"role": …, "content": …}`, or a list of these; `Message(value)` sends any value as JSON'
         )
     role = getattr(role, "value", role)

@@ -6,6 +6,8 @@ from _contextvars import ContextVar
 from time import monotonic
 
 from omni import wire
+from omni.asking import Asking
+from omni.call_errors import AskRefused, CallCancelled, ToolError  # noqa: F401 - the latter as above
 from omni.call_frame import Call, Target
 from omni.constants import ERROR_DATA_BYTES_MAX
 from omni.decorator import skill_command, tool  # noqa: F401 - an author may import them from here
@@ -137,7 +139,7 @@ class _Done:
 _DONE = _Done()
 
 
-class Context:
+class Context(Asking):
     """The call that runs: where it is, how long it may take, and whom to tell how it goes.
 
     A parameter annotated with `Context` receives it; clients never see that parameter. In a test,
@@ -446,61 +448,6 @@ class Context:
         finally:
             host.release()
         return _DONE
-
-    def _ask(self, method: str, params: dict[str, Any], key: str | None = None) -> dict[str, Any]:
-        """Ask the client something and block this thread until its answer is there.
-
-        For plain functions and for threads, also in an `async def` tool. While a question is open the idle
-        limit stands still, the total one goes on; a call that is cancelled gets `CallCancelled` here. Up to
-        16 questions of a call may be open at once. Only a call whose tool takes a `Context` can ask.
-
-        Args:
-            method: MCP's name of what a server may ask: `elicitation/create`, `sampling/createMessage` or
-                `roots/list`.
-            params: What MCP says of that method. JSON values; a mebibyte at most.
-            key: What the question is called, where a client answers by a request of its own: 1 to 128 bytes,
-                which no other open question of the call has. The server names one that has none.
-
-        Returns:
-            The client's result as MCP describes it. That a person declined is one too.
-
-        Raises:
-            AskRefused: There is no answer; its `why` tells the reason.
-            CallCancelled: The client gave up. Let it propagate.
-            RuntimeError: This thread runs an event loop, which would stand still: use `_ask_async` there.
-            TypeError: Something is no JSON.
-            ValueError: The parameters are too large, or hold NaN or an infinity, or the key is not of 1 to
-                128 bytes.
-        """
-        return self._asker(method, params, key).ask(self, method, params, key)
-
-    async def _ask_async(self, method: str, params: dict[str, Any], key: str | None = None) -> dict[str, Any]:
-        """Do what `_ask` does for `async def` functions, and let others run meanwhile.
-
-        Cancelling the task, as `asyncio.wait_for` does, takes the question back.
-        """
-        return await self._asker(method, params, key).ask_async(self, method, params, key)
-
-    def _asker(self, method: str, params: object, key: str | None) -> Asks:
-        """Return what asks the client. Raises `AskRefused` where nobody can be asked."""
-        if self._stopped:
-            raise CallCancelled
-        host = self._host
-        asks = host.asks()
-        if host.elsewhere is not None:
-            reason = "by a process that a tool has started; ask in the call's own process"
-        elif asks is None:
-            reason = "here: the call was made without a client that could answer"
-        elif not any(kind == "context" for _, kind in self._call.target.inject):
-            reason = "by a tool that takes no `Context`: give its function a parameter `ctx: Context`"
-        elif self._call.context.get("asks") is False:
-            # What could never be asked is said as it is where a client can be.
-            asks.check(method, params, key)
-            reason = "here: this call's client has not declared that it can be asked anything"
-        else:
-            return asks
-        message = f"`{method}` cannot be asked {reason}"
-        raise AskRefused("unsupported", message)
 
     def debug(self, data: object, logger: str | None = None) -> _Done:
         """Log at level `debug`."""
