@@ -306,7 +306,7 @@ def test_a_thread_of_an_async_tool_may_wait_for_its_answer(worker, demo):
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_an_async_tool_is_told_how_to_ask(worker, demo, mode):
     one = worker(mode)
-    assert "await ctx._ask_async" in one.text(target(demo, "async_blocks"))
+    assert "await ctx.elicit(…)" in one.text(target(demo, "async_blocks"))
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
