@@ -25,6 +25,7 @@ SOURCE = """
             await ctx._ask_async("roots/list", {"n": 2}, "k")
         except AskRefused as refused:
             said = f"{refused.why}: {refused}"
+            ctx.info("refused")
         return [await first, said, await ctx._ask_async("roots/list", {"n": 3}, "k")]
 
     def twice(ctx: Context):
@@ -238,7 +239,9 @@ def test_a_key_that_no_question_may_have_is_refused_before_it_is_sent(worker, de
 def test_a_key_names_one_open_question_of_its_call(worker, demo, mode):
     one = worker(mode)
     one.start(target(demo, "same_key"))
-    answer(one, ask(one), {"first": 1})
+    first = ask(one)
+    assert "log" in one.receive(), "the second one has been refused while the first is open"
+    answer(one, first, {"first": 1})
     answer(one, ask(one), {"third": 3})
     said = "failed: a question of this call is open under the key `k`; each needs its own"
     assert value(one) == '[{"first":1},"' + said + '",{"third":3}]'

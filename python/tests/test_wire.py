@@ -96,6 +96,7 @@ def encode(kind, body):
         bases=body.get("bases"),
         code=body.get("code"),
         data_json=wire.write_json(body["data"]) if "data" in body else None,
+        capability=body.get("capability"),
         **named,
     )
 

@@ -19,6 +19,7 @@ mod policy;
 mod port;
 mod program;
 mod python_range;
+mod question;
 mod request;
 mod requirements;
 mod result;
@@ -48,6 +49,7 @@ pub use port::{
 };
 pub use program::{ProgramInput, ProgramOutput, ProgramTarget};
 pub use python_range::{PythonRange, PythonVersion};
+pub use question::Question;
 pub use request::{CallRequest, CompletionReference, CompletionRequest};
 pub use requirements::{Requirements, RequirementsSource};
 pub use result::{CallResult, Completion, PromptMessages, ResourceContents, ToolResult};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{CallResult, ToolResult};
+use crate::{CallResult, Question, ToolResult};
 
 /// One finished call.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +46,8 @@ pub enum OutcomeKind {
         /// The author raised it for the client to read (`ToolError`): shown whatever the settings say.
         intended: bool,
         traceback: Option<String>,
+        /// What the tool had to ask, and its client has not declared that it can be.
+        undeclared: Option<Question>,
     },
     /// The author raised an error of the protocol (`McpError`): the request is answered with it, and not with a result.
     /// `code` is JSON-RPC's, `data` any JSON value.
@@ -166,7 +168,14 @@ impl OutcomeKind {
             location,
             intended: true,
             traceback: None,
+            undeclared: None,
         }
+    }
+
+    /// What its client would have had to declare, where the call has failed for want of that.
+    pub fn undeclared(&self) -> Option<Question> {
+        let OutcomeKind::ToolError { undeclared, .. } = self else { return None };
+        *undeclared
     }
 
     /// The name in `_meta.kind`, in logs and in the reference table.

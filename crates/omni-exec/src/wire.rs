@@ -11,8 +11,8 @@ mod to_worker;
 pub(crate) use error::WireError;
 pub(crate) use frame::{FrameKey, after_key, body_length, header_length, push_body};
 pub(crate) use from_worker::{
-    AskFrame, ErrorFrame, ErrorKind, JsonPart, NameFrame, OutputFrame, ResultFrame, WorkerMessage, decode,
-    decode_large,
+    AskFrame, ErrorFrame, ErrorKind, JsonPart, NameFrame, OutputFrame, ResultFrame, WorkerMessage,
+    capability, decode, decode_large,
 };
 pub(crate) use to_worker::{
     AttemptInfo, DispatchInfo, ServerHello, WorkerMode, answer_body, function_arguments, push_answer,

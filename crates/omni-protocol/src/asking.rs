@@ -9,9 +9,10 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::question::Question;
-use crate::revision::{QuestionSupport, Revision};
+use crate::error::{ErrorCode, RpcError};
+use crate::revision::{AskedBy, QuestionSupport, Revision};
 use crate::strict_json;
+use omni_call::Question;
 
 /// Which questions a client has declared that it answers (`ClientCapabilities` in the schema).
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -176,6 +177,28 @@ impl fmt::Display for NotAskable {
     }
 }
 
+impl RpcError {
+    /// The answer to a call that has failed since its client did not declare that it can be asked something; `None` in a
+    /// revision that has no such error. `named` is what was called.
+    pub fn missing_capability(revision: Revision, named: &str, question: Question) -> Option<RpcError> {
+        match revision.asked_by() {
+            AskedBy::InputRequired => {}
+            AskedBy::Request => return None,
+        }
+        let required = match question {
+            Question::SampleTools | Question::SampleContext => &[Question::Sample, question][..],
+            Question::ElicitForm | Question::ElicitUrl | Question::Sample | Question::ListRoots => {
+                &[question]
+            }
+        };
+        let required = ClientCapabilities::of(required).write(revision);
+        let message =
+            format!("`{named}` has to ask its client, which has not declared `{}`", question.capability());
+        let error = RpcError::new(ErrorCode::MissingCapability, message);
+        Some(error.with_data(json!({ "requiredCapabilities": required })))
+    }
+}
+
 /// What a question is made of; `None` when its parameters are no JSON object that a client would take.
 fn questions(ask: &Ask) -> Option<Vec<Question>> {
     #[derive(Deserialize)]
@@ -258,6 +281,26 @@ mod tests {
             assert_eq!(declared(text), expected, "{text}");
         }
         assert_eq!(ClientCapabilities::from_bits(0x80), None);
+    }
+
+    #[test]
+    fn an_error_says_what_the_client_would_have_to_declare() {
+        let newest = Revision::V2026_07_28;
+        for (capability, required) in [
+            ("elicitation.form", json!({"elicitation": {}})),
+            ("elicitation.url", json!({"elicitation": {"url": {}}})),
+            ("sampling", json!({"sampling": {}})),
+            ("sampling.tools", json!({"sampling": {"tools": {}}})),
+            ("sampling.context", json!({"sampling": {"context": {}}})),
+            ("roots", json!({"roots": {}})),
+        ] {
+            let question = Question::from_capability(capability).expect(capability);
+            let error = RpcError::missing_capability(newest, "a.b", question).expect(capability);
+            assert_eq!(error.code.number(), -32021);
+            assert_eq!(error.data.as_deref(), Some(&json!({"requiredCapabilities": required})));
+            assert_eq!(RpcError::missing_capability(Revision::V2025_11_25, "a.b", question), None);
+        }
+        assert_eq!(Question::from_capability("telepathy"), None);
     }
 
     const EVERYTHING: &str =

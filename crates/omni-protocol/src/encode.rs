@@ -7,8 +7,8 @@ use omni_call::{Ask, CallResult, Completion, LogLevel, PromptMessages, ResourceC
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::RpcError;
 use crate::content::{AdaptedResult, CacheHints};
+use crate::error::{ErrorCode, RpcError};
 use crate::message::Id;
 use crate::request::{
     ItemKind, ListKind, ListKinds, RESOURCE_SUBSCRIPTIONS, ServerCapabilities, SubscriptionFilter,
@@ -39,6 +39,8 @@ pub struct Frame {
     pub middle: Bytes,
     pub second: Bytes,
     pub tail: Bytes,
+    /// Of an error: which, since HTTP has a status for some.
+    pub error: Option<ErrorCode>,
 }
 
 impl Frame {
@@ -66,7 +68,7 @@ impl Frame {
 
     /// The parts that hold something, in the order of the text.
     pub fn into_parts(self) -> impl Iterator<Item = Bytes> {
-        let Frame { head, body, middle, second, tail } = self;
+        let Frame { head, body, middle, second, tail, error: _ } = self;
         [head, body, middle, second, tail].into_iter().filter(|part| !part.is_empty())
     }
 
@@ -614,7 +616,7 @@ pub fn error_frame(id: Option<&Id>, error: &RpcError) -> Frame {
     out.put_slice(br#""error":"#);
     out.put_slice(body.as_bytes());
     out.put_u8(b'}');
-    Frame::whole(out)
+    Frame { error: Some(error.code), ..Frame::whole(out) }
 }
 
 /// Opens a notification; ends inside `params`, which is there even when it stays empty.

@@ -16,7 +16,6 @@ mod error;
 mod message;
 mod method;
 mod object_writer;
-mod question;
 mod request;
 mod revision;
 mod sse;
@@ -32,7 +31,7 @@ pub use encode::{CacheScope, Encoder, Frame, Implementation, ListCache, error_fr
 pub use error::{ErrorCode, RpcError};
 pub use message::{Id, Message, PeerError, RawNotification, RawRequest, Rejected, Response};
 pub use method::Method;
-pub use question::Question;
+pub use omni_call::Question;
 pub use request::{
     Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
     Notification, Request, RequestMeta, RequestSubject, ServerCapabilities, SubscriptionFilter,

@@ -344,6 +344,9 @@ pub struct RequestMeta {
     pub capabilities: ClientCapabilities,
     /// The request was made before, and asked for something, which now comes with it (modern era).
     pub input_responses: Option<Box<InputResponses>>,
+    /// Answers to questions that the request has not been asked yet, each a JSON object under the key that its tool will
+    /// give the question (modern era).
+    pub early_answers: Vec<(String, Bytes)>,
 }
 
 /// What a client says of itself. For logs, and for the few clients that need a special hand.

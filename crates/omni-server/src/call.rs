@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{
-    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, ResourceContents,
-    ToolResult, Wants,
+    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, Question,
+    ResourceContents, ToolResult, Wants,
 };
 use omni_catalog::{CatalogKind, ProfileId, Tool, UnknownName};
 use omni_protocol::{
@@ -99,6 +99,8 @@ pub struct ToolReply {
     pub(crate) owes_structured: bool,
     /// What a client is answered with instead of the result.
     pub(crate) error: Option<RpcError>,
+    /// What the tool had to ask its client, and that has not declared that it can be.
+    pub(crate) undeclared: Option<Question>,
 }
 
 impl Server {
@@ -144,9 +146,10 @@ impl Server {
             }
             _ => None,
         };
+        let undeclared = outcome.kind.undeclared();
         let result = outcome.into_result(&request.name, live.errors);
         let owes_structured = tool.spec.structured && !result.is_error;
-        Ok(ToolReply { result, kind, timing, owes_structured, error })
+        Ok(ToolReply { result, kind, timing, owes_structured, error, undeclared })
     }
 
     /// The tool that a name means to whoever has that profile. The log knows when it is one that the profile has not, or
@@ -392,14 +395,21 @@ impl Server {
             Callee::Tool(CallTool { name, arguments }) => {
                 let arguments = arguments.unwrap_or_else(|| Bytes::from_static(b"{}"));
                 let request = ToolRequest { name, arguments, wants, profile, session, accepted };
+                let called = request.name.clone();
                 match self.call_of(request, Some(viewer), port).await {
                     Ok(ToolReply { error: Some(error), .. }) => Err(error),
-                    Ok(ToolReply { result, timing, owes_structured, .. }) => Ok(Answered {
-                        result: result.into(),
-                        timing,
-                        owes_structured,
-                        cache: CacheHints::default(),
-                    }),
+                    Ok(ToolReply { result, timing, owes_structured, undeclared, .. }) => {
+                        let missing = |question| RpcError::missing_capability(revision, &called, question);
+                        match undeclared.and_then(missing) {
+                            Some(error) => Err(error),
+                            None => Ok(Answered {
+                                result: result.into(),
+                                timing,
+                                owes_structured,
+                                cache: CacheHints::default(),
+                            }),
+                        }
+                    }
                     Err(unknown_name) => {
                         Err(RpcError::new(ErrorCode::InvalidParams, unknown_name.for_clients()))
                     }

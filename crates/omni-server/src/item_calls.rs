@@ -327,6 +327,12 @@ pub(crate) fn result_or_error(
     revision: Revision,
     detail: ErrorDetail,
 ) -> Result<CallResult, RpcError> {
+    let named = ran.or(request.named()).unwrap_or_default();
+    let undeclared = outcome.kind.undeclared();
+    let missing = |question| RpcError::missing_capability(revision, named, question);
+    if let Some(error) = undeclared.and_then(missing) {
+        return Err(error);
+    }
     let code = match outcome.kind {
         OutcomeKind::Finished(result) => return Ok(result),
         OutcomeKind::NotFound { message } => {
@@ -358,7 +364,6 @@ pub(crate) fn result_or_error(
         | OutcomeKind::WorkerStart { .. }
         | OutcomeKind::Stale { .. } => ErrorCode::Internal,
     };
-    let named = ran.or(request.named()).unwrap_or_default();
     Err(RpcError::new(code, outcome.into_refusal(named, detail)))
 }
 

@@ -7,7 +7,7 @@ before it is ready, and an author may import one name of ten.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from omni.app_config import AppConfig, Icon, ResourceCSP, ResourcePermissions
-    from omni.call_errors import AskRefused, CallCancelled, ToolError
+    from omni.call_errors import AskRefused, CallCancelled, McpError, ToolError
     from omni.completion_decorator import completion
     from omni.completion_values import CompletionResult
     from omni.content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from omni.prompt_messages import AssistantMessage, Message, PromptResult, UserMessage
     from omni.resource_contents import NotFoundError, ResourceContent, ResourceResult
     from omni.resource_decorator import resource, skill_resource
-    from omni.skill import (
-        CallCancelled,
-        Context,
-        McpError,
-        ToolError,
-        heartbeat,
-        progress,
-        remaining,
-        resource_updated,
-    )
     from omni.sample import Root, SamplingResult
     from omni.skill import Context, heartbeat, progress, remaining, resource_updated
 
@@ -86,7 +76,7 @@ _HOMES = {
     "EmbeddedResource": "content",
     "Icon": "app_config",
     "Image": "content",
-    "McpError": "skill",
+    "McpError": "call_errors",
     "Message": "prompt_messages",
     "NotFoundError": "resource_contents",
     "PromptResult": "prompt_messages",

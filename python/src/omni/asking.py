@@ -258,6 +258,7 @@ class Asking:
             raise CallCancelled
         host = self._host
         asks = host.asks()
+        capability = None
         if host.elsewhere is not None:
             reason = "by a process that a tool has started; ask in the call's own process"
         elif asks is None:
@@ -266,12 +267,12 @@ class Asking:
             reason = "by a tool that takes no `Context`: give its function a parameter `ctx: Context`"
         elif self._call.context.get("asks") is False:
             # What could never be asked is said as it is where a client can be.
-            asks.check(method, params, key)
+            capability = asks.check(method, params, key)
             reason = "here: this call's client has not declared that it can be asked anything"
         else:
             return asks
         message = f"`{method}` cannot be asked {reason}"
-        raise AskRefused("unsupported", message)
+        raise AskRefused("unsupported", message, capability)
 
 
 def _elicitation(message: str, schema: Any, words: tuple[str | None, str | None], default: Any) -> Question:

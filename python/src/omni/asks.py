@@ -81,7 +81,7 @@ class Asks:
         except BaseException:
             self._give_up(context, question)
             raise
-        return _result(context, question)
+        return _result(context, question, method, params)
 
     async def ask_async(
         self, context: Context, method: str, params: object, key: str | None
@@ -104,7 +104,7 @@ class Asks:
         except BaseException:
             self._give_up(context, question)
             raise
-        return _result(context, question)
+        return _result(context, question, method, params)
 
     def _begin(
         self, context: Context, method: str, params: object, key: str | None, wake: Callable[[], object]
@@ -151,9 +151,10 @@ class Asks:
             tool_runner.release()
 
     @staticmethod
-    def check(method: str, params: object, key: str | None) -> None:
-        """Raise what `ask` would raise of these parameters."""
+    def check(method: str, params: Any, key: str | None) -> str | None:
+        """Raise what `ask` would raise of these parameters, and return the capability that they need."""
         _checked(method, params, key)
+        return capability_of(method, params)
 
     # -- answers -----------------------------------------------------------------------------------
 
@@ -294,14 +295,27 @@ def _checked(method: str, params: object, key: object) -> str:
     return text
 
 
-def _result(context: Context, question: _Question) -> dict[str, Any]:
+def capability_of(method: str, params: dict[str, Any]) -> str | None:
+    """Return what a client declares that can be asked this; None of a method that there is not."""
+    if method == "elicitation/create":
+        return "elicitation.url" if params.get("mode") == "url" else "elicitation.form"
+    if method == "sampling/createMessage":
+        if "tools" in params or "toolChoice" in params:
+            return "sampling.tools"
+        return "sampling" if params.get("includeContext", "none") == "none" else "sampling.context"
+    return "roots" if method == "roots/list" else None
+
+
+def _result(context: Context, question: _Question, method: str, params: Any) -> dict[str, Any]:
     answer = question.answer
     if answer is None:
         if context._stopped:
             raise CallCancelled
         raise AskRefused("gone", _ENDED)
     if "refused" in answer:
-        raise AskRefused(answer["refused"], answer.get("message") or "")
+        why = answer["refused"]
+        capability = capability_of(method, params) if why == "unsupported" else None
+        raise AskRefused(why, answer.get("message") or "", capability)
     return answer["result"]
 
 

@@ -27,6 +27,10 @@ class AcceptedElicitation(_Holds):
     """The person has answered: `data` is what the form's type makes of it.
 
     Of a page to visit it means that the person has agreed to go there, and `data` is None.
+
+    Args:
+        data: What the answer is.
+        from_default: Nobody was asked: it is the `default` that the author gave.
     """
 
     __slots__ = ("data", "from_default")
@@ -36,7 +40,6 @@ class AcceptedElicitation(_Holds):
 
     def __init__(self, data: Any = None, *, from_default: bool = False) -> None:
         self.data = data
-        #: Nobody was asked: `data` is the `default` that the author gave.
         self.from_default = from_default
 
     def __eq__(self, other: object) -> bool:

@@ -36,7 +36,7 @@ from omni.failure import (
 )
 from omni.load import LoadError, preload, prepare
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.skill import CURRENT, CallCancelled, Context, McpError, ToolError
+from omni.skill import CURRENT, AskRefused, CallCancelled, Context, McpError, ToolError
 from omni.skill_version import SkillChangedError, StaleError
 from omni.stdlib_types import ArgumentError
 
@@ -459,6 +459,7 @@ class ToolRunner:
             location=location,
             intended=intended,
             traceback=traceback_of(error, folder),
+            capability=error.capability if isinstance(error, AskRefused) else None,
         )
 
     def _no_reason(self, call: Call, location: str | None = None) -> str:

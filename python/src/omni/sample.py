@@ -19,7 +19,11 @@ _INCLUDED = ("none", "thisServer", "allServers")
 class SamplingResult:
     """What the client's model has said.
 
-    A result that an author gave as `default` has its text, and no model.
+    Args:
+        content: MCP's content blocks, as the client sent them.
+        model: The model's name, as the client calls it; empty where nobody was asked.
+        stop_reason: Why it stopped: `endTurn`, `maxTokens`, `stopSequence`, `toolUse`, another word, or None.
+        role: Who speaks: `assistant`.
     """
 
     __slots__ = ("content", "model", "role", "stop_reason")
@@ -31,13 +35,9 @@ class SamplingResult:
         stop_reason: str | None = None,
         role: str = "assistant",
     ) -> None:
-        #: MCP's content blocks, as the client sent them.
         self.content = content
-        #: The model's name, as the client calls it; empty where nobody was asked.
         self.model = model
-        #: Why it stopped: `endTurn`, `maxTokens`, `stopSequence`, `toolUse`, another word, or None.
         self.stop_reason = stop_reason
-        #: Who speaks: `assistant`.
         self.role = role
 
     @property
@@ -55,13 +55,17 @@ class SamplingResult:
 
 
 class Root:
-    """A folder, or a file, that the client works in."""
+    """A folder, or a file, that the client works in.
+
+    Args:
+        uri: Where it is, by `file://` as a rule.
+        name: What a person calls it, if the client says so.
+    """
 
     __slots__ = ("name", "uri")
 
     def __init__(self, uri: str, name: str | None = None) -> None:
         self.uri = uri
-        #: What a person calls it, if the client says so.
         self.name = name
 
     @property

@@ -325,14 +325,16 @@ def error(
     traceback: str | None = None,
     code: int | None = None,
     data_json: str | None = None,
+    capability: str | None = None,
 ) -> bytes:
     """Return how a call failed.
 
     `bases` are the classes above `class_name`; `code` is for `exited` and `mcp_error`, `data_json` for the
-    latter.
+    latter; `capability` is what the client would have to declare to be asked what it was not.
     """
     return seal_lossy(
-        '{"error":{"id":%d,"kind":%s,"class":%s%s,"message":%s,"location":%s,"intended":%s,"traceback":%s%s%s}}'
+        '{"error":{"id":%d,"kind":%s,"class":%s%s,"message":%s,"location":%s,"intended":%s,'
+        '"traceback":%s%s%s%s}}'
         % (
             call_id,
             quote(kind),
@@ -344,5 +346,6 @@ def error(
             "null" if traceback is None else quote(traceback),
             "" if code is None else ',"code":%d' % code,
             "" if data_json is None else ',"data":%s' % data_json,
+            "" if capability is None else ',"capability":' + quote(capability),
         )
     )

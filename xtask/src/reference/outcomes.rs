@@ -143,6 +143,7 @@ fn samples() -> Vec<OutcomeKind> {
         location: Some("scripts/notes.py:12".into()),
         intended,
         traceback: None,
+        undeclared: None,
     };
     vec![
         ToolResult { content: "[]".into(), structured: None, meta: None, is_error: false }.into(),

@@ -33,9 +33,21 @@ SECTIONS = [
         ["skill.Context", "skill.progress", "skill.heartbeat", "skill.resource_updated", "skill.remaining"],
     ),
     (
+        "Asking the client",
+        "More of `Context`: see [Ask the user](../guide/ask-the-user.md).",
+        [
+            "asking.Asking",
+            *("elicit.AcceptedElicitation", "elicit.DeclinedElicitation", "elicit.CancelledElicitation"),
+            *("sample.SamplingResult", "sample.Root"),
+        ],
+    ),
+    (
         "Errors",
         "",
-        ["skill.ToolError", "skill.McpError", "skill.CallCancelled", "resource_contents.NotFoundError"],
+        [
+            *("call_errors.ToolError", "call_errors.AskRefused", "call_errors.McpError"),
+            *("call_errors.CallCancelled", "resource_contents.NotFoundError"),
+        ],
     ),
     (
         "Results",
@@ -74,6 +86,8 @@ SECTIONS = [
 INTRODUCTION = """\
 What a skill imports: `from omni import tool, Context, ToolError`. [Writing a skill](../guide/writing-a-skill.md) shows
 how it goes together, [Types](types.md) what parameters and results may be."""
+#: Classes that are a part of another one, which is what authors know.
+PARTS = {"asking.Asking": "Context"}
 #: Names of `omni` that are another one's second name.
 ALIASES = {"skill_command": "tool", "skill_resource": "resource"}
 #: Arguments of one line are kept on one; longer signatures get a line each.
@@ -84,7 +98,8 @@ def main():
     package = Path(sys.argv[1])
     public_modules = (
         *("decorator", "resource_decorator", "prompt_decorator", "completion_decorator", "app_config"),
-        *("skill", "content", "resource_contents", "prompt_messages", "completion_values"),
+        *("skill", "asking", "elicit", "sample", "call_errors"),
+        *("content", "resource_contents", "prompt_messages", "completion_values"),
     )
     names = (*public_modules, "safe_paths", "report")
     modules = {name: Module(package / f"{name}.py") for name in names}
@@ -104,7 +119,8 @@ def main():
             module, _, name = path.partition(".")
             public = module in public_modules
             shown.add(name if public else path)
-            page += modules[module].described(name, f"omni.{name if public else path}")
+            called = PARTS.get(path, name)
+            page += modules[module].described(name, f"omni.{called if public else path}", called)
     missing = exported - shown - set(ALIASES)
     if missing:
         sys.exit(f"not on the page of the Python API: {', '.join(sorted(missing))}")
@@ -140,8 +156,8 @@ class Module:
                 return node
         return self.fail(name, "is not there")
 
-    def described(self, name, shown):
-        """Return the parts of the page about a function or class."""
+    def described(self, name, shown, called):
+        """Return the parts of the page about a function or class, which authors know as `called`."""
         node = self.definition(name)
         text = ast.get_docstring(node) or self.fail(name, "has no docstring")
         if isinstance(node, ast.FunctionDef):
@@ -150,7 +166,10 @@ class Module:
         if any(base.endswith("Exception") for base in bases):
             return [f"### {shown}", code(f"class {name}({bases[0]})"), rendered(text)]
         maker = self.maker(node)
-        parts = [f"### {shown}", code(self.signature(maker, name, method=True) if maker else f"class {name}")]
+        parts = [
+            f"### {shown}",
+            code(self.signature(maker, name, method=True) if maker else f"class {called}"),
+        ]
         parts.append(rendered(text))
         own = ast.get_docstring(maker) if maker else None
         if own:
@@ -159,11 +178,11 @@ class Module:
             self.fail(f"{name}.__init__", "says nothing about its arguments")
         for member in node.body:
             if (
-                isinstance(member, ast.FunctionDef)
+                isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef))
                 and not member.name.startswith("_")
                 and member.name != "block"
             ):
-                parts += self.member(member, name)
+                parts += self.member(member, called)
         return parts
 
     def maker(self, node):
@@ -204,6 +223,7 @@ class Module:
             words.append(self.argument(argument, default))
         back = f" -> {self.source(node.returns)}" if node.returns and node.name != "__init__" else ""
         back = back.replace(" -> _Done", " -> Awaitable[None]")
+        name = f"async {name}" if isinstance(node, ast.AsyncFunctionDef) else name
         line = f"{name}({', '.join(words)}){back}"
         if len(line) <= WIDTH:
             return line

@@ -335,6 +335,7 @@ mod tests {
                 location: Some("scripts/a.py:3".into()),
                 intended: false,
                 traceback: Some("Traceback …".into()),
+                undeclared: None,
             },
             phase: Phase::Started,
             elapsed: Duration::from_millis(12),
@@ -377,6 +378,7 @@ mod tests {
                 location: None,
                 intended: false,
                 traceback: None,
+                undeclared: None,
             };
             let shown = says(kind.clone(), None, ErrorDetail::Message);
             let message = shown.strip_prefix("`a.b` raised `E`: ").unwrap();
@@ -535,6 +537,7 @@ mod tests {
             location: Some("a.py:3".into()),
             intended,
             traceback: None,
+            undeclared: None,
         };
         let out_of_memory = |limit_bytes, message: &str| OutcomeKind::OutOfMemory {
             limit_bytes,

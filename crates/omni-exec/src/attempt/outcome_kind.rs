@@ -46,6 +46,7 @@ pub(crate) fn error_outcome_kind(
         location: error.location,
         intended: error.intended,
         traceback: error.traceback,
+        undeclared: error.capability,
     };
     match error.kind {
         ErrorKind::ToolError if is_memory_error(&error) => OutcomeKind::OutOfMemory {

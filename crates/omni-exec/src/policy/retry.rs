@@ -140,6 +140,7 @@ mod tests {
             location: None,
             intended: false,
             traceback: None,
+            undeclared: None,
         }
     }
 

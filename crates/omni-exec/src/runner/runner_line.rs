@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Call, Event, OutcomeKind};
+use omni_call::{Call, Event, OutcomeKind, Question};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
@@ -56,6 +56,8 @@ struct FailureBody {
     location: Option<String>,
     intended: Option<bool>,
     traceback: Option<String>,
+    #[serde(default, deserialize_with = "crate::wire::capability")]
+    capability: Option<Question>,
     code: Option<i32>,
     data: Option<Box<RawValue>>,
     signal: Option<i32>,
@@ -201,6 +203,7 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
             location: failure.location,
             intended: failure.intended.unwrap_or_default(),
             traceback: failure.traceback,
+            capability: failure.capability,
             code: failure.code,
             data: failure.data,
             printed: false,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use omni_call::{Ask, Event, TempFiles};
+use omni_call::{Ask, Event, Question, TempFiles};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -285,6 +285,10 @@ pub(crate) struct ErrorFrame {
     #[serde(default)]
     pub(crate) traceback: Option<String>,
     /// Of a process that ended, or JSON-RPC's of an error of the protocol.
+    /// What the client has not declared, without which it could not be asked something. One that is not known means
+    /// nothing.
+    #[serde(default, deserialize_with = "capability")]
+    pub(crate) capability: Option<Question>,
     #[serde(default)]
     pub(crate) code: Option<i32>,
     /// Of an error of the protocol: any JSON value.
@@ -313,6 +317,12 @@ pub(crate) enum ErrorKind {
     OutputLimit,
     /// There is nothing of that URI or name, says a function that is no tool's.
     NotFound,
+}
+
+/// Reads the name of a capability.
+pub(crate) fn capability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Question>, D::Error> {
+    let name = Option::<Cow<'_, str>>::deserialize(deserializer)?;
+    Ok(name.and_then(|name| Question::from_capability(&name)))
 }
 
 /// Reads the body of a large frame. What is kept of it shares its memory.

@@ -297,6 +297,9 @@ fn as_value(up: &WorkerMessage<'_>) -> Value {
             if !error.bases.is_empty() {
                 members["bases"] = error.bases.clone().into();
             }
+            if let Some(capability) = &error.capability {
+                members["capability"] = capability.capability().into();
+            }
             if let Some(code) = error.code {
                 members["code"] = code.into();
             }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::method_params;
@@ -26,7 +27,7 @@ pub(super) fn read<'a>(name: &str, mut params: Params<'a>) -> Result<Parts<'a>, 
         ));
     };
     let capabilities = ClientCapabilities::read(capabilities.get());
-    let input_responses = input_responses(&params)?;
+    let (input_responses, early_answers) = input_responses(&params)?;
     let level = meta.and_then(|meta| meta.log_level.as_deref());
     let log_level =
         level.map(|level| log_level(level, "_meta.io.modelcontextprotocol/logLevel")).transpose()?;
@@ -36,22 +37,23 @@ pub(super) fn read<'a>(name: &str, mut params: Params<'a>) -> Result<Parts<'a>, 
     let method = Method::from_name(name).filter(|method| revision.has_method(*method));
     let method = method.ok_or_else(|| method_not_found(name))?;
     let action = method_params::read(method, params, revision)?;
-    let meta = MetaParts { progress_token, log_level, timing, client, capabilities, input_responses };
+    let meta =
+        MetaParts { progress_token, log_level, timing, client, capabilities, input_responses, early_answers };
     Ok(Parts { revision, action, meta })
 }
 
-/// Reads the answers to what an earlier result asked for. Without its state they belong to nothing, and mean nothing.
-fn input_responses(params: &Params<'_>) -> Result<Option<Box<InputResponses>>, RpcError> {
+/// Answers by the keys of their questions.
+type Answers = Vec<(String, Bytes)>;
+
+/// Reads the answers to what an earlier result asked for. Without the state that it gave out they are for questions that
+/// have not been asked yet.
+fn input_responses(params: &Params<'_>) -> Result<(Option<Box<InputResponses>>, Answers), RpcError> {
     let malformed = || invalid("`params.inputResponses` must be an object");
-    if params.input_responses.is_some_and(|responses| !responses.get().starts_with('{')) {
-        return Err(malformed());
-    }
-    // Whoever keeps a tool's question open gave the state out as a string; nothing else can be one.
-    let Some(state) = params.request_state else { return Ok(None) };
-    let state = serde_json::from_str(state.get())
-        .map_err(|_| invalid("`params.requestState` must be a string, as it was given out"))?;
     let mut responses = Vec::new();
     if let Some(given) = params.input_responses {
+        if !given.get().starts_with('{') {
+            return Err(malformed());
+        }
         let given: HashMap<String, &RawValue> = serde_json::from_str(given.get()).map_err(|_| malformed())?;
         for (key, response) in given {
             if !response.get().starts_with('{') {
@@ -63,5 +65,9 @@ fn input_responses(params: &Params<'_>) -> Result<Option<Box<InputResponses>>, R
             responses.push((key, params.text.slice_ref(response.get().as_bytes())));
         }
     }
-    Ok(Some(Box::new(InputResponses { state, responses })))
+    // Whoever keeps a tool's question open gave the state out as a string; nothing else can be one.
+    let Some(state) = params.request_state else { return Ok((None, responses)) };
+    let state = serde_json::from_str(state.get())
+        .map_err(|_| invalid("`params.requestState` must be a string, as it was given out"))?;
+    Ok((Some(Box::new(InputResponses { state, responses })), Vec::new()))
 }

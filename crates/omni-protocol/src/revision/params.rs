@@ -115,6 +115,7 @@ pub(super) struct MetaParts<'a> {
     pub(super) client: Option<ClientInfo>,
     pub(super) capabilities: ClientCapabilities,
     pub(super) input_responses: Option<Box<InputResponses>>,
+    pub(super) early_answers: Vec<(String, Bytes)>,
 }
 
 impl MetaParts<'_> {
@@ -128,6 +129,7 @@ impl MetaParts<'_> {
             client: self.client,
             capabilities: self.capabilities,
             input_responses: self.input_responses,
+            early_answers: self.early_answers,
         }
     }
 }

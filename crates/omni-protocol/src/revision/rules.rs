@@ -7,7 +7,7 @@ use omni_call::Ask;
 use crate::ErrorCode;
 use crate::content_part::ContentPart;
 use crate::method::Method;
-use crate::question::Question;
+use omni_call::Question;
 
 /// What one revision says to every question that we ask of revisions.
 ///

@@ -11,7 +11,7 @@ use super::{v2024_11_05, v2025_03_26, v2025_06_18, v2025_11_25, v2026_07_28};
 use crate::ErrorCode;
 use crate::content_part::ContentPart;
 use crate::method::Method;
-use crate::question::Question;
+use omni_call::Question;
 
 /// A published revision of the protocol.
 ///

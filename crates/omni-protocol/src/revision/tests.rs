@@ -110,8 +110,10 @@ fn modern_members_of_another_type_are_refused_and_legacy_ones_mean_nothing() {
 fn a_retry_brings_its_state_and_the_answers_as_they_were_written() {
     let call = |members: &str| request("tools/call", &format!(r#"{{"name":"a"{members},{MODERN}}}"#), None);
     assert_eq!(call("").unwrap().meta.input_responses, None);
-    // Without a state they belong to nothing.
-    assert_eq!(call(r#","inputResponses":{"q1":{}}"#).unwrap().meta.input_responses, None);
+    // Without a state they are for what has not been asked yet.
+    let early = call(r#","inputResponses":{"q1":{"x": 1}}"#).unwrap().meta;
+    assert_eq!(early.input_responses, None);
+    assert_eq!(early.early_answers, [("q1".to_owned(), Bytes::from_static(br#"{"x": 1}"#))]);
     let retry =
         call(r#","requestState":"a\u0062","inputResponses":{"q1":{"x": 1.0}}"#).unwrap().meta.input_responses;
     let retry = retry.expect("a retry");
@@ -119,8 +121,10 @@ fn a_retry_brings_its_state_and_the_answers_as_they_were_written() {
     assert_eq!(retry.responses, [("q1".to_owned(), Bytes::from_static(br#"{"x": 1.0}"#))]);
     assert_eq!(call(r#","requestState":"a""#).unwrap().meta.input_responses.unwrap().responses, []);
     for wrong in ["5", "null", "[]", "\"accept\""] {
-        let refused = call(&format!(r#","requestState":"a","inputResponses":{{"q1":{wrong}}}"#)).unwrap_err();
-        assert_eq!(refused.error.message, "`params.inputResponses.q1` must be an object", "{wrong}");
+        for state in ["", r#","requestState":"a""#] {
+            let refused = call(&format!(r#"{state},"inputResponses":{{"q1":{wrong}}}"#)).unwrap_err();
+            assert_eq!(refused.error.message, "`params.inputResponses.q1` must be an object", "{wrong}");
+        }
     }
     let legacy = r#"{"name":"a","requestState":"a","inputResponses":{"q1":{}}}"#;
     let legacy = request("tools/call", legacy, Some(Revision::V2025_11_25)).unwrap();
@@ -133,6 +137,23 @@ fn a_question_has_the_shape_of_the_clients_revision() {
         let ask = omni_call::Ask { key: None, method: omni_call::AskMethod::Elicit, params: params.into() };
         String::from_utf8(revision.ask_params(&ask, b"\"a\"").to_vec()).unwrap()
     };
+    let choices = concat!(
+        r#"{"message":"m","requestedSchema":{"type":"object","title":"T","description":"D","properties":{"#,
+        r#""a":{"type":"string","title":"A","oneOf":[{"const":"x","title":"X"},{"const":"y","title":"Y"}]}},"#,
+        r#""required":["a"],"$schema":"s"}}"#
+    );
+    let listed = concat!(
+        r#"{"message":"m","requestedSchema":{"type":"object","properties":{"#,
+        r#""a":{"type":"string","title":"A","enum":["x","y"],"enumNames":["X","Y"]}},"required":["a"]}}"#
+    );
+    let stripped = concat!(
+        r#"{"message":"m","requestedSchema":{"type":"object","properties":{"#,
+        r#""a":{"type":"string","title":"A","oneOf":[{"const":"x","title":"X"},{"const":"y","title":"Y"}]}},"#,
+        r#""required":["a"]}}"#
+    );
+    assert_eq!(shaped(Revision::V2025_06_18, choices), listed);
+    assert_eq!(shaped(Revision::V2025_11_25, choices), stripped);
+    assert_eq!(shaped(Revision::V2026_07_28, choices), choices);
     let (form, page) = (r#"{"mode":"form","message":"m"}"#, r#"{"mode":"url","url":"https://a"}"#);
     assert_eq!(shaped(Revision::V2025_06_18, form), r#"{"message":"m"}"#);
     assert_eq!(shaped(Revision::V2025_11_25, form), form);

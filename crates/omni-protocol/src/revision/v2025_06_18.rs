@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use omni_call::{Ask, AskMethod};
 
-use super::asks::change_params;
+use super::asks::{change_params, list_choices, strip_form};
 use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, QuestionSupport, ResultEnvelope, RevisionRules,
     StructuredContent, ToolFields,
@@ -12,7 +12,7 @@ use super::rules::{
 use crate::ErrorCode;
 use crate::content_part::ContentPart;
 use crate::method::Method;
-use crate::question::Question;
+use omni_call::Question;
 
 pub(super) const RULES: RevisionRules = RevisionRules {
     name: "2025-06-18",
@@ -61,11 +61,13 @@ fn question_support(question: Question) -> QuestionSupport {
     }
 }
 
-/// Forms were all there was, so there was no word for them.
+/// Forms were all there was, so there was no word for them, and choices had their titles apart.
 fn ask_params(ask: &Ask, _name: &[u8]) -> Bytes {
     match ask.method {
         AskMethod::Elicit => change_params(ask, |params| {
             params.remove("mode");
+            strip_form(params);
+            list_choices(params);
         }),
         AskMethod::Sample | AskMethod::ListRoots => ask.params.clone(),
     }

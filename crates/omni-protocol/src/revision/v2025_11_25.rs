@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use omni_call::{Ask, AskMethod};
 
-use super::asks::change_params;
+use super::asks::{change_params, strip_form};
 use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, QuestionSupport, ResultEnvelope, RevisionRules,
     StructuredContent, ToolFields,
@@ -11,7 +11,7 @@ use super::rules::{
 use crate::ErrorCode;
 use crate::content_part::ContentPart;
 use crate::method::Method;
-use crate::question::Question;
+use omni_call::Question;
 
 pub(super) const RULES: RevisionRules = RevisionRules {
     name: "2025-11-25",
@@ -72,6 +72,7 @@ fn ask_params(ask: &Ask, name: &[u8]) -> Bytes {
                 let name = || serde_json::from_slice(name).unwrap_or_default();
                 params.entry("elicitationId").or_insert_with(name);
             }
+            strip_form(params);
         }),
         AskMethod::Sample | AskMethod::ListRoots => ask.params.clone(),
     }

@@ -9,7 +9,7 @@ use super::rules::{
 use crate::ErrorCode;
 use crate::content_part::ContentPart;
 use crate::method::Method;
-use crate::question::Question;
+use omni_call::Question;
 
 pub(super) const RULES: RevisionRules = RevisionRules {
     name: "2026-07-28",

@@ -56,7 +56,9 @@ impl CallClient {
         let capabilities = match revision.asked_by() {
             AskedBy::InputRequired if !meta.capabilities.is_empty() => {
                 let recipient = recipient_of((id, revision), meta, caller, false);
-                let link = Arc::new(ClientLink::new(server.encoder.clone(), recipient, meta.capabilities));
+                let early = meta.early_answers.clone();
+                let link = ClientLink::new(server.encoder.clone(), recipient, meta.capabilities, early);
+                let link = Arc::new(link);
                 let identity = RequestIdentity::new(&caller.session.principal, &caller.account, subject);
                 return CallClient::Resumable(Arc::new(ParkHandle::new(&caller.parked, identity, link)));
             }

@@ -32,6 +32,8 @@ struct LinkState {
     /// What is open, in the order in which it was asked.
     questions: Vec<OpenQuestion>,
     asked: u64,
+    /// What the first request has answered before it was asked, by key.
+    early_answers: Vec<(String, Bytes)>,
     /// The call is over, and waits for a request to answer.
     waiting: Option<Waker>,
 }
@@ -39,6 +41,12 @@ struct LinkState {
 impl LinkState {
     fn is_open(&self, key: &str) -> bool {
         self.questions.iter().any(|question| question.key == key)
+    }
+
+    /// Takes the answer that came before the question. It answers one question.
+    fn early_answer(&mut self, key: &str) -> Option<Bytes> {
+        let at = self.early_answers.iter().position(|(given, _)| given == key)?;
+        Some(self.early_answers.swap_remove(at).1)
     }
 
     /// The key of a question that the tool gave none.
@@ -64,13 +72,19 @@ struct OpenQuestion {
 }
 
 impl ClientLink {
-    pub(super) fn new(encoder: Arc<Encoder>, recipient: Recipient, capabilities: ClientCapabilities) -> Self {
+    pub(super) fn new(
+        encoder: Arc<Encoder>,
+        recipient: Recipient,
+        capabilities: ClientCapabilities,
+        early_answers: Vec<(String, Bytes)>,
+    ) -> Self {
         let state = LinkState {
             revision: recipient.revision,
             recipient: Some(recipient),
             capabilities,
             questions: Vec::new(),
             asked: 0,
+            early_answers,
             waiting: None,
         };
         ClientLink { encoder, state: Mutex::new(state) }
@@ -132,7 +146,10 @@ impl ClientLink {
                     format!("a question of this call is open under the key `{key}`; each needs its own");
                 return ready(refused(AskRefusal::Failed, &why));
             }
-            Some(key) => key.to_string(),
+            Some(key) => match state.early_answer(key) {
+                Some(result) => return ready(Answer::Result(result)),
+                None => key.to_string(),
+            },
             None => state.next_key(),
         };
         let (answer, coming) = oneshot::channel();

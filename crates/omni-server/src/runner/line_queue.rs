@@ -239,6 +239,8 @@ struct Failure {
     #[serde(skip_serializing_if = "Option::is_none")]
     traceback: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    capability: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Box<RawValue>>,
@@ -263,21 +265,24 @@ impl Failure {
         let failure = Failure { id, kind: kind.name(), ..Failure::default() };
         let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).ok();
         match kind {
-            OutcomeKind::ToolError { kind, bases, message, location, intended, traceback } => Failure {
-                class: Some(kind),
-                bases: Some(bases),
-                message: Some(message),
-                location,
-                intended: Some(intended),
-                traceback,
-                ..failure
-            },
             OutcomeKind::McpError { code, message, data } => Failure {
                 code: Some(code),
                 message: Some(message),
                 data: data.and_then(|data| serde_json::from_slice(&data).ok()),
                 ..failure
             },
+            OutcomeKind::ToolError { kind, bases, message, location, intended, traceback, undeclared } => {
+                Failure {
+                    class: Some(kind),
+                    bases: Some(bases),
+                    message: Some(message),
+                    location,
+                    intended: Some(intended),
+                    traceback,
+                    capability: undeclared.map(omni_call::Question::capability),
+                    ..failure
+                }
+            }
             OutcomeKind::NotFound { message }
             | OutcomeKind::BadResult { message }
             | OutcomeKind::InvalidArguments { message }
@@ -377,6 +382,7 @@ mod tests {
             location: Some("scripts/a.py:3".into()),
             intended: false,
             traceback: Some("Traceback (most recent call last):\n".into()),
+            undeclared: None,
         };
         let structured = ToolResult {
             structured: Some(r#"{"result":3}"#.into()),

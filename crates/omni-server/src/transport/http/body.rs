@@ -59,13 +59,14 @@ pub(crate) fn counted(frame: Frame, account: &PeerAccount) -> Frame {
         true => bytes,
         false => Bytes::from_owner(Counted { bytes, _permit: permit.clone() }),
     };
-    let Frame { head, body, middle, second, tail } = frame;
+    let Frame { head, body, middle, second, tail, error } = frame;
     Frame {
         head: count(head),
         body: count(body),
         middle: count(middle),
         second: count(second),
         tail: count(tail),
+        error,
     }
 }
 

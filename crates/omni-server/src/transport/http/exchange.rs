@@ -331,7 +331,11 @@ async fn drive(
     let (request, event) = match first {
         Some(None) => return withdrawn(),
         Some(Some(RequestOutput::Done(frame))) if accepts.json => {
-            return json(StatusCode::OK, counted(frame, account));
+            let status = match frame.error {
+                Some(ErrorCode::MissingCapability) => StatusCode::BAD_REQUEST,
+                _ => StatusCode::OK,
+            };
+            return json(status, counted(frame, account));
         }
         Some(Some(RequestOutput::Done(frame))) => (None, Some(counted(frame, account))),
         Some(Some(RequestOutput::Event(frame))) => (Some(request), Some(frame)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use omni_call::{AskMethod, AskRefusal, LogLevel};
+use omni_call::{AskMethod, AskRefusal, LogLevel, OutcomeKind, Question};
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, modern, request, retry};
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ async fn a_question_has_the_key_that_its_tool_gives_it_and_no_open_one_has_the_s
         assert!(message.contains("under the key `user_name`"), "{message}");
         let asked = client.answer(1).await;
         let keys: Vec<_> = questions(&asked).into_iter().map(|(key, _)| key).collect();
-        assert_eq!(keys, ["q1", "q2", "user_name"]);
+        assert_eq!(keys, ["user_name", "q1", "q2"]);
         let answers = json!({"user_name": accepted("Ada"), "q1": {"roots": []}, "q2": {"roots": [{}]}});
         client.send(&retry(&first, 2, &asked, answers)).await;
         assert_eq!(named.result().await, accepted("Ada"));
@@ -101,6 +101,66 @@ async fn a_question_has_the_key_that_its_tool_gives_it_and_no_open_one_has_the_s
         running.finish("done");
         assert_eq!(text(&client.answer(3).await), "done");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_with_the_first_request_is_the_answer_to_the_question_of_its_key() {
+    let (server, mut calls) = scripted();
+    for mut client in Wire::both(&server) {
+        let mut first = call(1, json!({}));
+        first["params"]["inputResponses"] = json!({"user_name": accepted("Ada"), "nobody": {"x": 1}});
+        client.send(&first).await;
+        let running = calls.next().await;
+        let named = running.ask_as(Some("user_name"), AskMethod::Elicit, &form());
+        assert_eq!(named.result().await, accepted("Ada"));
+        // It has answered one question, and none that its tool has given no key.
+        let again = running.ask_as(Some("user_name"), AskMethod::Elicit, &form());
+        let unnamed = running.ask(AskMethod::ListRoots, &json!({}));
+        let asked = client.answer(1).await;
+        assert_eq!(questions(&asked).len(), 2, "{asked}");
+        let answers = json!({"user_name": accepted("Bob"), "q1": {"roots": []}});
+        first["params"].as_object_mut().unwrap().remove("inputResponses");
+        client.send(&retry(&first, 2, &asked, answers)).await;
+        assert_eq!(again.result().await, accepted("Bob"));
+        assert_eq!(unnamed.result().await, json!({"roots": []}));
+        running.finish("done");
+        assert_eq!(text(&client.answer(2).await), "done");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_fails_for_want_of_a_capability_is_answered_with_what_is_missing() {
+    let (server, mut calls) = scripted();
+    let failed = || OutcomeKind::ToolError {
+        kind: "AskRefused".into(),
+        bases: Box::default(),
+        message: "the client cannot be asked that".into(),
+        location: None,
+        intended: true,
+        traceback: None,
+        undeclared: Some(Question::Sample),
+    };
+    for mut client in Wire::both(&server) {
+        client.send(&omni_testkit::modern_able(call_tool(1, "t.run", json!({})), json!({}))).await;
+        calls.next().await.end(failed());
+        let answer = client.answer(1).await;
+        assert_eq!(answer["error"]["code"], -32021, "{answer}");
+        assert_eq!(answer["error"]["data"], json!({"requiredCapabilities": {"sampling": {}}}));
+    }
+    let (server, mut calls) = scripted();
+    let mut client = server.http().await;
+    let request = omni_testkit::modern_able(call_tool(1, "t.run", json!({})), json!({}));
+    let posting = tokio::spawn(async move { client.post(&request).await });
+    calls.next().await.end(failed());
+    let reply = posting.await.unwrap();
+    assert_eq!(reply.status, 400, "{reply:?}");
+    // The era before has no such error: there the tool's words are its result.
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    client.send(&call_tool(2, "t.run", json!({}))).await;
+    calls.next().await.end(failed());
+    let answer = client.answer(&json!(2)).await;
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,7 +39,13 @@ impl Question {
         }
     }
 
-    pub(crate) fn bit(self) -> u8 {
+    /// The question that has this capability.
+    pub fn from_capability(name: &str) -> Option<Question> {
+        Question::ALL.into_iter().find(|question| question.capability() == name)
+    }
+
+    /// A bit of its own, for sets of questions. It stands in tokens that outlive the process, so it stays as it is.
+    pub fn bit(self) -> u8 {
         1 << self as u8
     }
 }
