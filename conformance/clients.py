@@ -173,9 +173,18 @@ def forwarded(stdio: dict, http: dict, home: str) -> Iterator[tuple[str, str]]:
 def asked_by_tools(client: str, binary: Path, root: Path, home: str) -> Iterator[tuple[str, str]]:
     """Let tools ask a client, in each way to run them; yields a line, and what was wrong."""
     ask, modes = ASKED[client](), CLIENTS[client][1]
-    size, colour = ({"action": "accept", "content": {field: f"a {field}"}} for field in ("size", "colour"))
-    several = [size, {"roots": [{"uri": "file:///work", "name": "work"}]}, colour]
-    wanted = {"others": True, "waited": True, "once": size, "in_turn": several, "at_once": several}
+    size, colour = (["accept", {field: f"a {field}"}] for field in ("size", "colour"))
+    several = [size, [["work", "file:///work"]], colour]
+    said = ["Be brief. Say hello. 9", "m", "endTurn"]
+    kinds = [["accept", "a value"], ["accept", None], said]
+    wanted = {
+        "others": True,
+        "waited": True,
+        "once": size,
+        "in_turn": several,
+        "at_once": several,
+        "other_kinds": kinds,
+    }
     # One client is enough to see that all of them ask alike.
     for executor in EXECUTORS if client == "python" else EXECUTORS[:1]:
         options = ("--executor", executor)

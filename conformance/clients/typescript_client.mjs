@@ -4,7 +4,7 @@
 // "name": …, "calls": […]}`, and prints one JSON object: the protocol agreed on, the tools' names, and how each call
 // went. With `"others": N` in place of the calls the server is one of the skill `questions`: one call asks for a form,
 // which is answered only once N more calls, sent behind it, have come back; then calls ask for several things in turn,
-// and at once.
+// at once, and for what else there is to ask: a value, a page, the client's model.
 
 import { createRequire } from "node:module";
 
@@ -64,6 +64,7 @@ async function askAround(client, asked, answerForms) {
     once: JSON.parse(await first),
     in_turn: JSON.parse(await call("in_turn")),
     at_once: JSON.parse(await call("at_once")),
+    other_kinds: JSON.parse(await call("other_kinds")),
   };
 }
 
@@ -71,7 +72,7 @@ const isAsked = "others" in job;
 const client = new Client(
   { name: job.name ?? "typescript", version: "1" },
   {
-    capabilities: isAsked ? { elicitation: { form: {} }, roots: {} } : {},
+    capabilities: isAsked ? { elicitation: { form: {}, url: {} }, roots: {}, sampling: {} } : {},
     versionNegotiation: { mode: /^\d/.test(job.mode) ? { pin: job.mode } : job.mode },
   },
 );
@@ -82,8 +83,13 @@ if (isAsked) {
   client.setRequestHandler("elicitation/create", async ({ params }) => {
     wasAsked();
     await mayAnswer;
+    if (params.mode === "url") return { action: params.url === "https://example.com/in" ? "accept" : "cancel" };
     const field = params.message.replace(/\?$/, "");
     return { action: "accept", content: { [field]: `a ${field}` } };
+  });
+  client.setRequestHandler("sampling/createMessage", async ({ params }) => {
+    const text = `${params.systemPrompt} ${params.messages[0].content.text} ${params.maxTokens}`;
+    return { role: "assistant", content: { type: "text", text }, model: "m", stopReason: "endTurn" };
   });
   client.setRequestHandler("roots/list", async () => ({ roots: [{ uri: "file:///work", name: "work" }] }));
 }
