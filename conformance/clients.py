@@ -13,6 +13,7 @@ at once, each with a profile of its own. Last, omni itself is a client (`other_s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from harness import (
     WORKSPACE,
     SetupError,
     http_server,
+    listening,
     python_alone_command,
     runner,
     stdio_command,
@@ -40,7 +42,12 @@ SKILLS = WORKSPACE / "skills"
 ASKING_SKILLS = CONFORMANCE / "clients" / "skills"
 # Calls that are sent behind one whose client is asked.
 OTHERS = 16
-EXECUTORS = ("pool", "fork", "spawn", "embedded")
+# Ways to run the tools that ask: the executors, runners, and without the binary.
+RUNNERS = {
+    "omni runner": lambda binary, *of: [str(binary), "runner", *stdio_command(binary, *of)[2:]],
+    "the runner in Python": lambda *of: python_alone_command(*of, module="omni.runner"),
+}
+WAYS = ("pool", "fork", "spawn", "embedded", *RUNNERS, "Python alone")
 # A tool of the server itself, which the server in Python alone does not have.
 OWN_TOOL = "skill_read"
 
@@ -186,14 +193,11 @@ def asked_by_tools(client: str, binary: Path, root: Path, home: str) -> Iterator
         "other_kinds": kinds,
     }
     # One client is enough to see that all of them ask alike.
-    for executor in EXECUTORS if client == "python" else EXECUTORS[:1]:
-        options = ("--executor", executor)
-        command = [*stdio_command(binary, ASKING_SKILLS, root), *options]
-        log = TARGET / f"clients-asking-{executor}.log"
-        with http_server(binary, ASKING_SKILLS, log, root, options) as url:
-            for transport, server in (("stdio", {"command": command}), ("http", {"url": url})):
+    for way in WAYS if client == "python" else WAYS[:1]:
+        with asking_servers(way, binary, root) as servers:
+            for transport, server in servers.items():
                 # One mode of each era says as much of the other ways.
-                for mode in modes if executor == "pool" else (modes[0], modes[-1]):
+                for mode in modes if way == "pool" else (modes[0], modes[-1]):
                     wrong = ""
                     try:
                         seen = ask({**server, "mode": mode, "others": OTHERS, "home": home})
@@ -204,7 +208,25 @@ def asked_by_tools(client: str, binary: Path, root: Path, home: str) -> Iterator
                             wrong = f"spoke revision {protocol}"
                     except (ClientFailedError, subprocess.TimeoutExpired) as error:
                         wrong = str(error)
-                    yield f"{client:10}  {transport:5}  {mode:10}  is asked by {executor}", wrong
+                    yield f"{client:10}  {transport:5}  {mode:10}  is asked by {way}", wrong
+
+
+@contextlib.contextmanager
+def asking_servers(way: str, binary: Path, root: Path) -> Iterator[dict[str, dict]]:
+    """Serve the skill that asks, its tools run in this way, while the block runs; yields servers by transport."""
+    log = TARGET / f"clients-asking-{way.replace(' ', '-')}.log"
+    if way == "Python alone":
+        yield {"stdio": {"command": python_alone_command(binary, ASKING_SKILLS, root)}}
+        return
+    with contextlib.ExitStack() as world:
+        options = ("--executor", way)
+        if way in RUNNERS:
+            command = RUNNERS[way](binary, ASKING_SKILLS, root)
+            address = world.enter_context(listening([*command, "--port"], log.with_suffix(".runner.log")))
+            options = ("--runner", address, "--tools", "runner", "--runner-refresh", "0.1")
+        command = [*stdio_command(binary, ASKING_SKILLS, root), *options]
+        url = world.enter_context(http_server(binary, ASKING_SKILLS, log, root, options))
+        yield {"stdio": {"command": command}, "http": {"url": url}}
 
 
 def profiled(binary: Path, root: Path, home: str) -> Iterator[tuple[str, str]]:

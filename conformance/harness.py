@@ -137,13 +137,18 @@ def http_server(
             _stop(child)
 
 
+def runner(program: Path, log: Path) -> contextlib.AbstractContextManager[str]:
+    """Run a runner that is a Python program while the block runs; yields its address."""
+    return listening([sys.executable, str(program)], log)
+
+
 @contextlib.contextmanager
-def runner(program: Path, log: Path) -> Iterator[str]:
-    """Run a runner while the block runs; yields its address."""
+def listening(command: list[str], log: Path) -> Iterator[str]:
+    """Run a command whose last argument is its port, which is added, while the block runs; yields its address."""
     port = free_port()
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, str(program), str(port)],
+            [*command, str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -179,8 +184,8 @@ def stdio_command(binary: Path, skills: Path, root: Path) -> list[str]:
     return [str(binary), "mcp", "--skills", str(skills), "--root", str(root)]
 
 
-def python_alone_command(binary: Path, skills: Path, root: Path) -> list[str]:
-    """Return the command that serves `skills` over stdin and stdout without the binary, from its package."""
+def python_alone_command(binary: Path, skills: Path, root: Path, module: str = "omni.mcp") -> list[str]:
+    """Return the command that serves `skills` without the binary, from its package: over stdin and stdout as a rule."""
     printed = subprocess.run(
         [str(binary), "python-path", "--with-mcp", "--python", sys.executable],
         capture_output=True,
@@ -188,7 +193,7 @@ def python_alone_command(binary: Path, skills: Path, root: Path) -> list[str]:
         check=True,
     )
     package = f"PYTHONPATH={printed.stdout.strip()}"
-    server = [sys.executable, "-m", "omni.mcp", "--skills", str(skills), "--root", str(root)]
+    server = [sys.executable, "-m", module, "--skills", str(skills), "--root", str(root)]
     return ["env", package, *server]
 
 

@@ -12,10 +12,17 @@ from threading import Thread
 
 from omni import __version__
 from omni.constants import ERROR_DETAILS, LEVELS, MCP_PACKAGE, NAME_STYLES
-from omni.inprocess import InProcessCall, InProcessTools
+from omni.inprocess import InProcessTools
 from omni.inprocess_items import InProcessItems
 from omni.mcp.items import ItemHandlers
 from omni.mcp.outcomes import failed_result, log_failure, refused_result, with_stderr
+from omni.mcp.questions import (
+    MISSING_CAPABILITY,
+    ParkedCalls,
+    RunningCall,
+    joined,
+    missing_capability,
+)
 from omni.names import meanings, wire_names
 from omni.stdlib_types import pointer
 
@@ -57,6 +64,7 @@ class Adapter:
     def __init__(self, tools: Any, sdk: Any, *, detail: str, names: str) -> None:
         self._tools = tools
         self._mcp, self._types, self._error = sdk
+        self._parked = ParkedCalls(self._types)
         #: How much clients read of exceptions.
         self._detail = detail
         #: What `logging/setLevel` asked for; newer clients say it with each request.
@@ -103,17 +111,28 @@ class Adapter:
         meta = context.meta or {}
         wanted = meta.get(_LOG_LEVEL) or self._level
         words = {"progress": meta.get("progress_token") is not None, "log": wanted, "session": "stdio"}
-        kind, body, started = await self._run(context, tool, arguments, {"context": words})
+        call = self._parked.take(params, tool, arguments)
+        if call is None and params.request_state is not None:
+            message = "`params.requestState` is none that waits for this request; call again without it"
+            raise self._error(self._types.INVALID_PARAMS, message)
+        if call is None:
+            call = self._begin(tool, arguments, {"context": words})
+        kind, body = await self._follow(context, call)
+        if kind == "asked":
+            return self._parked.park(call)
         if kind == "result":
             kind, body = _checked(tool, body)
         if kind == "result":
             return self._result(_shown(with_stderr(body, self._detail)))
         if body["kind"] == "mcp_error":
             raise self._error(body["code"], body["message"], body.get("data"))
+        missing = missing_capability(context, body.get("capability"))
+        if missing is not None:
+            raise self._error(MISSING_CAPABILITY, body["message"], missing)
         log_failure(tool["name"], body)
         elapsed_ms = int((time.monotonic() - began) * 1000)
         return self._result(
-            failed_result(params.name, body, started=started, elapsed_ms=elapsed_ms, detail=self._detail)
+            failed_result(params.name, body, started=call.started, elapsed_ms=elapsed_ms, detail=self._detail)
         )
 
     def _not_named(self, name: str, meant: list[str]) -> str:
@@ -126,46 +145,57 @@ class Adapter:
     def _result(self, result: dict[str, Any]) -> Any:
         return self._types.CallToolResult.model_validate(result, by_name=False)
 
-    async def _run(self, context: Any, tool: dict, arguments: dict, more: dict) -> tuple[str, dict, bool]:
-        """Run a call in its own thread, passing on what it says. Returns its last frame, and if it began."""
+    def _begin(self, tool: dict, arguments: dict, more: dict) -> RunningCall:
+        """Run a call in its own thread."""
         loop = asyncio.get_running_loop()
-        said: asyncio.Queue[tuple[str, dict]] = asyncio.Queue()
-        running = InProcessCall()
+        call = RunningCall(tool, arguments)
 
         def say(kind: str, body: dict) -> None:
             try:
-                loop.call_soon_threadsafe(said.put_nowait, (kind, body))
+                loop.call_soon_threadsafe(call.said.put_nowait, (kind, body))
             except RuntimeError:  # the client has left, and the loop is closed
-                running.cancel()
+                call.thread.cancel()
 
         def work() -> None:
             try:
-                last = self._tools.run(tool, arguments, say=say, running=running, more=more)
+                last = self._tools.run(tool, arguments, say=say, running=call.thread, more=more, asks=True)
             except Exception as error:  # a bug of ours costs one call
                 last = "error", {"kind": "lost", "message": f"{type(error).__name__}: {error}"}
             say(*last)
 
         Thread(target=work, name=f"omni-{tool['name']}", daemon=True).start()
-        started, progress = False, float("-inf")
+        return call
+
+    async def _follow(self, context: Any, call: RunningCall) -> tuple[str, dict]:
+        """Pass on what a call says, to its last frame, or until only its client can help it on: `asked`."""
         try:
             while True:
-                kind, body = await said.get()
+                if call.has_questions() and await joined(call):
+                    return "asked", {}
+                kind, body = await call.said.get()
                 if kind in ("result", "error"):
-                    return kind, body, started
-                started = started or kind == "started"
-                if kind == "progress" and body["value"] > progress:
-                    progress = body["value"]
-                    await context.session.report_progress(progress, body.get("total"), body.get("message"))
+                    call.end()
+                    return kind, body
+                call.started = call.started or kind == "started"
+                if kind == "progress" and body["value"] > call.progress:
+                    call.progress = body["value"]
+                    await context.session.report_progress(
+                        body["value"], body.get("total"), body.get("message")
+                    )
                 elif kind == "log":
                     await self._log(context, body["level"], body.get("data"), body.get("logger"))
                 elif kind == "beat" and body.get("note") is not None:
                     await self._log(context, "info", body["note"], "heartbeat")
+                elif kind == "ask":
+                    call.ask(context, self._types, body)
+                elif kind == "retract":
+                    call.retract(body["ask"])
                 elif kind in ("show", "hide"):
                     why = f"this server lists everything to everybody, so `ctx.{kind}` does nothing"
-                    sys.stderr.write(f"omni: {tool['name']}: {why}\n")
-        finally:
-            # Taken back, or over: a tool that still runs learns it when it next speaks.
-            running.cancel()
+                    sys.stderr.write(f"omni: {call.tool['name']}: {why}\n")
+        except BaseException:
+            call.end()
+            raise
 
     async def _log(self, context: Any, level: str, data: Any, logger: str | None) -> None:
         wanted = (context.meta or {}).get(_LOG_LEVEL) or self._level
