@@ -75,7 +75,7 @@ def languages(value: str):
 class Client:
     """A client of the way back, over its standard input and output."""
 
-    def __init__(self, skills):
+    def __init__(self, skills, capabilities=None, *, opens=True):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "omni.mcp", "--skills", str(skills), "--root", str(skills)],
             env=environment(),
@@ -85,9 +85,11 @@ class Client:
             text=True,
         )
         self.last = 0
+        if not opens:
+            return
         asked = {
             "protocolVersion": "2025-06-18",
-            "capabilities": {},
+            "capabilities": capabilities or {},
             "clientInfo": {"name": "t", "version": "1"},
         }
         self.offered = self.ask("initialize", asked)["result"]["capabilities"]
@@ -97,12 +99,15 @@ class Client:
         self.process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
         self.process.stdin.flush()
 
-    def ask(self, method, params):
+    def ask(self, method, params, answers=None):
+        """Send a request and return its answer; requests of the server get the result that `answers` has."""
         self.last += 1
         self.say({"id": self.last, "method": method, "params": params})
         while True:
             answer = json.loads(self.process.stdout.readline())
-            if answer.get("id") == self.last:
+            if "method" in answer and "id" in answer:
+                self.say({"id": answer["id"], "result": answers[answer["method"]]})
+            elif answer.get("id") == self.last:
                 return answer
 
     def end(self):
@@ -147,3 +152,71 @@ def test_resources_prompts_and_completions_are_those_of_the_skills(tmp_path):
         assert one.ask("completion/complete", asked)["result"]["completion"]["values"] == ["dart", "de"]
     finally:
         one.end()
+
+
+ASKS = """
+from omni import Context, tool
+
+@tool
+def size(ctx: Context, of: str):
+    return f"{of}: {ctx.elicit_sync('size?', str, key='size').data}, {len(ctx.roots_sync(default=[]))}"
+"""
+ACCEPTED = {"action": "accept", "content": {"value": "large"}}
+
+
+@pytest.fixture
+def asking(tmp_path):
+    """Return what makes a client of a skill that asks."""
+    pytest.importorskip("mcp.server.lowlevel", reason="the SDK is not installed: nothing of it was tested")
+    scripts = tmp_path / "skills/demo/scripts"
+    scripts.mkdir(parents=True)
+    (scripts / "asks.py").write_text(ASKS)
+    made = []
+
+    def make(capabilities, *, opens=True):
+        made.append(Client(tmp_path / "skills", capabilities, opens=opens))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.end()
+
+
+def text(answer):
+    return answer["result"]["content"][0]["text"]
+
+
+def test_a_tool_asks_by_requests_of_the_server_what_its_client_has_declared(asking):
+    call = {"name": "demo_size", "arguments": {"of": "hat"}}
+    one = asking({"elicitation": {}, "roots": {}})
+    answers = {"elicitation/create": ACCEPTED, "roots/list": {"roots": [{"uri": "file:///a"}]}}
+    assert text(one.ask("tools/call", call, answers)) == "hat: large, 1"
+    one = asking({})
+    refused = one.ask("tools/call", call)
+    assert refused["result"]["isError"]
+    assert "did not declare the capability `elicitation.form`" in text(refused)
+
+
+def test_a_request_that_comes_again_goes_on_with_its_call_once(asking):
+    one = asking({}, opens=False)
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    }
+    call = {"name": "demo_size", "arguments": {"of": "hat"}, "_meta": meta}
+    asked = one.ask("tools/call", call)["result"]
+    assert asked["resultType"] == "input_required"
+    assert asked["inputRequests"]["size"]["method"] == "elicitation/create"
+    again = {**call, "inputResponses": {"size": ACCEPTED}, "requestState": asked["requestState"]}
+    for wrong in (
+        {**again, "requestState": asked["requestState"] + "x"},
+        {**again, "arguments": {"of": "coat"}},
+    ):
+        assert one.ask("tools/call", wrong)["error"]["code"] == -32602
+    # What it did not declare, the roots, takes its default.
+    assert text(one.ask("tools/call", again)) == "hat: large, 0"
+    assert one.ask("tools/call", again)["error"]["code"] == -32602
+    missing = {**meta, "io.modelcontextprotocol/clientCapabilities": {}}
+    error = one.ask("tools/call", {**call, "_meta": missing})["error"]
+    assert (error["code"], error["data"]) == (-32021, {"requiredCapabilities": {"elicitation": {}}})
