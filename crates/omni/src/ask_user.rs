@@ -11,7 +11,7 @@ use crate::terminal;
 /// How often a value is asked for that is none of those allowed.
 const TRIES_MAX: usize = 3;
 
-/// Puts a question to the person. Only forms are asked; other questions are answered as unsupported.
+/// Puts a question to the person: a form to fill in, or a page to visit. Other questions are answered as unsupported.
 ///
 /// When the question is taken back while a line is read, that line is still consumed.
 pub(crate) fn ask(ask: Ask) -> BoxFuture<'static, Answer> {
@@ -19,18 +19,14 @@ pub(crate) fn ask(ask: Ask) -> BoxFuture<'static, Answer> {
         return Box::pin(std::future::ready(Answer::unsupported(ask.method)));
     }
     let params: Value = serde_json::from_slice(&ask.params).unwrap_or_default();
-    if params["mode"] == "url" {
-        let url = params["url"].as_str().unwrap_or_default();
-        terminal::say(&format!("a page is to be visited, which omni does not open: {}", shown_line(url)));
-        return Box::pin(std::future::ready(Answer::unsupported(ask.method)));
-    }
     if !(io::stdin().is_terminal() && terminal::stderr_is_terminal()) {
         terminal::say(&unanswered(&params));
         return Box::pin(std::future::ready(result(&json!({ "action": "cancel" }))));
     }
     Box::pin(async move {
         let answered = tokio::task::spawn_blocking(move || {
-            form(&params, &mut |text| terminal::say(text), &mut || {
+            let ask_for = if is_page(&params) { page } else { form };
+            ask_for(&params, &mut |text| terminal::say(text), &mut || {
                 let mut line = String::new();
                 // The end of the input and a failure of it both mean that there is no answer.
                 io::stdin().lock().read_line(&mut line).ok().filter(|length| *length > 0)?;
@@ -45,6 +41,14 @@ fn result(value: &Value) -> Answer {
     Answer::Result(Bytes::from(value.to_string()))
 }
 
+fn is_page(params: &Value) -> bool {
+    params["mode"] == "url"
+}
+
+fn url(params: &Value) -> String {
+    shown_line(params["url"].as_str().unwrap_or("(it does not say which)")).into_owned()
+}
+
 fn message(params: &Value) -> String {
     terminal::indented(params["message"].as_str().unwrap_or("(it does not say what for)"))
 }
@@ -56,11 +60,24 @@ fn properties(params: &Value) -> Map<String, Value> {
 /// What a log shows of a question that nobody answers.
 fn unanswered(params: &Value) -> String {
     let fields: Vec<String> = properties(params).keys().map(|name| format!("`{name}`")).collect();
-    let fields = if fields.is_empty() { String::new() } else { format!(" (it wants {})", fields.join(", ")) };
+    let fields = match fields.is_empty() {
+        _ if is_page(params) => format!(" (at {})", url(params)),
+        true => String::new(),
+        false => format!(" (it wants {})", fields.join(", ")),
+    };
     format!(
         "the tool asks: {}{fields}\n  no terminal is here to answer at, so the question is cancelled",
         message(params)
     )
+}
+
+/// Asks whether the person visits a page, which omni does not open: whoever reads its address decides.
+fn page(params: &Value, say: &mut dyn FnMut(&str), read: &mut dyn FnMut() -> Option<String>) -> Value {
+    say(&format!("the tool asks: {}", message(params)));
+    say(&format!("  it wants this page visited, in a browser of yours: {}", url(params)));
+    say("  do you? yes or no");
+    let yes = read().is_some_and(|line| boolean(&line) == Some(true));
+    json!({ "action": if yes { "accept" } else { "decline" } })
 }
 
 /// Asks for one value after the other. `read` gives the next line without its end, `None` when there are no more: that
@@ -292,6 +309,19 @@ mod tests {
         assert_eq!(answered(&plain, &["y"]).0, json!({"action": "accept", "content": {}}));
         assert_eq!(answered(&plain, &["n"]).0, json!({"action": "decline"}));
         assert_eq!(answered(&plain, &[]).0, json!({"action": "decline"}));
+    }
+
+    #[test]
+    fn a_page_is_shown_with_its_whole_address_and_visited_by_the_person() {
+        let params = json!({"mode": "url", "message": "sign in", "url": "https://a.example/\u{1b}[31m?x=1"});
+        for (line, action) in [(Some("y"), "accept"), (Some("no"), "decline"), (None, "decline")] {
+            let mut said = String::new();
+            let answer = page(&params, &mut |text| said.push_str(text), &mut || line.map(str::to_owned));
+            assert_eq!(answer, json!({ "action": action }));
+            assert!(said.contains("sign in") && said.contains("https://a.example/"), "{said}");
+            assert!(!said.contains('\u{1b}'), "{said}");
+        }
+        assert!(unanswered(&params).contains("(at https://a.example/"), "{}", unanswered(&params));
     }
 
     #[test]
