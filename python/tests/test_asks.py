@@ -25,6 +25,7 @@ SOURCE = """
             await ctx._ask_async("roots/list", {"n": 2}, "k")
         except AskRefused as refused:
             said = f"{refused.why}: {refused}"
+            await asyncio.sleep(0)
             ctx.info("refused")
         return [await first, said, await ctx._ask_async("roots/list", {"n": 3}, "k")]
 

@@ -64,6 +64,8 @@ class Asks:
         self._open: dict[tuple[int, int], _Question] = {}
         #: The number of the last question, by call.
         self._last: dict[int, int] = {}
+        #: Asked by tasks that go on: sent in one go, so that the server knows of all that is asked at once.
+        self._unsent: list[tuple[Context, bytes]] = []
         self._reader = None if channel is None else _AnswerThread(channel, self)
 
     # -- asking ------------------------------------------------------------------------------------
@@ -98,7 +100,7 @@ class Asks:
             except RuntimeError:  # the loop is closed: nobody waits
                 pass
 
-        question = self._begin(context, method, params, key, wake)
+        question = self._begin(context, method, params, key, wake, loop.call_soon)
         try:
             await answered
         except BaseException:
@@ -106,8 +108,14 @@ class Asks:
             raise
         return _result(context, question, method, params)
 
-    def _begin(
-        self, context: Context, method: str, params: object, key: str | None, wake: Callable[[], object]
+    def _begin(  # noqa: PLR0917 - what a question is made of
+        self,
+        context: Context,
+        method: str,
+        params: object,
+        key: str | None,
+        wake: Callable[[], object],
+        soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> _Question:
         params_json = _checked(method, params, key)
         tool_runner, call_id = self._tool_runner, context._call.id
@@ -129,10 +137,32 @@ class Asks:
                 self._last[call_id] = number
                 if self._reader is not None:
                     self._reader.start()
-                tool_runner.send_locked(frame)
+                self._unsent.append((context, frame))
+                if soon is None:
+                    self._send_locked()
+                else:
+                    # Behind what the loop runs in this turn, such as other tasks that ask.
+                    soon(self._send)
         finally:
             tool_runner.release()
         return question
+
+    def _send(self) -> None:
+        """Send what was asked."""
+        tool_runner = self._tool_runner
+        tool_runner.hold()
+        try:
+            with tool_runner.lock:
+                self._send_locked()
+        finally:
+            tool_runner.release()
+
+    def _send_locked(self) -> None:
+        # In the order of their numbers. Of a call that has ended nobody wants to hear.
+        frames = [frame for context, frame in self._unsent if context._open]
+        self._unsent.clear()
+        if frames:
+            self._tool_runner.send_together_locked(frames)
 
     def _give_up(self, context: Context, question: _Question) -> None:
         """Tell that nobody waits for an answer any more."""
@@ -144,6 +174,8 @@ class Asks:
                     return  # it has come
                 # Of a call that was taken back nobody wants to hear.
                 if context._open and not context._stopped:
+                    # Questions have no gaps: it is taken back once it has been asked.
+                    self._send_locked()
                     tool_runner.send_locked(wire.retract(question.call_id, question.number))
                 if self._reader is not None and not self._open:
                     self._reader.tell()

@@ -34,10 +34,17 @@ class _FrameListener:
         self.mine = True
         self.say: Callable[[str, dict], None] = lambda _kind, _body: None
 
-    def send_locked(self, frame: bytes) -> None:
-        """Hand over one frame."""
-        if self.mine:
-            self.say(*wire.decode(frame[4:]))
+    def send_locked(self, frames: bytes) -> None:
+        """Hand over whole frames."""
+        at = 0
+        while self.mine and at < len(frames):
+            end = at + 4 + int.from_bytes(frames[at : at + 4], "little")
+            self.say(*wire.decode(frames[at + 4 : end]))
+            at = end
+
+    def joined(self, frames: list[bytes]) -> bytes:
+        """Return frames to be sent in one go."""
+        return b"".join(frames)
 
 
 class InProcessCall:

@@ -543,6 +543,10 @@ class ToolRunner:
             self.release()
         return None if listener is None else listener.address
 
+    def send_together_locked(self, frames: list[bytes]) -> None:
+        """Send frames in one go; the caller holds `lock`."""
+        self.send_locked(frames[0] if len(frames) == 1 else self._channel.joined(frames))
+
     def asks(self) -> Asks | None:
         """Return what asks the clients of calls; None where nobody can be asked."""
         asks, channel = self._asks, self._channel
