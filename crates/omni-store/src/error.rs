@@ -198,7 +198,9 @@ impl Trouble {
         match error {
             rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
                 ErrorCode::DiskFull => Trouble::Full,
-                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Trouble::Locked,
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed => Trouble::Locked,
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Trouble::Damaged,
                 _ => Trouble::Disk,
             },
