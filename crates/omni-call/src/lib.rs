@@ -13,6 +13,7 @@ mod executor_kind;
 mod file;
 mod future;
 mod mime_type;
+mod open_questions;
 mod options;
 mod outcome;
 mod policy;
@@ -39,6 +40,7 @@ pub use executor_kind::{ExecutorKind, ExecutorPlace, InterpreterExecutor, Server
 pub use file::{FileKind, FileTarget, PromptArgument};
 pub use future::BoxFuture;
 pub use mime_type::{APP_PAGE, MimeType};
+pub use open_questions::OpenQuestions;
 pub use options::{
     CallOptions, ForkSettings, OPTIONS, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionPlace, OptionValue, Policy,
     TimeLimits, ToolOption,

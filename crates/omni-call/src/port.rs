@@ -29,7 +29,8 @@ pub trait CallPort: EventSink {
     ///
     /// The future resolves also when the question can be answered no more: a client that cannot be asked, has
     /// gone away or refuses is an [`Answer::Refused`]. Dropping it takes the question back. While a question is
-    /// open the call's idle clock stands still, since a person may be thinking; its total limit goes on.
+    /// open both clocks of the call's deadline stand still, since a person may be thinking, and the call counts nowhere
+    /// among those that run. So the port has to end a question that nobody answers: it bounds how long that may take.
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer>;
 
     /// Whether asking can lead to anything. Where it cannot, for the whole call, an executor may have the tool told so

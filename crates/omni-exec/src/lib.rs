@@ -16,6 +16,8 @@ mod upstream;
 
 mod attempt;
 mod bounds;
+mod call_permits;
+mod call_slot;
 mod failures;
 mod outcome;
 mod own_process;

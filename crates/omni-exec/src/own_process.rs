@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use omni_call::{Call, Outcome, OutcomeKind};
 use omni_process::TERM_GRACE;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::ExecConfig;
 use crate::attempt::{AttemptFacts, AttemptResult, AttemptSite as _, conclude};
 use crate::bounds::{CANCEL_PATIENCE, EXIT_GRACE};
+use crate::call_permits::{CallPermit, CallPermits};
 use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::start_failed;
 use crate::within::within;
@@ -19,19 +20,16 @@ use crate::worker::Worker;
 
 /// Bounds how many calls of an executor run at once, and how many wait.
 pub(crate) struct CallCapacity {
-    permits: Arc<Semaphore>,
+    permits: Arc<CallPermits>,
     /// Has no permits. It is closed when this executor is closed, while others go on using `permits`.
     closed: Semaphore,
     waiting: AtomicUsize,
     waiting_max: usize,
 }
 
-/// The permit of one call that runs. It is kept until the call's process has ended, or is idle again.
-pub(crate) type CallPermit = OwnedSemaphorePermit;
-
 impl CallCapacity {
     /// `permits` are shared with the executors of other interpreters.
-    pub(crate) fn new(config: &ExecConfig, permits: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(config: &ExecConfig, permits: Arc<CallPermits>) -> Self {
         CallCapacity {
             permits,
             closed: Semaphore::new(0),
@@ -40,12 +38,13 @@ impl CallCapacity {
         }
     }
 
-    /// Waits until the call may run. The error is how the call ends when it may not before its deadline.
+    /// Waits until the call may run. The permit is to be kept until the call's process has ended, or is idle again. The
+    /// error is how the call ends when it may not before its deadline.
     pub(crate) async fn acquire(&self, call: &Call) -> Result<CallPermit, OutcomeKind> {
         if self.closed.is_closed() {
             return Err(OutcomeKind::Shutdown);
         }
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+        if let Some(permit) = self.permits.try_acquire() {
             return Ok(permit);
         }
         let _waiting = WaitingCount::new(&self.waiting, self.waiting_max).ok_or(OutcomeKind::BUSY)?;
@@ -53,7 +52,7 @@ impl CallCapacity {
             tokio::select! {
                 biased;
                 _ = self.closed.acquire() => Err(OutcomeKind::Shutdown),
-                permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| OutcomeKind::Shutdown),
+                permit = self.permits.acquire() => permit.map_err(|_| OutcomeKind::Shutdown),
             }
         };
         within(&call.deadline, permit).await?

@@ -127,18 +127,26 @@ fn no_such_method(method: &str) -> Answer {
 /// The answers that one call waits for. Dropping it takes the questions back.
 #[derive(Default)]
 pub(crate) struct PendingAnswers {
-    answers: Vec<(u64, BoxFuture<'static, Answer>)>,
+    answers: Vec<PendingAnswer>,
+}
+
+struct PendingAnswer {
+    number: u64,
+    /// It is its client's: a person may be thinking. What the server answers takes of the call's own time.
+    of_client: bool,
+    answer: BoxFuture<'static, Answer>,
 }
 
 impl PendingAnswers {
-    /// Asks the client or the server, or takes a question back. From the first open question to the last answer the idle clock is
-    /// stopped.
+    /// Asks the client or the server, or takes a question back. From the first open question to the last answer the idle
+    /// clock is stopped, and the total one as long as one of them is the client's.
     pub(crate) fn take(&mut self, asking: QuestionFrame, deadline: &mut Deadline, port: &mut dyn CallPort) {
         let now = Instant::now();
         match asking {
             QuestionFrame::Ask(number, question) => {
                 deadline.beat(now);
                 port.alive();
+                let of_client = matches!(question, Question::Client(_));
                 let answer = match question {
                     Question::Client(ask) => port.ask(ask),
                     Question::Server(method, params) => {
@@ -146,32 +154,38 @@ impl PendingAnswers {
                     }
                     Question::Nobody(answer) => Box::pin(ready(answer)),
                 };
-                self.answers.push((number, answer));
-                deadline.pause(now);
+                self.answers.push(PendingAnswer { number, of_client, answer });
             }
-            QuestionFrame::Retract(number) => {
-                self.answers.retain(|(asked, _)| *asked != number);
-                if self.answers.is_empty() {
-                    deadline.resume(now);
-                }
-            }
+            QuestionFrame::Retract(number) => self.answers.retain(|pending| pending.number != number),
         }
+        self.set_clocks(deadline, now);
     }
 
     /// The next answer that has come.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: &mut Deadline) -> Option<(u64, Answer)> {
         for at in 0..self.answers.len() {
-            let (number, answer) = &mut self.answers[at];
+            let PendingAnswer { number, answer, .. } = &mut self.answers[at];
             let number = *number;
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 drop(self.answers.remove(at));
-                if self.answers.is_empty() {
-                    deadline.resume(Instant::now());
-                }
+                self.set_clocks(deadline, Instant::now());
                 return Some((number, bounded(answer)));
             }
         }
         None
+    }
+
+    fn set_clocks(&self, deadline: &mut Deadline, now: Instant) {
+        if self.answers.is_empty() {
+            deadline.resume_idle(now);
+        } else {
+            deadline.pause_idle(now);
+        }
+        if self.answers.iter().any(|pending| pending.of_client) {
+            deadline.pause(now);
+        } else {
+            deadline.resume(now);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -239,6 +253,11 @@ impl CallQuestions {
 
     pub(crate) fn written(&mut self, end: u64) {
         self.numbers.written(end);
+    }
+
+    /// Whether an answer is waited for.
+    pub(crate) fn any_open(&self) -> bool {
+        !self.pending.is_empty()
     }
 }
 
@@ -345,10 +364,10 @@ mod tests {
     }
 
     #[test]
-    fn the_idle_clock_stands_still_from_the_first_question_to_the_last_answer() {
+    fn both_clocks_stand_still_from_the_first_question_to_the_last_answer() {
         let limit = Duration::from_secs(10);
         let start = Instant::now();
-        let mut deadline = Deadline::new(start, None, Some(limit));
+        let mut deadline = Deadline::new(start, Some(2 * limit), Some(limit));
         let (mut pending, mut person) = (PendingAnswers::default(), Person::default());
         let mut cx = Context::from_waker(std::task::Waker::noop());
         pending.take(question(1), &mut deadline, &mut person);
@@ -362,6 +381,21 @@ mod tests {
         pending.take(QuestionFrame::Retract(1), &mut deadline, &mut person);
         assert!(pending.is_empty());
         assert!(deadline.next().is_some_and(|next| next >= start + limit));
+    }
+
+    #[test]
+    fn what_the_server_is_asked_takes_of_the_total_time_and_not_of_the_idle_one() {
+        let limit = Duration::from_secs(10);
+        let start = Instant::now();
+        let mut deadline = Deadline::new(start, Some(2 * limit), Some(limit));
+        let (mut pending, mut person) = (PendingAnswers::default(), Person::default());
+        let request = Question::Server(ServerMethod::CallTool, "{}".into());
+        pending.take(QuestionFrame::Ask(1, request), &mut deadline, &mut person);
+        assert_eq!(deadline.next(), Some(start + 2 * limit));
+        pending.take(question(2), &mut deadline, &mut person);
+        assert_eq!(deadline.next(), None);
+        pending.take(QuestionFrame::Retract(2), &mut deadline, &mut person);
+        assert!(deadline.next().is_some_and(|next| next >= start + 2 * limit));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use crate::call_permits::CallPermits;
 
 /// How long after a pool without a worker has asked for a permit the next free one is kept for it. Such a pool asks
 /// again sooner than that.
@@ -21,8 +21,8 @@ struct SharedBoundsInner {
     /// When a pool without any worker last asked for a permit.
     starved: Mutex<Option<Instant>>,
     pools: Mutex<Vec<Weak<dyn Contender>>>,
-    forked: OnceLock<Arc<Semaphore>>,
-    spawned: OnceLock<Arc<Semaphore>>,
+    forked: OnceLock<Arc<CallPermits>>,
+    spawned: OnceLock<Arc<CallPermits>>,
 }
 
 /// A pool, as the other pools see it with which it shares the bound on workers.
@@ -48,7 +48,22 @@ pub(crate) struct ContenderShare {
 }
 
 /// The permit for one worker among those of all pools. Dropping it frees it, and tells all pools.
-pub(crate) struct WorkerPermit(SharedBounds);
+///
+/// Whoever watches the worker's process has it, and so has the pool, to release it while the worker's call waits.
+#[derive(Debug)]
+pub(crate) struct WorkerPermit {
+    bounds: SharedBounds,
+    state: Mutex<WorkerPermitState>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WorkerPermitState {
+    Held,
+    /// The worker's call waits for its client.
+    Released,
+    /// The worker's process has ended.
+    Ended,
+}
 
 impl SharedBounds {
     fn pools(&self) -> MutexGuard<'_, Vec<Weak<dyn Contender>>> {
@@ -72,11 +87,22 @@ impl SharedBounds {
     }
 
     /// A permit for one more worker, where there may be `max` in all.
-    pub(crate) fn take_worker_permit(&self, max: usize) -> Option<WorkerPermit> {
+    pub(crate) fn take_worker_permit(&self, max: usize) -> Option<Arc<WorkerPermit>> {
         let taken = self.0.workers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |workers| {
             (workers < max).then_some(workers + 1)
         });
-        taken.is_ok().then(|| WorkerPermit(self.clone()))
+        let state = Mutex::new(WorkerPermitState::Held);
+        taken.is_ok().then(|| Arc::new(WorkerPermit { bounds: self.clone(), state }))
+    }
+
+    /// Whether there are more than `max` workers: calls that had waited for their clients go on.
+    pub(crate) fn is_above(&self, max: usize) -> bool {
+        self.0.workers.load(Ordering::Relaxed) > max
+    }
+
+    /// Retires the longest idle worker of all pools. False when none is idle. To be called with no lock held.
+    pub(crate) fn give_up_idle(&self) -> bool {
+        longest_idle(&self.others(std::ptr::null()), |_| true).any(|pool| pool.give_up_idle())
     }
 
     /// Whether the next permit that comes free is for a pool that has calls and no worker. Without this rule another
@@ -94,13 +120,8 @@ impl SharedBounds {
             *self.0.starved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
         let others = self.others(own);
-        let mut idle: Vec<_> = others
-            .iter()
-            .filter(|(_, has)| workers == 0 || has.workers > has.workers_min)
-            .filter_map(|(pool, has)| Some((has.idle_since?, pool)))
-            .collect();
-        idle.sort_by_key(|(since, _)| *since);
-        if idle.into_iter().any(|(_, pool)| Arc::clone(pool).give_up_idle()) {
+        let spares = |has: &ContenderShare| workers == 0 || has.workers > has.workers_min;
+        if longest_idle(&others, spares).any(|pool| pool.give_up_idle()) {
             return;
         }
         let enough = if workers == 0 { 1 } else { workers + 2 };
@@ -111,20 +132,72 @@ impl SharedBounds {
     }
 
     /// The permits for calls that run at once, shared by all forking executors.
-    pub(crate) fn forked(&self, max: usize) -> Arc<Semaphore> {
-        Arc::clone(self.0.forked.get_or_init(|| Arc::new(Semaphore::new(max))))
+    pub(crate) fn forked(&self, max: usize) -> Arc<CallPermits> {
+        Arc::clone(self.0.forked.get_or_init(|| CallPermits::new(max)))
     }
 
     /// The same for the executors that start a process for each call.
-    pub(crate) fn spawned(&self, max: usize) -> Arc<Semaphore> {
-        Arc::clone(self.0.spawned.get_or_init(|| Arc::new(Semaphore::new(max))))
+    pub(crate) fn spawned(&self, max: usize) -> Arc<CallPermits> {
+        Arc::clone(self.0.spawned.get_or_init(|| CallPermits::new(max)))
+    }
+}
+
+/// Those pools for which `spares` holds and that have an idle worker, first the one whose worker has been idle longest.
+fn longest_idle(
+    pools: &[(Arc<dyn Contender>, ContenderShare)],
+    spares: impl Fn(&ContenderShare) -> bool,
+) -> impl Iterator<Item = Arc<dyn Contender>> {
+    let mut idle: Vec<_> = pools
+        .iter()
+        .filter(|(_, has)| spares(has))
+        .filter_map(|(pool, has)| Some((has.idle_since?, Arc::clone(pool))))
+        .collect();
+    idle.sort_by_key(|(since, _)| *since);
+    idle.into_iter().map(|(_, pool)| pool)
+}
+
+impl WorkerPermit {
+    fn set(&self, next: impl FnOnce(WorkerPermitState) -> WorkerPermitState) {
+        let (before, after) = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = *state;
+            *state = next(before);
+            (before, *state)
+        };
+        let held = WorkerPermitState::Held;
+        if before != held && after == held {
+            self.bounds.0.workers.fetch_add(1, Ordering::Relaxed);
+        } else if before == held && after != held {
+            self.bounds.0.workers.fetch_sub(1, Ordering::Relaxed);
+            let pools: Vec<_> = self.bounds.pools().iter().filter_map(Weak::upgrade).collect();
+            pools.iter().for_each(|pool| pool.on_worker_permit_free());
+        }
+    }
+
+    /// The worker's call waits for its client: frees the permit, and tells all pools. To be called with no lock held.
+    pub(crate) fn release(&self) {
+        self.set(|state| match state {
+            WorkerPermitState::Held => WorkerPermitState::Released,
+            other => other,
+        });
+    }
+
+    /// The call goes on: the worker counts again, whether there is room or not.
+    pub(crate) fn reacquire(&self) {
+        self.set(|state| match state {
+            WorkerPermitState::Released => WorkerPermitState::Held,
+            other => other,
+        });
+    }
+
+    /// The worker's process has ended: frees the permit for good, and tells all pools. To be called with no lock held.
+    pub(crate) fn end(&self) {
+        self.set(|_| WorkerPermitState::Ended);
     }
 }
 
 impl Drop for WorkerPermit {
     fn drop(&mut self) {
-        self.0.0.workers.fetch_sub(1, Ordering::Relaxed);
-        let pools: Vec<_> = self.0.pools().iter().filter_map(Weak::upgrade).collect();
-        pools.iter().for_each(|pool| pool.on_worker_permit_free());
+        self.end();
     }
 }

@@ -207,25 +207,22 @@ async fn a_shutdown_ends_calls_that_ask() {
 }
 
 #[tokio::test]
-async fn the_idle_clock_stands_still_while_a_question_is_open_and_the_total_one_does_not() {
+async fn both_clocks_stand_still_while_a_question_is_open() {
     let mut ways = JoinSet::new();
     for (way, lab) in labs() {
         ways.spawn(async move {
             // The first call imports the file, which takes its time.
             tool_of(&lab, "repeats", false).run().await;
-            let idle = Duration::from_millis(1500);
+            let limit = Duration::from_millis(1500);
             for function in ["asks_once", "async_asks_once"] {
-                let mut call = tool(&lab, function).idle_timeout(idle).start();
-                let question = call.question().await;
-                tokio::time::sleep(2 * idle).await;
-                question.answer(&json!({"late": true}));
-                assert_eq!(said(&call.end().await.0), json!({"late": true}), "{way} {function}");
+                for call in [tool(&lab, function).idle_timeout(limit), tool(&lab, function).timeout(limit)] {
+                    let mut call = call.start();
+                    let question = call.question().await;
+                    tokio::time::sleep(2 * limit).await;
+                    question.answer(&json!({"late": true}));
+                    assert_eq!(said(&call.end().await.0), json!({"late": true}), "{way} {function}");
+                }
             }
-            let mut call = tool(&lab, "asks_once").timeout(Duration::from_secs(3)).start();
-            let question = call.question().await;
-            let (outcome, _) = call.end().await;
-            assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{way}: {outcome:?}");
-            question.taken_back().await;
             lab.finish().await;
         });
     }
@@ -276,7 +273,7 @@ async fn many_calls_that_ask_at_once_in_one_line_are_all_answered() {
     for call in others {
         assert_eq!(said(&call.end().await.0), json!(""));
     }
-    assert_eq!(lab.processes().len(), 1);
+    wait_until("the workers to go that were one too many", || lab.processes().len() <= 1).await;
     lab.finish().await;
 }
 

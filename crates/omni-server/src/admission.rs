@@ -5,11 +5,13 @@
 //! that wait, one request of each peer is served in turn.
 
 mod account;
+mod call_permit;
 mod connection_status;
 mod connections;
 mod queue;
 
 pub(crate) use account::{AccountKey, Admission, PeerAccount, Permit, Quantity};
+pub(crate) use call_permit::CallPermit;
 pub(crate) use connections::{BusyGuard, Connection};
 pub(crate) use queue::{BodyBytes, PendingPermit};
 

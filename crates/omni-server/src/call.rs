@@ -14,7 +14,7 @@ use omni_protocol::{
     RequestSubject, Revision, RpcError, error_frame,
 };
 
-use crate::admission::PendingPermit;
+use crate::admission::{CallPermit, PendingPermit};
 use crate::call_changes::CallChanges;
 use crate::call_client::CallClient;
 use crate::call_log::{CallLog, Timing};
@@ -337,8 +337,11 @@ async fn run(
 ) -> Frame {
     let session = &*context.viewer.session;
     let reply = match permit.wait().await {
-        // An executor has the call as long as this is held, while its client is asked too.
-        Ok(_permit) => server.answered(called, context, &mut client.port(&server.encoder)).await,
+        Ok(permit) => {
+            // Held as long as an executor has the call, but while its client is asked.
+            let permit = CallPermit::new(permit);
+            server.answered(called, context, &mut client.port(&server.encoder, &permit)).await
+        }
         Err(overloaded) => {
             let (tool, method) = match &called {
                 Callee::Tool(call) => (Some(cut(&call.name)), None),

@@ -11,6 +11,7 @@ Loaded by the first question of a process.
 from __future__ import annotations
 
 import os
+from time import monotonic
 
 from omni import wire
 from omni.call_errors import AskRefused, CallCancelled
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from omni.invoke import ToolRunner
     from omni.skill import Context
 
+#: What the client answers. While it is asked, the clocks of the call stand still.
+_OF_CLIENT = frozenset(("elicitation/create", "sampling/createMessage", "roots/list"))
 _exit = os._exit
 _POLLIN = 1
 _close, _pipe, _write = os.close, os.pipe, os.write
@@ -39,10 +42,14 @@ _ENDED = "the call ended before its question was answered"
 class _Question:
     """An open question. `answer` is set before `wake` is called, once; None means that there will be none."""
 
-    __slots__ = ("answer", "call_id", "key", "number", "wake")
+    __slots__ = ("answer", "call_id", "context", "key", "number", "of_client", "wake")
 
-    def __init__(self, call_id: int, number: int, key: str | None, wake: Callable[[], object]) -> None:
-        self.call_id = call_id
+    def __init__(
+        self, context: Context, method: str, number: int, key: str | None, wake: Callable[[], object]
+    ) -> None:
+        self.context = context
+        self.of_client = method in _OF_CLIENT
+        self.call_id = context._call.id
         self.number = number
         self.key = key
         self.wake = wake
@@ -66,6 +73,8 @@ class Asks:
         self._last: dict[int, int] = {}
         #: Asked by tasks that go on: sent in one go, so that the server knows of all that is asked at once.
         self._unsent: list[tuple[Context, bytes]] = []
+        #: Since when the client is asked something, by call: its clock stands still.
+        self._asking: dict[int, float] = {}
         self._reader = None if channel is None else _AnswerThread(channel, self)
 
     # -- asking ------------------------------------------------------------------------------------
@@ -133,8 +142,11 @@ class Asks:
                     raise AskRefused("failed", message)
                 number = self._last.get(call_id, 0) + 1
                 frame = wire.ask(call_id, number, method, params_json, key)
-                question = self._open[call_id, number] = _Question(call_id, number, key, wake)
+                question = _Question(context, method, number, key, wake)
+                self._open[call_id, number] = question
                 self._last[call_id] = number
+                if question.of_client:
+                    context._stands_at = self._asking.setdefault(call_id, monotonic())
                 if self._reader is not None:
                     self._reader.start()
                 self._unsent.append((context, frame))
@@ -172,6 +184,7 @@ class Asks:
             with tool_runner.lock:
                 if self._open.pop((question.call_id, question.number), None) is None:
                     return  # it has come
+                self._closed(question)
                 # Of a call that was taken back nobody wants to hear.
                 if context._open and not context._stopped:
                     # Questions have no gaps: it is taken back once it has been asked.
@@ -197,8 +210,29 @@ class Asks:
         if question is None:
             return False
         question.answer = body
+        self._closed(question)
         question.wake()
         return True
+
+    def _closed(self, question: _Question) -> None:
+        """Have the clock of a call go on whose client is asked nothing else."""
+        call_id, context = question.call_id, question.context
+        if self._asks_client(call_id):
+            return
+        # Taken out by one of those who come here at once.
+        since = self._asking.pop(call_id, None)
+        if since is not None:
+            now = monotonic()
+            context._received += now - since
+            context._stands_at = None
+            # Another may have been asked between the two.
+            if self._asks_client(call_id):
+                context._stands_at = self._asking.setdefault(call_id, now)
+
+    def _asks_client(self, call_id: int) -> bool:
+        return any(
+            question.of_client and question.call_id == call_id for question in list(self._open.values())
+        )
 
     def is_idle(self) -> bool:
         """Whether no question is open."""
@@ -209,6 +243,7 @@ class Asks:
         for key in list(self._open):
             question = self._open.pop(key, None) if key[0] == call_id else None
             if question is not None:
+                self._closed(question)
                 question.wake()
 
     def cancel(self, call_id: int) -> None:
@@ -223,6 +258,7 @@ class Asks:
         """Let go whoever waits in a call that has ended. From here on nothing is read in its name."""
         self.stop(call_id)
         self._last.pop(call_id, None)
+        self._asking.pop(call_id, None)
         if self._reader is not None:
             self._reader.end()
 

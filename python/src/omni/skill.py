@@ -78,7 +78,17 @@ class Context(Asking):
     Every method may be used from any thread, and its return value may be awaited.
     """
 
-    __slots__ = ("_beat_at", "_call", "_host", "_open", "_pending", "_received", "_stopped", "_value")
+    __slots__ = (
+        "_beat_at",
+        "_call",
+        "_host",
+        "_open",
+        "_pending",
+        "_received",
+        "_stands_at",
+        "_stopped",
+        "_value",
+    )
 
     def __init__(
         self,
@@ -111,7 +121,10 @@ class Context(Asking):
         """Belong to `call`. The worker makes contexts this way, once per call."""
         self._call = call
         self._host = host
+        #: When the call came, moved along by the time in which its clock stood still.
         self._received = monotonic()
+        #: Since when the clock stands still, because the client is asked.
+        self._stands_at: float | None = None
         self._open = True
         self._stopped = False
         self._value = self._beat_at = _NEVER
@@ -151,9 +164,16 @@ class Context(Asking):
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until the call is ended, never below 0; None when it may take for ever."""
+        """Seconds until the call is ended, never below 0; None when it may take for ever.
+
+        Stands still while the client is asked something.
+        """
         limit = self._call.deadline_ms
-        return None if limit is None else max(0.0, self._received + limit / 1000 - monotonic())
+        if limit is None:
+            return None
+        stands_at = self._stands_at
+        now = monotonic() if stands_at is None else stands_at
+        return max(0.0, self._received + limit / 1000 - now)
 
     @property
     def cancelled(self) -> bool:

@@ -11,13 +11,14 @@ use omni_call::{Call, CallPort};
 use omni_libpython::{Interpreter, Startup};
 use omni_process::PrintedOutput;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::control::{Control, StopReply};
 use super::py_thread::PyThread;
 use crate::attempt::{AttemptResult, AttemptSite, CallContext, FrameReader};
 use crate::bounds::{CANCEL_PATIENCE, STDERR_TAIL_BYTES};
+use crate::call_permits::{CallPermit, CallPermits};
+use crate::call_slot::{CallSlot, SlotWhileRunning};
 use crate::executor_processes::ExecutorProcesses;
 use crate::questions::CallQuestions;
 use crate::stack::user_frames;
@@ -34,8 +35,8 @@ pub(super) struct EmbeddedInterpreter {
     control: Arc<Control>,
     config: Arc<ExecConfig>,
     runtime: Handle,
-    /// One permit for each plain call that may run.
-    permits: Arc<Semaphore>,
+    /// One permit for each plain call that may run. Calls that wait for their clients have none, but a thread.
+    permits: Arc<CallPermits>,
     threads: Mutex<Threads>,
     abandoned: AtomicUsize,
     /// The next call's number.
@@ -78,7 +79,7 @@ impl EmbeddedInterpreter {
             control,
             config: Arc::clone(config),
             runtime: Handle::current(),
-            permits: Arc::new(Semaphore::new(config.embedded_threads)),
+            permits: CallPermits::new(config.embedded_threads),
             threads: Mutex::default(),
             abandoned: AtomicUsize::new(0),
             next: AtomicU64::new(1),
@@ -101,7 +102,7 @@ impl EmbeddedInterpreter {
             } else {
                 let mut wedged = self.control.wedged();
                 let permit = tokio::select! {
-                    permit = Arc::clone(&self.permits).acquire_owned() => permit.ok()?,
+                    permit = self.permits.acquire() => permit.ok()?,
                     _ = wedged.wait_for(|wedged| *wedged) => return None,
                 };
                 (Some(permit), self.idle())
@@ -158,7 +159,7 @@ impl EmbeddedInterpreter {
         self: Arc<Self>,
         thread: Arc<PyThread>,
         id: u64,
-        permit: Option<OwnedSemaphorePermit>,
+        permit: Option<CallPermit>,
         blocks_thread: Option<bool>,
     ) {
         let inside = match blocks_thread {
@@ -185,7 +186,7 @@ impl EmbeddedInterpreter {
     }
 
     /// Gives up the thread of a plain call until that call ends.
-    async fn abandon_thread(&self, thread: Arc<PyThread>, id: u64, permit: OwnedSemaphorePermit) {
+    async fn abandon_thread(&self, thread: Arc<PyThread>, id: u64, permit: CallPermit) {
         let abandoned = self.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(
             abandoned,
@@ -251,7 +252,7 @@ pub(super) struct EmbeddedCall {
     thread: Arc<PyThread>,
     id: u64,
     /// Held by a plain call; `None` for an async one.
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<CallPermit>,
     printed: PrintedOutput,
     over: bool,
     /// Set when Python has been told to end the call and the grace for that has passed: whether the call blocks its
@@ -260,14 +261,22 @@ pub(super) struct EmbeddedCall {
 }
 
 impl EmbeddedCall {
-    /// Drives the call to its end, reports what it says to `port`, and passes on what it asks.
-    pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
+    /// Drives the call to its end, reports what it says to `port`, and passes on what it asks. While it waits for its
+    /// client, `count` and the permit of a plain call are released; the thread waits with it.
+    pub(super) async fn finish(
+        &mut self,
+        call: &mut Call,
+        port: &mut dyn CallPort,
+        count: &mut dyn CallSlot,
+    ) -> AttemptResult {
         let result_bytes_max = self.interpreter.config.result_bytes_max;
         let reader = FrameReader::of(call, call.spec.may_ask(), result_bytes_max);
         let (id, thread, control, printed) =
             (self.id, &self.thread, &self.interpreter.control, &mut self.printed);
         port.begun();
         let mut asks = CallQuestions::default();
+        let mut slots = (self.permit.as_mut(), count);
+        let mut slot = SlotWhileRunning::new(&mut slots);
         let end = poll_within(call, |cx, call| {
             let mut context = CallContext { deadline: &mut call.deadline, port, asks: &mut asks };
             let end = thread.poll_call(cx, id, &reader, printed, &mut context);
@@ -276,6 +285,7 @@ impl EmbeddedCall {
                     control.answer(id, number, &answer);
                 }
             }
+            slot.note(end.is_pending() && asks.any_open());
             end
         })
         .await

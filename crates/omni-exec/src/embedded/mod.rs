@@ -18,6 +18,7 @@ use tokio::sync::{OnceCell, watch};
 
 use crate::attempt::{AttemptCounter, AttemptFacts, conclude};
 use crate::bounds::SHUTDOWN_GRACE;
+use crate::call_slot::CallSlot;
 use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::unstarted;
 use crate::within::within;
@@ -29,7 +30,8 @@ pub use check::check_embedding;
 /// The interpreter inside this process.
 ///
 /// It starts with the first call, on threads of its own. Plain calls run on a few of its threads, async ones on one
-/// thread with an event loop; all share the interpreter lock. In a call that has to end, `CallCancelled` is raised; 250
+/// thread with an event loop; all share the interpreter lock. A plain call that waits for its client has a thread beside
+/// those few. In a call that has to end, `CallCancelled` is raised; 250
 /// ms later its caller gets the outcome, whether the call has ended or not. A thread that a call goes on blocking is
 /// replaced by another. While a call holds the interpreter lock and does not give it back, the interpreter counts as
 /// wedged, and other calls go to `instead`.
@@ -41,7 +43,7 @@ pub struct Embedded {
     interpreter: OnceCell<Result<Arc<EmbeddedInterpreter>, String>>,
     /// Runs calls while the interpreter is wedged.
     instead: Arc<dyn Executor>,
-    /// How many calls run or wait for a thread.
+    /// How many calls run or wait for a thread. Not those that wait for their clients.
     calls: AtomicUsize,
     closed: watch::Sender<bool>,
 }
@@ -69,26 +71,31 @@ impl Embedded {
     }
 
     async fn run_open(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
-        let Some(_counted) = CallCount::new(self) else {
+        let Some(mut count) = CallCount::new(self) else {
             return unstarted(&call, OutcomeKind::BUSY);
         };
         let mut closed = self.closed.subscribe();
         let accepted = call.deadline.accepted();
         tokio::select! {
             biased;
-            outcome = self.run_call(call, events) => outcome,
+            outcome = self.run_call(call, &mut count, events) => outcome,
             _ = closed.wait_for(|closed| *closed) => {
                 Outcome::unstarted(OutcomeKind::Shutdown, Instant::now().duration_since(accepted))
             }
         }
     }
 
-    async fn run_call(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
+    async fn run_call(
+        &self,
+        mut call: Call,
+        count: &mut CallCount<'_>,
+        events: &mut dyn CallPort,
+    ) -> Outcome {
         let mut attempts = AttemptCounter::default();
         loop {
             match self.hand_over(&call).await {
                 HandOverResult::Over(mut embedded_call) => {
-                    let result = embedded_call.finish(&mut call, events).await;
+                    let result = embedded_call.finish(&mut call, events, count).await;
                     let closing = *self.closed.borrow();
                     // There is another attempt only when the thread was given up. The same thread would skip the call
                     // again.
@@ -159,20 +166,37 @@ fn no_interpreter(message: &str) -> OutcomeKind {
     }
 }
 
-/// Counts a call among those that have not ended, of which there may be `queue_max`.
-struct CallCount<'a>(&'a Embedded);
+/// Counts a call among those that have not ended, of which there may be `queue_max` that do not wait for their clients.
+struct CallCount<'a> {
+    embedded: &'a Embedded,
+    released: bool,
+}
 
 impl<'a> CallCount<'a> {
     fn new(embedded: &'a Embedded) -> Option<Self> {
         let before = embedded.calls.fetch_add(1, Ordering::Relaxed);
-        let counted = CallCount(embedded);
+        let counted = CallCount { embedded, released: false };
         (before < embedded.config.queue_max).then_some(counted)
+    }
+}
+
+impl CallSlot for CallCount<'_> {
+    fn release(&mut self) {
+        if !std::mem::replace(&mut self.released, true) {
+            self.embedded.calls.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn reacquire(&mut self) {
+        if std::mem::replace(&mut self.released, false) {
+            self.embedded.calls.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for CallCount<'_> {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        self.release();
     }
 }
 

@@ -11,9 +11,10 @@ use omni_call::{BoxFuture, Call, CallPort, Executor, ForkSettings, Outcome};
 use crate::ExecConfig;
 use crate::attempt::AttemptResult;
 use crate::bounds::SHUTDOWN_GRACE;
+use crate::call_permits::CallPermit;
 use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::{start_failed, unstarted};
-use crate::own_process::{CallCapacity, CallPermit, conclude_own_process, end_in_background};
+use crate::own_process::{CallCapacity, conclude_own_process, end_in_background};
 use crate::start_failure::StartFailure;
 use crate::wire::{AttemptInfo, ErrorKind};
 use crate::worker::Worker;
@@ -79,7 +80,7 @@ impl Fork {
             Ok(run) => run,
             Err(failure) => return start_failed(&call, &failure),
         };
-        let end = run.worker().finish(&mut call.deadline, events).await;
+        let end = run.finish(&mut call, events).await;
         if matches!(end, AttemptResult::Stale)
             && call.spec.target.dir().is_some_and(|folder| self.parents.has_imported(folder))
         {
@@ -150,6 +151,13 @@ struct ForkedCall {
 impl ForkedCall {
     fn worker(&mut self) -> &mut Worker {
         &mut self.idle.as_mut().expect("a run has its process until it is dropped").worker
+    }
+
+    /// Drives the call to its end.
+    async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
+        let idle = self.idle.as_mut().expect("a run has its process until it is dropped");
+        let permit = self.permit.as_mut().expect("a run has its permit until it is dropped");
+        idle.worker.finish(&mut call.deadline, port, permit).await
     }
 }
 

@@ -146,6 +146,31 @@ impl Driver {
         });
     }
 
+    /// The call that a worker runs waits for its client: another worker may take this one's place.
+    pub(super) fn call_waits(self: &Arc<Self>, id: WorkerHandle) {
+        let permit = self.step(|table| {
+            table.scheduler.call_waits(id);
+            table.permit(id)
+        });
+        // With no lock held: the other pools are told.
+        if let Some(permit) = permit {
+            permit.release();
+        }
+    }
+
+    /// The call goes on, or is to be ended. Where there are too many workers now, one goes.
+    pub(super) fn call_goes_on(self: &Arc<Self>, id: WorkerHandle) {
+        let (fits, permit) = self.step(|table| (table.scheduler.call_goes_on(id), table.permit(id)));
+        if let Some(permit) = permit {
+            permit.reacquire();
+        }
+        // Another pool may have taken the permit meanwhile.
+        let shared = &self.config.shared;
+        if fits && shared.is_above(self.config.workers_max) && !shared.give_up_idle() {
+            self.lock().scheduler.give_up_next();
+        }
+    }
+
     /// Ends a running call whose caller has left: interrupts the tool and, when that does not help, ends the process. A
     /// worker whose tool obeyed goes on serving.
     pub(super) fn end_abandoned_call(self: &Arc<Self>, mut pooled: Box<PooledWorker>) {
@@ -198,9 +223,9 @@ impl Driver {
     }
 
     /// Starts a worker in a task of its own. One without a `place` is to keep a state.
-    fn start(self: &Arc<Self>, id: WorkerHandle, place: Option<WorkerPermit>) {
+    fn start(self: &Arc<Self>, id: WorkerHandle, place: Option<Arc<WorkerPermit>>) {
         let stateful = place.is_none();
-        let permit = ExitNotice { driver: Arc::clone(self), id, _place: place };
+        let permit = ExitNotice { driver: Arc::clone(self), id, place };
         let starting = StartingWorker { driver: Arc::clone(self), id, reported: false };
         self.runtime().spawn(async move {
             let (driver, permit) = (Arc::clone(&starting.driver), Box::new(permit));
@@ -303,13 +328,17 @@ async fn run_autoscaler(driver: Arc<Driver>) {
 struct ExitNotice {
     driver: Arc<Driver>,
     id: WorkerHandle,
-    /// The worker's permit among the workers of all pools. Dropped after the scheduler was told, with no lock held.
-    _place: Option<WorkerPermit>,
+    /// The worker's permit among the workers of all pools.
+    place: Option<Arc<WorkerPermit>>,
 }
 
 impl Drop for ExitNotice {
     fn drop(&mut self) {
         self.driver.step(|table| table.scheduler.worker_exited(self.id));
+        // With no lock held: the other pools are told.
+        if let Some(place) = &self.place {
+            place.end();
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::driver::Driver;
 use super::scheduler::{CallHandle, WorkerHandle};
 use super::table::{CallGrant, PooledWorker};
 use crate::attempt::AttemptResult;
+use crate::call_slot::CallSlot;
 use crate::worker::Worker;
 
 /// A worker that runs one call and nothing else.
@@ -31,7 +32,9 @@ impl<'a> Lease<'a> {
 
     /// Drives the call to its end.
     pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn CallPort) -> AttemptResult {
-        self.worker().finish(&mut call.deadline, events).await
+        let pooled = self.pooled.as_mut().expect("a lease has its worker until it is dropped");
+        let mut slot = PoolSlot { driver: self.driver, id: pooled.id };
+        pooled.worker.finish(&mut call.deadline, events, &mut slot).await
     }
 
     pub(super) fn worker(&mut self) -> &mut Worker {
@@ -51,6 +54,22 @@ impl Drop for Lease<'_> {
         } else {
             self.driver.give_back(pooled);
         }
+    }
+}
+
+/// A worker's place among those that there may be.
+struct PoolSlot<'a> {
+    driver: &'a Arc<Driver>,
+    id: WorkerHandle,
+}
+
+impl CallSlot for PoolSlot<'_> {
+    fn release(&mut self) {
+        self.driver.call_waits(self.id);
+    }
+
+    fn reacquire(&mut self) {
+        self.driver.call_goes_on(self.id);
     }
 }
 

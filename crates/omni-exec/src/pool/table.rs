@@ -70,6 +70,8 @@ struct WaitingCall {
 struct WorkerSlot {
     /// Where it notes which call it has begun.
     page: Option<Arc<StatusPage>>,
+    /// Its permit among the workers of all pools.
+    permit: Option<Arc<WorkerPermit>>,
     /// The worker itself, while it is idle. Whoever runs a call on it has it otherwise.
     pooled: Option<Box<PooledWorker>>,
 }
@@ -87,7 +89,7 @@ pub(super) struct Deferred {
 pub(super) enum DeferredTask {
     Wake(Waker),
     /// With its permit among the workers of all pools; `None` for a worker that keeps a state.
-    Start(WorkerHandle, Option<WorkerPermit>),
+    Start(WorkerHandle, Option<Arc<WorkerPermit>>),
     EndCall(Box<PooledWorker>),
     AskToExit(Box<PooledWorker>),
     Kill(Box<PooledWorker>),
@@ -197,6 +199,11 @@ impl Table {
             self.workers.resize_with(index + 1, WorkerSlot::default);
         }
         &mut self.workers[index]
+    }
+
+    /// A worker's permit among the workers of all pools. One that keeps a state has none.
+    pub(super) fn permit(&self, id: WorkerHandle) -> Option<Arc<WorkerPermit>> {
+        self.workers.get(id.0.index())?.permit.clone()
     }
 
     /// The last call that a worker has begun, by number.
@@ -312,6 +319,7 @@ impl Table {
         }
         let place = shared.take_worker_permit(workers_max);
         self.scheduler.worker_permit_decided(worker, place.is_some(), Instant::now());
+        self.worker_slot(worker).permit.clone_from(&place);
         deferred.more.extend(place.map(|place| DeferredTask::Start(worker, Some(place))));
     }
 

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, Target};
 
 use crate::ExecConfig;
+use crate::attempt::AttemptResult;
 use crate::bounds::SHUTDOWN_GRACE;
+use crate::call_permits::CallPermit;
 use crate::executor_processes::{ExecutorProcesses, PythonCommand};
 use crate::outcome::{start_failed, unstarted};
-use crate::own_process::{CallCapacity, CallPermit, conclude_own_process, end_in_background};
+use crate::own_process::{CallCapacity, conclude_own_process, end_in_background};
 use crate::start_failure::StartFailure;
 use crate::wire::{AttemptInfo, WorkerMode, function_arguments};
 use crate::worker::{Worker, python_main_args};
@@ -55,7 +57,7 @@ impl Spawn {
         };
         let mut run = SpawnedCall { worker: Some(worker), permit: Some(permit) };
         run.worker().begin(&call, AttemptInfo::of(&call, 1));
-        let end = run.worker().finish(&mut call.deadline, events).await;
+        let end = run.finish(&mut call, events).await;
         conclude_own_process(&self.processes, &call, run.worker(), end).await
     }
 }
@@ -99,6 +101,13 @@ struct SpawnedCall {
 impl SpawnedCall {
     fn worker(&mut self) -> &mut Worker {
         self.worker.as_mut().expect("a run has its process until it is dropped")
+    }
+
+    /// Drives the call to its end.
+    async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
+        let worker = self.worker.as_mut().expect("a run has its process until it is dropped");
+        let permit = self.permit.as_mut().expect("a run has its permit until it is dropped");
+        worker.finish(&mut call.deadline, port, permit).await
     }
 }
 

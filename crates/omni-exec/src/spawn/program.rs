@@ -25,9 +25,9 @@ use tokio::time::sleep;
 use super::report::{self, ProgressThrottle, Report, ReportSocket};
 use crate::ExecConfig;
 use crate::bounds::{STDERR_TAIL_BYTES, TIMER_GRAIN};
+use crate::call_permits::CallPermit;
 use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::{invalid_arguments, outcome, start_failed, unstarted};
-use crate::own_process::CallPermit;
 use crate::start_failure::StartFailure;
 use crate::within::expired;
 

@@ -11,6 +11,7 @@ use super::clocks::CallClocks;
 use super::{CurrentCall, Worker};
 use crate::attempt::{AttemptResult, AttemptSite as _, CallContext, FrameReader, RunningCall, WorkerView};
 use crate::bounds::TIMER_GRAIN;
+use crate::call_slot::{CallSlot, SlotWhileRunning};
 use crate::questions::CallQuestions;
 use crate::wire::{self, AttemptInfo, DispatchInfo, WireError};
 
@@ -58,12 +59,23 @@ impl Worker {
         });
     }
 
-    /// Drives the current call to its end, reports what it says to `port`, and passes on what it asks.
-    /// Dropping the future takes its open questions back.
-    pub(crate) async fn finish(&mut self, deadline: &mut Deadline, port: &mut dyn CallPort) -> AttemptResult {
+    /// Drives the current call to its end, reports what it says to `port`, and passes on what it asks. While it waits for
+    /// its client, `slot` is released. Dropping the future takes its open questions back, and the slot again.
+    pub(crate) async fn finish(
+        &mut self,
+        deadline: &mut Deadline,
+        port: &mut dyn CallPort,
+        slot: &mut dyn CallSlot,
+    ) -> AttemptResult {
         port.begun();
         let mut asks = CallQuestions::default();
-        poll_fn(|cx| self.poll_call(cx, &mut CallContext { deadline, port, asks: &mut asks })).await
+        let mut slot = SlotWhileRunning::new(slot);
+        poll_fn(|cx| {
+            let end = self.poll_call(cx, &mut CallContext { deadline, port, asks: &mut asks });
+            slot.note(end.is_pending() && asks.any_open());
+            end
+        })
+        .await
     }
 
     /// Polls everything that can happen to the current call. Output comes before frames, so that what a tool printed is

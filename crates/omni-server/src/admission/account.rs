@@ -18,7 +18,7 @@ pub(crate) enum Quantity {
     RequestBytes,
     /// Bytes of answers that wait to be read. Only counted, never refused: an answer takes its memory when it is made.
     AnswerBytes,
-    /// Calls that an executor has.
+    /// Calls that an executor has and that do not wait for their clients.
     Calls,
     /// Calls that wait for an executor.
     WaitingCalls,
@@ -199,7 +199,7 @@ impl PeerAccount {
         &self.0.key
     }
 
-    /// Takes that much whether it fits or not: for bytes that are in memory already.
+    /// Takes that much whether it fits or not: for bytes that are in memory already, and for a call that goes on.
     pub(crate) fn charge(&self, quantity: Quantity, amount: usize) -> Permit {
         self.admission().state().take(quantity, self.0.slot, amount);
         Permit { account: self.clone(), quantity, amount }

@@ -38,7 +38,8 @@ impl From<Overloaded> for RpcError {
 }
 
 impl PendingPermit {
-    /// Waits until the call may begin. The permit is to be held as long as an executor has the call.
+    /// Waits until the call may begin. The permit is to be held as long as an executor has the call, by a
+    /// [`CallPermit`](super::CallPermit).
     pub(crate) async fn wait(self) -> Result<Permit, Overloaded> {
         match self {
             PendingPermit::Now(permit) => Ok(permit),

@@ -60,6 +60,43 @@ async fn peers_take_turns_and_not_requests() {
 }
 
 #[tokio::test]
+async fn a_call_that_waits_for_its_client_leaves_its_permit_to_another_and_takes_it_again() {
+    let admission = calls(1, 64);
+    let account = user(&admission, 1);
+    let used = || admission.state().used[Quantity::Calls as usize];
+    let asks = CallPermit::new(account.call_permit().unwrap().wait().await.unwrap());
+    let other = account.call_permit().unwrap();
+    assert!(matches!(other, PendingPermit::Later { .. }));
+    let (answered, answer) = tokio::sync::oneshot::channel();
+    let answer = asks.awaiting(Box::pin(async { answer.await.unwrap() }));
+    let waiting = tokio::spawn(answer);
+    let other = other.wait().await.expect("the other call has the permit");
+    answered.send(omni_call::Answer::Result("{}".into())).unwrap();
+    waiting.await.unwrap();
+    assert_eq!(used(), 2, "both run, one above the bound");
+    let third = account.call_permit().unwrap();
+    drop(other);
+    assert!(matches!(third, PendingPermit::Later { .. }), "one runs, as many as may");
+    drop(asks);
+    drop(third.wait().await.unwrap());
+    assert_eq!(admission.state().used, [0; QUANTITIES]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_while_it_waits_holds_nothing_afterwards() {
+    let admission = calls(1, 64);
+    let account = user(&admission, 1);
+    let asks = CallPermit::new(account.call_permit().unwrap().wait().await.unwrap());
+    let mut answer = asks.awaiting(Box::pin(std::future::pending()));
+    let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(answer.as_mut().poll(cx))).await;
+    assert!(polled.is_pending());
+    assert_eq!(admission.state().used[Quantity::Calls as usize], 0);
+    drop((answer, asks));
+    assert_eq!(admission.state().used, [0; QUANTITIES]);
+    assert_eq!(admission.state().holders, [0; QUANTITIES]);
+}
+
+#[tokio::test]
 async fn who_gives_up_waiting_leaves_nothing_behind() {
     let admission = calls(1, 64);
     let account = user(&admission, 1);

@@ -12,6 +12,7 @@ use super::client_link::ClientLink;
 use super::parked::{ParkHandle, RequestIdentity, Resumed};
 use super::recipient::Recipient;
 use super::refusal::{ANSWER_WAIT, not_askable, refused};
+use crate::admission::CallPermit;
 use crate::caller::{Caller, RequestAnswer as Reply};
 use crate::outbox::Outbox;
 use crate::running_request::RunningRequest;
@@ -85,9 +86,9 @@ impl CallClient {
         }
     }
 
-    /// The port through which a call reaches this client.
-    pub(crate) fn port<'a>(&'a self, encoder: &'a Arc<Encoder>) -> ClientPort<'a> {
-        ClientPort { client: self, encoder, progress: None }
+    /// The port through which a call reaches this client. While it waits for an answer it does not have its permit.
+    pub(crate) fn port<'a>(&'a self, encoder: &'a Arc<Encoder>, permit: &'a CallPermit) -> ClientPort<'a> {
+        ClientPort { client: self, encoder, permit, progress: None }
     }
 
     /// The request, driven by what `answer` makes of its client: a future that ends in the answer.
@@ -139,6 +140,7 @@ fn recipient_of(
 pub(crate) struct ClientPort<'a> {
     client: &'a CallClient,
     encoder: &'a Arc<Encoder>,
+    permit: &'a CallPermit,
     progress: Option<f64>,
 }
 
@@ -161,10 +163,10 @@ impl CallPort for ClientPort<'_> {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
         match self.client {
             CallClient::SingleRequest(single) => match single.ask(self.encoder, &ask) {
-                Ok(pending) => Box::pin(answer_of(pending)),
+                Ok(pending) => self.permit.awaiting(Box::pin(answer_of(pending))),
                 Err(refused) => Box::pin(std::future::ready(refused)),
             },
-            CallClient::Resumable(parking) => parking.link.ask(ask),
+            CallClient::Resumable(parking) => self.permit.awaiting(parking.link.ask(ask)),
         }
     }
 

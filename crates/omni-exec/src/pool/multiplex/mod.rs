@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::outdated::OutdatedCode;
 use super::preload::{Preload, WorkerStartError};
 use crate::attempt::{AttemptCounter, AttemptFacts, AttemptResult, conclude};
+use crate::call_slot::CallSlot;
 use crate::executor_processes::ExecutorProcesses;
 use crate::failures::Failures;
 use crate::outcome::{start_failed, unstarted};
@@ -43,7 +44,7 @@ struct MultiplexCore {
 struct MultiplexState {
     current: Option<Arc<SharedWorker>>,
     failures: Failures,
-    /// How many calls have been accepted and have not ended.
+    /// How many calls have been accepted and have not ended, without those that wait for their clients.
     calls: usize,
     /// How often the worker has been replaced because it had imported a skill that changed.
     generation: u64,
@@ -70,7 +71,7 @@ impl Multiplex {
 
     /// Runs one async call to its end. Dropping the future cancels the call.
     pub(super) async fn run(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
-        let Some(_admitted) = AdmittedCall::new(&self.core) else {
+        let Some(mut admitted) = AdmittedCall::new(&self.core) else {
             return unstarted(&call, OutcomeKind::BUSY);
         };
         let mut attempts = AttemptCounter::default();
@@ -84,7 +85,7 @@ impl Multiplex {
             let Some(mut shared_worker) = CallGuard::begin(shared, &call, attempts.number()) else {
                 continue;
             };
-            let result = shared_worker.finish(&mut call, events).await;
+            let result = shared_worker.finish(&mut call, events, &mut admitted).await;
             let closing = self.core.processes.closing();
             if attempts.should_retry(&call, &result, &shared_worker, closing) {
                 continue;
@@ -177,22 +178,39 @@ impl MultiplexState {
     }
 }
 
-/// Counts a call among those that have not ended, of which there may be `queue_max`.
-struct AdmittedCall<'a>(&'a MultiplexCore);
+/// Counts a call among those that have not ended, of which there may be `queue_max` that do not wait for their clients.
+struct AdmittedCall<'a> {
+    core: &'a MultiplexCore,
+    released: bool,
+}
 
 impl<'a> AdmittedCall<'a> {
     fn new(core: &'a MultiplexCore) -> Option<Self> {
         let mut state = core.lock();
         (state.calls < core.processes.config().queue_max).then(|| {
             state.calls += 1;
-            AdmittedCall(core)
+            AdmittedCall { core, released: false }
         })
+    }
+}
+
+impl CallSlot for AdmittedCall<'_> {
+    fn release(&mut self) {
+        if !std::mem::replace(&mut self.released, true) {
+            self.core.lock().calls -= 1;
+        }
+    }
+
+    fn reacquire(&mut self) {
+        if std::mem::replace(&mut self.released, false) {
+            self.core.lock().calls += 1;
+        }
     }
 }
 
 impl Drop for AdmittedCall<'_> {
     fn drop(&mut self) {
-        self.0.lock().calls -= 1;
+        self.release();
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::attempt::{AttemptResult, AttemptSite, FrameReader};
 use crate::bounds::{CANCEL_PATIENCE, REVOKED_FOR};
+use crate::call_slot::{CallSlot, SlotWhileRunning};
 use crate::questions::{PendingAnswers, QuestionFrame, QuestionNumbers};
 use crate::wire::{self, WireError};
 use crate::within::poll_within;
@@ -364,14 +365,23 @@ impl CallGuard {
         self.is_first_of_skill
     }
 
-    pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
+    /// Drives the call to its end, reports what it says to `port`, and passes on what it asks. While it waits for its
+    /// client, `slot` is released.
+    pub(super) async fn finish(
+        &mut self,
+        call: &mut Call,
+        port: &mut dyn CallPort,
+        slot: &mut dyn CallSlot,
+    ) -> AttemptResult {
         port.begun();
         let mut pending_answers = PendingAnswers::default();
+        let mut slot = SlotWhileRunning::new(slot);
         poll_within(call, |cx, call| {
             let end = self.poll(cx, call, port, &mut pending_answers);
             if end.is_pending() && !pending_answers.is_empty() {
                 self.poll_answers(cx, call, &mut pending_answers);
             }
+            slot.note(end.is_pending() && !pending_answers.is_empty());
             end
         })
         .await

@@ -108,7 +108,9 @@ impl<K: StateKey> Scheduler<K> {
         let state = match self.states.find(&key) {
             Some(state) => state,
             None => {
-                if self.states.0.len() >= self.bounds.workers_max {
+                if self.states.0.len() >= self.bounds.workers_max
+                    && self.states_counted() >= self.bounds.workers_max
+                {
                     self.evict_state()?;
                 }
                 self.states.add(key, now)
@@ -118,7 +120,7 @@ impl<K: StateKey> Scheduler<K> {
         Some(state)
     }
 
-    fn evict_state(&mut self) -> Option<()> {
+    pub(super) fn evict_state(&mut self) -> Option<()> {
         let is_idle = |state: &SkillState<K>| {
             let stage = state.worker.and_then(|id| self.workers.get(id.0)).map(|worker| worker.stage);
             state.queue.is_empty() && !matches!(stage, Some(WorkerStage::Busy | WorkerStage::Starting))
@@ -134,10 +136,11 @@ impl<K: StateKey> Scheduler<K> {
         Some(())
     }
 
-    /// Starts the worker that is to keep a state, unless it has one or there are as many workers as may be.
+    /// Starts the worker that is to keep a state, unless it has one or there are as many workers as may be. Where calls
+    /// that waited have gone on there are more states than that, and each may have its worker.
     pub(super) fn start_for(&mut self, state: SlotHandle) {
         let missing = self.states.0.get(state).is_some_and(|state| state.worker.is_none());
-        if missing && self.stateful < self.bounds.workers_max {
+        if missing && (self.stateful < self.bounds.workers_max || self.stateful < self.states_counted()) {
             self.start(StartPurpose::Stateful, Some(state));
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Each file answers one question: which calls wait (`queue`), which were sent to a worker behind another (`pipeline`),
 //! which worker keeps which state (`skill_states`), whether there are enough workers (`load`), which worker replaces
-//! which (`recycle`), which version of a skill's code runs where (`code`). `state` holds it all; `calls`, `workers` and `tick` are the events.
+//! which (`recycle`), which version of a skill's code runs where (`code`), which workers count (`waiting`). `state` holds it all; `calls`, `workers` and `tick` are the events.
 
 mod calls;
 mod code;
@@ -15,6 +15,7 @@ mod skill_states;
 mod slots;
 mod state;
 mod tick;
+mod waiting;
 mod workers;
 
 pub(in crate::pool) use effect::{

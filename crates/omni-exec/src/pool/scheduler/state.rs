@@ -37,10 +37,10 @@ pub(in crate::pool) struct Scheduler<K> {
     /// Idle workers that may serve any call. The last used is at the end and is used next; those at the front are
     /// retired.
     pub(super) idle: Vec<WorkerHandle>,
-    /// Counts of the workers that may serve any call.
+    /// Counts of the workers that may serve any call, without those whose calls wait for their clients.
     pub(super) count: WorkerCounts,
     pub(super) states: SkillStates<K>,
-    /// How many workers there are that keep a state.
+    /// How many workers there are that keep a state, without those whose calls wait for their clients.
     pub(super) stateful: usize,
     /// How many calls the workers that may serve any call have finished so far.
     pub(super) finished: u64,
@@ -76,6 +76,8 @@ pub(super) struct WorkerState {
     pub(super) serves: bool,
     /// Its process has ended.
     pub(super) exited: bool,
+    /// Its call waits for its client. It is counted nowhere meanwhile.
+    pub(super) waits: bool,
     pub(super) worn: bool,
     /// It has imported code that calls do not name any more, and goes when it has nothing to do.
     pub(super) outdated: bool,
@@ -153,6 +155,7 @@ impl<K: StateKey> Scheduler<K> {
             stage: WorkerStage::Starting,
             serves: false,
             exited: false,
+            waits: false,
             worn: false,
             outdated: false,
             loaded: Vec::new(),

@@ -7,7 +7,7 @@ use super::effect::{Effect, RefusalReason, StartPurpose, WorkerHandle};
 use super::load::{GROW_AFTER, LoadHistory, QUEUE_TICK, SPARE_TICK, STARTING_MAX, TickRate};
 use super::skill_states::{SESSION_IDLE_TTL, StateKey};
 use super::slots::SlotHandle;
-use super::state::{Scheduler, WorkerStage, WorkerState};
+use super::state::{Scheduler, WorkerStage};
 
 impl<K: StateKey> Scheduler<K> {
     /// Starts workers until there are `workers_min`.
@@ -76,12 +76,7 @@ impl<K: StateKey> Scheduler<K> {
     fn retire_idle(&mut self, now: Instant) {
         let is_gone = |id: &WorkerHandle| self.workers.get(id.0).is_none_or(|worker| worker.exited);
         let mut retired: Vec<WorkerHandle> = self.idle.extract_if(.., |id| is_gone(id)).collect();
-        // Workers that have been asked to exit are not counted, though their processes may still run.
-        let stays = |worker: &&WorkerState| {
-            worker.state.is_none() && worker.stage != WorkerStage::Released && !worker.exited
-        };
-        let staying = self.workers.iter().map(|(_, worker)| worker).filter(stays).count();
-        let spare = staying.saturating_sub(self.bounds.workers_min);
+        let spare = self.staying().saturating_sub(self.bounds.workers_min);
         let expired = |id: &&WorkerHandle| match self.workers.get(id.0).map(|worker| worker.stage) {
             Some(WorkerStage::Idle { since }) => now >= since + self.bounds.idle_ttl,
             _ => false,

@@ -148,7 +148,9 @@ impl<K: StateKey> Scheduler<K> {
                 }
             }
         }
-        if !stateful {
+        if stateful {
+            self.evict_states_above_bound();
+        } else {
             self.finished += 1;
         }
         if self.should_retire(id, now) {
@@ -157,8 +159,8 @@ impl<K: StateKey> Scheduler<K> {
         self.dispatch_next(id, took, now);
     }
 
-    /// Whether a worker that comes back from a call is retired now: it is of an earlier generation, another pool wants
-    /// its permit, or it is worn and need not wait for a successor.
+    /// Whether a worker that comes back from a call is retired now: it is of an earlier generation, there are too many,
+    /// another pool wants its permit, or it is worn and need not wait for a successor.
     fn should_retire(&mut self, id: WorkerHandle, now: Instant) -> bool {
         let Some(worker) = self.workers.get(id.0) else { return false };
         // First it has to run the calls that were pipelined to it.
@@ -170,6 +172,9 @@ impl<K: StateKey> Scheduler<K> {
         }
         let worn = worker.worn;
         if worker.generation < self.recycle.oldest {
+            return true;
+        }
+        if self.is_above_bound() {
             return true;
         }
         if self.give_up > 0 {
@@ -194,16 +199,17 @@ impl<K: StateKey> Scheduler<K> {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
         worker.exited = true;
         let (state, serves) = (worker.state, worker.serves);
+        let counted = !std::mem::take(&mut worker.waits);
         if worker.stage == WorkerStage::Released {
             self.workers.remove(id.0);
         }
         match state {
             None => {
-                self.count.workers -= 1;
-                self.count.serving -= usize::from(serves);
+                self.count.workers -= usize::from(counted);
+                self.count.serving -= usize::from(counted && serves);
             }
             Some(state) => {
-                self.stateful -= 1;
+                self.stateful -= usize::from(counted);
                 if let Some(state) = self.states.0.get_mut(state) {
                     state.worker = None;
                 }

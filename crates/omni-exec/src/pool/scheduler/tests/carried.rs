@@ -107,6 +107,7 @@ impl World {
                 begun: 0,
                 revoked: 0,
                 running: None,
+                waits: false,
                 words: BTreeMap::new(),
                 alive: true,
                 exited: false,

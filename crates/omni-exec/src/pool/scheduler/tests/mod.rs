@@ -8,4 +8,5 @@ mod processes;
 mod property;
 mod recycling;
 mod steps;
+mod waiting;
 mod world;

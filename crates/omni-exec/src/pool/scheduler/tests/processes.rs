@@ -62,6 +62,10 @@ impl World {
         let Hands::Caller(caller) = worker.hands else { return false };
         let word = worker.words.remove(&worker.at_hand);
         let begun = worker.begun >= worker.at_hand;
+        if word.is_some() || !worker.alive {
+            self.goes_on(at);
+        }
+        let worker = &mut self.workers[at];
         match word {
             None if worker.alive => return false,
             Some(Reply::Result) => {
@@ -111,6 +115,33 @@ impl World {
         self.carry_out();
     }
 
+    /// The call that it runs waits for its client, if it is one that can.
+    pub(super) fn waits(&mut self, at: usize) {
+        let worker = &self.workers[at];
+        let Some((number, caller)) = worker.running else { return };
+        let heard = worker.hands == Hands::Caller(caller) && worker.at_hand == number;
+        if !heard || worker.waits || worker.exited || self.callers[caller].facts.pipelines {
+            return;
+        }
+        self.workers[at].waits = true;
+        self.places = self.places.saturating_add(usize::from(self.workers[at].key.is_none()));
+        self.scheduler.call_waits(self.workers[at].id);
+        self.carry_out();
+    }
+
+    /// It goes on, if it waits.
+    pub(super) fn goes_on(&mut self, at: usize) {
+        let worker = &mut self.workers[at];
+        if !std::mem::take(&mut worker.waits) {
+            return;
+        }
+        self.went_on += 1;
+        let counts = worker.key.is_none() && !worker.exited;
+        self.places = self.places.saturating_sub(usize::from(counts));
+        self.scheduler.call_goes_on(self.workers[at].id);
+        self.carry_out();
+    }
+
     pub(super) fn wears_out(&mut self, at: usize) {
         self.workers[at].worn = true;
     }
@@ -131,7 +162,7 @@ impl World {
             return;
         }
         worker.exited = true;
-        self.places = self.places.saturating_add(usize::from(worker.key.is_none()));
+        self.places = self.places.saturating_add(usize::from(worker.key.is_none() && !worker.waits));
         self.scheduler.worker_exited(worker.id);
         self.carry_out();
     }

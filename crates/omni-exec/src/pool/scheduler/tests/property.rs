@@ -14,6 +14,8 @@ enum Event {
     Begins(usize),
     Finishes(usize),
     Heard(usize, bool),
+    WaitsForClient(usize),
+    GoesOn(usize),
     Wears(usize),
     Spoils(usize),
     Dies(usize),
@@ -32,7 +34,7 @@ fn event() -> impl Strategy<Value = Event> {
     let at = 0_usize..8;
     let key = prop_oneof![4 => Just(None), 1 => (0_u8..4).prop_map(Some)];
     prop_oneof![
-        30 => (prop::bool::weighted(0.9), prop::bool::weighted(0.9), key, prop::bool::weighted(0.1), 0_u8..3, prop::bool::weighted(0.1))
+        30 => (prop::bool::weighted(0.8), prop::bool::weighted(0.9), key, prop::bool::weighted(0.1), 0_u8..3, prop::bool::weighted(0.1))
             .prop_map(|(pipelines, small, key, hasty, skill, late)| Event::Call { pipelines, small, key, hasty, skill, late }),
         4 => (0_usize..64).prop_map(Event::Leaves),
         10 => at.clone().prop_map(Event::Ready),
@@ -40,6 +42,8 @@ fn event() -> impl Strategy<Value = Event> {
         20 => at.clone().prop_map(Event::Begins),
         20 => at.clone().prop_map(Event::Finishes),
         30 => (at.clone(), prop::bool::weighted(0.8)).prop_map(|(at, quick)| Event::Heard(at, quick)),
+        10 => at.clone().prop_map(Event::WaitsForClient),
+        5 => at.clone().prop_map(Event::GoesOn),
         1 => at.clone().prop_map(Event::Wears),
         1 => at.clone().prop_map(Event::Spoils),
         2 => at.clone().prop_map(Event::Dies),
@@ -89,6 +93,8 @@ fn happens(world: &mut World, event: &Event) {
         Event::Heard(at, quick) => with(world, at, &mut |world, at| {
             world.is_heard(at, if quick { MS / 2 } else { 20 * MS });
         }),
+        Event::WaitsForClient(at) => with(world, at, &mut |world, at| world.waits(at)),
+        Event::GoesOn(at) => with(world, at, &mut |world, at| world.goes_on(at)),
         Event::Wears(at) => with(world, at, &mut |world, at| world.wears_out(at)),
         Event::Spoils(at) => with(world, at, &mut |world, at| world.spoils(at)),
         Event::Dies(at) => with(world, at, &mut |world, at| world.dies(at)),
@@ -130,6 +136,8 @@ proptest! {
             prop_assert!(caller.outcome != Some(CallerOutcome::Finished) || caller.runs == 1, "{caller:?}");
         }
         prop_assert!(world.scheduler.calls.is_clear(), "something is left of a call");
+        prop_assert!(!world.workers.iter().any(|worker| worker.waits), "what is over waits");
+        prop_assert!(world.scheduler.staying() <= workers_max, "it has not shrunk: {}", world.scheduler.staying());
         let generation = world.scheduler.recycle.generation;
         prop_assert!(world.scheduler.is_renewed(generation), "a renewal waits for ever");
     }

@@ -40,6 +40,10 @@ pub(super) enum Step {
     Stubborn(usize),
     /// So many milliseconds pass.
     Wait(u32),
+    /// The call that the worker runs waits for its client.
+    WaitsForClient(usize),
+    /// Its client has answered.
+    GoesOn(usize),
     Tick,
     /// So many milliseconds pass, and the autoscaler looks.
     TickAfter(u32),
@@ -125,6 +129,12 @@ impl World {
     fn step_of_the_house(&mut self, step: Step) {
         match step {
             Step::Wait(time) => self.passes(time * MS),
+            Step::WaitsForClient(at) => {
+                self.begins_next(at);
+                self.waits(at);
+                assert!(self.workers[at].waits, "nothing on {at} can wait");
+            }
+            Step::GoesOn(at) => self.goes_on(at),
             Step::Tick => self.tick(),
             Step::TickAfter(time) => {
                 self.passes(time * MS);
