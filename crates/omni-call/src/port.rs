@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{BoxFuture, LogLevel};
+use crate::{BoxFuture, LogLevel, OutcomeKind, RunSpec};
 
 /// Where what a running call says goes. No method may block: the executor reads its worker on the same thread.
 pub trait EventSink: Send {
@@ -48,6 +48,16 @@ pub trait CallPort: EventSink {
     fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
         Box::pin(std::future::ready(Answer::no_server(request.method)))
     }
+
+    /// Resolves when a call of `spec` is to end in that way whatever its tool does, since its client cannot go on with it;
+    /// `None` where that does not happen. For whoever has an executor run the call: executors need not ask.
+    fn ending(&self, _spec: &RunSpec) -> Option<BoxFuture<'static, OutcomeKind>> {
+        None
+    }
+
+    /// The call has ended because its process is gone, and it may be run again. For callers that run it again when they
+    /// want to know what comes of it; the rest need nothing here.
+    fn lost(&mut self) {}
 }
 
 /// Something a running tool said before its result. The last two are no matter of what a caller wants to hear: they are

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{
-    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, Question,
+    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, Phase, Question,
     ResourceContents, ToolResult, Wants,
 };
 use omni_catalog::{CatalogKind, ProfileId, Tool, UnknownName};
@@ -16,7 +16,7 @@ use omni_protocol::{
 
 use crate::admission::{CallPermit, PendingPermit};
 use crate::call_changes::CallChanges;
-use crate::call_client::CallClient;
+use crate::call_client::{AnswersAhead, CallClient, Replay};
 use crate::call_log::{CallLog, Timing};
 use crate::call_options::CallOptions;
 use crate::caller::{Caller, RequestAnswer};
@@ -266,7 +266,27 @@ impl Server {
             let view = viewer.and_then(|viewer| viewer.view(self));
             return self.read_skill(profile, view, call, log).await;
         }
-        self.check_output(tool, self.executor.run(call, log).await).await
+        self.check_output(tool, self.execute(call, log).await).await
+    }
+}
+
+impl Server {
+    /// Has a call run. It ends with its tool, or earlier where its client cannot go on with it.
+    pub(crate) async fn execute(&self, call: Call, log: &mut CallLog<'_>) -> Outcome {
+        let Some(ending) = log.ending(&call.spec) else { return self.executor.run(call, log).await };
+        let (accepted, repeatable) = (call.deadline.accepted(), call.spec.policy.repeatable);
+        let outcome = tokio::select! {
+            biased;
+            kind = ending => {
+                let elapsed = Instant::now().duration_since(accepted);
+                return Outcome { phase: Phase::Started, ..Outcome::unstarted(kind, elapsed) };
+            }
+            outcome = self.executor.run(call, log) => outcome,
+        };
+        if repeatable && matches!(outcome.kind, OutcomeKind::Signalled { .. } | OutcomeKind::Lost { .. }) {
+            log.lost();
+        }
+        outcome
     }
 }
 
@@ -299,24 +319,31 @@ impl Callee {
 }
 
 /// A call of whatever kind: in flight, unless the client's account is full.
+///
+/// With `replay` it is one that is run again.
 pub(crate) fn answer(
     server: &Arc<Server>,
-    id: Id,
-    revision: Revision,
+    (id, revision): (Id, Revision),
     called: Callee,
     mut meta: RequestMeta,
     mut caller: Caller,
+    replay: Option<Replay>,
 ) -> RequestAnswer {
     let permit = match caller.account.call_permit() {
         Ok(permit) => permit,
         Err(overloaded) => return RequestAnswer::Refused(overloaded.into()),
+    };
+    let ahead = match replay.map(Replay::claim) {
+        Some(Ok(ahead)) => ahead,
+        Some(Err(error)) => return RequestAnswer::Now(error_frame(Some(&id), &error)),
+        None => AnswersAhead::early(std::mem::take(&mut meta.early_answers)),
     };
     if matches!(called, Callee::Item(CallRequest::Completion(_))) {
         // Whoever types waits for it, and its answer can be no question (2026-07-28, "Multi Round-Trip Requests").
         meta.capabilities = ClientCapabilities::default();
         caller.capabilities = ClientCapabilities::default();
     }
-    let client = CallClient::of(server, id, revision, &meta, &caller, called.subject());
+    let client = CallClient::of(server, (id, revision), &meta, &caller, called.subject(), ahead);
     let accepted = Instant::now();
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let server = server.clone();

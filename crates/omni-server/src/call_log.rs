@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use omni_call::{
     Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Event, EventSink, LogLevel,
-    Outcome, OutcomeKind, Phase, ServerRequest, Wants,
+    Outcome, OutcomeKind, Phase, RunSpec, ServerRequest, Wants,
 };
 
 use crate::call_changes::CallChanges;
@@ -222,6 +222,14 @@ impl CallPort for CallLog<'_> {
 
     fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
         self.events.request(request)
+    }
+
+    fn ending(&self, spec: &RunSpec) -> Option<BoxFuture<'static, OutcomeKind>> {
+        self.events.ending(spec)
+    }
+
+    fn lost(&mut self) {
+        self.events.lost();
     }
 }
 

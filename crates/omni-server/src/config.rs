@@ -6,6 +6,7 @@ use std::time::Duration;
 use omni_call::ErrorDetail;
 use omni_protocol::{Implementation, ServerCapabilities};
 
+use crate::seal_key::KeySource;
 use crate::stored_results::StoredResults;
 
 /// Settings of one server. Each field's default is in [`ServerConfig::new`].
@@ -31,6 +32,10 @@ pub struct ServerConfig {
     /// stop. Default 1 s.
     pub grace: Duration,
     pub limits: Limits,
+    pub asking: AskingLimits,
+    /// Seals what clients keep for this server: the tokens of sessions and the states of parked calls. Default: a key of
+    /// this process alone, so that none of them outlives it.
+    pub seal_key: KeySource,
     /// Where large results are kept, which are then sent as a preview and a link. Default: none are.
     pub stored_results: Option<Arc<StoredResults>>,
     /// Descriptors that this process may have open for connections. Default: no bound of its own.
@@ -57,6 +62,24 @@ pub struct Limits {
     /// Legacy HTTP sessions remembered at once; the longest unused one of whoever has most goes first. Default
     /// 10,000.
     pub sessions_max: usize,
+}
+
+/// Bounds on calls that wait for an answer of their client: those of the legacy era, which wait for the reply to a request
+/// of ours, and those of the modern era that are parked are counted each for themselves. `[asking]` of omni.toml.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskingLimits {
+    /// Calls of one principal that may wait at once. Default 16.
+    pub per_principal: usize,
+    /// … of all together. Default 256.
+    pub total: usize,
+    /// After so long without an answer a question, and its call, are given up. Default 10 min.
+    pub expires_after: Duration,
+}
+
+impl Default for AskingLimits {
+    fn default() -> Self {
+        AskingLimits { per_principal: 16, total: 256, expires_after: Duration::from_secs(10 * 60) }
+    }
 }
 
 impl Default for Limits {
@@ -102,6 +125,8 @@ impl ServerConfig {
             log_output: true,
             grace: Duration::from_secs(1),
             limits: Limits::default(),
+            asking: AskingLimits::default(),
+            seal_key: KeySource::random(),
             stored_results: None,
             connection_descriptors: usize::MAX,
         }

@@ -8,6 +8,7 @@ use omni_catalog::ProfileId;
 use omni_protocol::{Action, ClientInfo, GetPrompt, RawRequest, Rejected, Request, Revision, RpcError};
 
 use crate::call::Callee;
+use crate::call_client::StateUse;
 use crate::caller::{Caller, RequestAnswer};
 use crate::opening::{self, Opening};
 use crate::server::Server;
@@ -46,10 +47,15 @@ fn note_client(server: &Server, client: &ClientInfo, revision: Revision, profile
 /// Begins to answer a request. Only what an executor is asked, subscriptions, and what is listed or said of skills before
 /// the catalogue has been refreshed, take time.
 pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> RequestAnswer {
-    if let Some(retry) = &request.meta.input_responses
+    let mut replay = None;
+    if let Some(brought) = &request.meta.input_responses
         && let Some(subject) = request.subject()
     {
-        return call_client::resume(&request, retry, subject, &caller);
+        match call_client::use_state(&request, brought, subject, &caller) {
+            StateUse::Resumed(running) => return RequestAnswer::Later(running),
+            StateUse::Refused(error) => return RequestAnswer::Now(error),
+            StateUse::Gone(gone) => replay = Some(gone),
+        }
     }
     let Request { id, revision, action, meta, method: _ } = request;
     match action {
@@ -73,10 +79,12 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             RequestAnswer::Now(server.encoder.empty_result(&id, revision))
         }
         Action::ListTools { cursor } => lists::tools(server, id, revision, cursor, &meta, caller),
-        Action::CallTool(call) => call::answer(server, id, revision, Callee::Tool(call), meta, caller),
+        Action::CallTool(call) => {
+            call::answer(server, (id, revision), Callee::Tool(call), meta, caller, replay)
+        }
         Action::ReadResource { uri } => {
             let request = CallRequest::resource(uri);
-            call::answer(server, id, revision, Callee::Item(request), meta, caller)
+            call::answer(server, (id, revision), Callee::Item(request), meta, caller, replay)
         }
         Action::Subscribe { uri } => subscriptions::subscribe(server, id, revision, uri, &meta, caller),
         Action::Unsubscribe { uri } => {
@@ -85,11 +93,11 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
         }
         Action::GetPrompt(GetPrompt { name, arguments }) => {
             let request = CallRequest::Prompt { name: name.into(), arguments };
-            call::answer(server, id, revision, Callee::Item(request), meta, caller)
+            call::answer(server, (id, revision), Callee::Item(request), meta, caller, replay)
         }
         Action::Complete(completing) => {
             let request = CallRequest::Completion(completing);
-            call::answer(server, id, revision, Callee::Item(request), meta, caller)
+            call::answer(server, (id, revision), Callee::Item(request), meta, caller, replay)
         }
         Action::List { kind, cursor } => lists::items(server, id, revision, kind, cursor, &meta, caller),
         Action::ListSkills { cursor } => skills::list(server, id, revision, cursor, &meta, &caller),

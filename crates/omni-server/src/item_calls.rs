@@ -232,7 +232,7 @@ impl Server {
         let mut log = CallLog::new(&of, of.name(), events, changes);
         call.wants = CallLog::wants(asked.wants, live.log_output);
         let runs = Runs { id, asked, wants: call.wants, deadline };
-        let mut outcome = self.executor.run(call, &mut log).await;
+        let mut outcome = self.execute(call, &mut log).await;
         if matches!(outcome.kind, OutcomeKind::Stale { .. }) {
             outcome = self.run_item_anew(&runs, of.spec.clone(), outcome, &mut log).await;
         }
@@ -282,7 +282,7 @@ impl Server {
                         session: Arc::clone(&runs.asked.session),
                         ..Call::new(runs.id, spec, request, runs.deadline)
                     };
-                    outcome = self.executor.run(call, log).await;
+                    outcome = self.execute(call, log).await;
                 }
             }
         }

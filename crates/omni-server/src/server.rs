@@ -11,6 +11,7 @@ use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, ServerCapabilities
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
+use crate::call_client::AskingCalls;
 use crate::client_views::ClientViews;
 use crate::config::ServerConfig;
 use crate::list_changes::{CurrentVersions, LISTED, ListChanges, ListVersions, list_of};
@@ -53,6 +54,8 @@ pub struct Server {
     /// What clients without a session see otherwise than everybody.
     pub(crate) views: ClientViews,
     pub(crate) admission: Arc<Admission>,
+    /// The calls that wait for a reply to a request of ours.
+    pub(crate) asking: Arc<AskingCalls>,
     /// Without completions, which sources may have at one time and not at another.
     offers: ServerCapabilities,
     /// The lists whose changes clients can be told of.
@@ -102,6 +105,7 @@ impl Server {
             updates: Arc::default(),
             views: ClientViews::default(),
             admission,
+            asking: Arc::default(),
             offers,
             announced,
             next_call: AtomicU64::new(1),

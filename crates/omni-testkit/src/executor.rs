@@ -46,6 +46,7 @@ pub struct OpenQuestion(oneshot::Receiver<Answer>);
 
 enum Step {
     Event(Event),
+    Begun,
     Ask(Ask, oneshot::Sender<Answer>),
     End(Box<Outcome>),
 }
@@ -114,6 +115,10 @@ impl Executor for ScriptedExecutor {
                             events.alive();
                             events.event(event);
                         }
+                        Some(Step::Begun) => {
+                            questions.clear();
+                            events.begun();
+                        }
                         Some(Step::Ask(ask, mut answer)) => {
                             events.alive();
                             let coming = events.ask(ask);
@@ -172,6 +177,11 @@ impl RunningCall {
     /// The tool writes a log message.
     pub fn log(&self, level: LogLevel, data: &Value) -> bool {
         self.event(Event::Log { level, logger: None, data: data.to_string().into() })
+    }
+
+    /// A process has the call, another one than before if it is told again: what that had asked is asked no more.
+    pub fn begun(&self) -> bool {
+        self.steps.send(Step::Begun).is_ok()
     }
 
     /// The tool asks its client something. Nobody hears of it when the call was dropped.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use omni_call::Executor;
 use omni_catalog::{Catalog, Source, ToolRules};
 use omni_server::{
-    Access, AccessDecision, AllowedHosts, HttpEndpoint, Peer, Server, ServerConfig, SessionKey, serve_stdio,
+    Access, AccessDecision, AllowedHosts, HttpEndpoint, Peer, Server, ServerConfig, serve_stdio,
 };
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
@@ -130,7 +130,7 @@ impl TestServerBuilder {
             server.catalog_refreshed();
         }
         let names = AllowedHosts::new(&[], &[]).unwrap();
-        let endpoint = HttpEndpoint::new(server.clone(), self.access, names, SessionKey::random());
+        let endpoint = HttpEndpoint::new(server.clone(), self.access, names);
         TestServer { server, endpoint: Arc::new(endpoint), stop: watch::Sender::new(false) }
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use omni_call::{ErrorDetail, shown_path};
 use omni_catalog::{CatalogKind, Severity, Source as _};
 use omni_exec::{ExecutorProvider as _, server_policy, set_result_memory};
-use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, StoredResults, serve_stdio};
+use omni_server::{HttpEndpoint, KeySource, SealKey, Server, ServerConfig, StoredResults, serve_stdio};
 use tokio::sync::watch;
 
 use crate::args::{McpArguments, Transport};
@@ -203,6 +203,9 @@ pub(crate) fn server(
     config.log_output = settings.log_output;
     config.limits = settings.admission;
     config.stored_results = stored_results;
+    config.asking = settings.asking;
+    let state = places.state.clone();
+    config.seal_key = KeySource::new(move || seal_key(&state));
     set_result_memory(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);
     let executor = server_policy(executors.choice(), settings.bounds.of_policy());
@@ -315,7 +318,6 @@ async fn http(
     let mut running = server(places, settings, executors, errors, true, stored_results(places, settings))?;
     executors.warm_up(running.server.snapshot()).await?;
     running.ask_what_it_completes().await;
-    let key = session_key(&places.state);
     let server = running.server.clone();
     let preparing = Arc::clone(executors);
     let source = places.source();
@@ -329,7 +331,7 @@ async fn http(
         let snapshot = running.server.snapshot();
         tokio::join!(preparing.prepare_environments(snapshot), running.keep_refreshed(), reload);
     });
-    let served = HttpEndpoint::new(server, access, names, key).serve(listener, stop).await;
+    let served = HttpEndpoint::new(server, access, names).serve(listener, stop).await;
     keep_refreshed.abort();
     served.context("the HTTP server failed")
 }
@@ -363,16 +365,16 @@ fn problems(server: &Server) -> Option<String> {
     (count > 0).then(|| format!("{} with these skills: `omni doctor` lists them", plural(count, "problem")))
 }
 
-/// The key that seals session ids. Kept, so that sessions survive a restart; where it cannot be kept,
-/// sessions end with this process.
-fn session_key(state: &Path) -> SessionKey {
+/// The key that seals session ids and the states of parked calls. Kept, so that both survive a restart; where it cannot be
+/// kept, they end with this process.
+fn seal_key(state: &Path) -> SealKey {
     let path = state.join("session.key");
     if let Ok(Ok(key)) = fs::read(&path).map(<[u8; 32]>::try_from) {
-        return SessionKey(key);
+        return SealKey(key);
     }
-    let key = SessionKey::random();
+    let key = SealKey::random();
     if let Err(error) = private::write(&path, &key.0) {
-        tracing::warn!(%error, path = %shown_path(&path), "sessions will not survive a restart: their key cannot be kept");
+        tracing::warn!(%error, path = %shown_path(&path), "sessions and questions will not survive a restart: their key cannot be kept");
     }
     key
 }

@@ -1,6 +1,7 @@
 //! Settings from flags, environment, file and defaults, resolved once, in that order.
 
 mod admission;
+mod asking;
 mod bounds;
 mod checked;
 mod edited_keys;

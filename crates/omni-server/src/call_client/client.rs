@@ -1,23 +1,30 @@
 //! The client of one call: what it hears, what it may be asked, and how its answer gets there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use omni_call::{Answer, Ask, AskRefusal, BoxFuture, CallPort, Event, EventSink, Wants};
+use omni_call::{
+    Answer, Ask, AskRefusal, BoxFuture, CallPort, Event, EventSink, OutcomeKind, RunSpec, Wants,
+};
 use omni_protocol::{
     AskedBy, ClientCapabilities, Encoder, Frame, Id, InputResponses, Request, RequestMeta, RequestSubject,
     Revision, error_frame,
 };
 
+use super::answers_ahead::AnswersAhead;
+use super::asking_calls::AskingCall;
+use super::call_ending::CallEnding;
 use super::client_link::ClientLink;
-use super::parked::{ParkHandle, RequestIdentity, Resumed};
+use super::parked::{BroughtState, ParkHandle, RequestIdentity, Resumed, Resumption};
 use super::recipient::Recipient;
-use super::refusal::{ANSWER_WAIT, not_askable, refused};
+use super::refusal::{in_words, not_askable, refused};
+use super::replay::Replay;
 use crate::admission::CallPermit;
-use crate::caller::{Caller, RequestAnswer as Reply};
+use crate::caller::Caller;
 use crate::outbox::Outbox;
 use crate::running_request::RunningRequest;
 use crate::server::Server;
-use crate::session::{PendingReply, Session};
+use crate::session::{PeerReply, Session};
 
 /// The client of one call.
 pub(crate) enum CallClient {
@@ -32,6 +39,15 @@ pub(crate) struct SingleRequest {
     capabilities: ClientCapabilities,
     session: Arc<Session>,
     asked_by: QuestionRoute,
+    /// `None` where the client can be asked nothing.
+    asking: Option<Box<Asking>>,
+}
+
+/// What the questions of a call share that asks by requests of ours.
+struct Asking {
+    call: AskingCall,
+    expires_after: Duration,
+    ending: Arc<CallEnding>,
 }
 
 /// How a question reaches a client that is asked by requests of ours.
@@ -45,21 +61,20 @@ enum QuestionRoute {
 }
 
 impl CallClient {
-    /// The client that has sent this request.
+    /// The client that has sent this request, and what has come with it before its call asks anything.
     pub(crate) fn of(
         server: &Server,
-        id: Id,
-        revision: Revision,
+        (id, revision): (Id, Revision),
         meta: &RequestMeta,
         caller: &Caller,
         subject: RequestSubject<'_>,
+        ahead: AnswersAhead,
     ) -> Self {
         let capabilities = match revision.asked_by() {
-            AskedBy::InputRequired if !meta.capabilities.is_empty() => {
+            AskedBy::InputRequired if !meta.capabilities.is_empty() || ahead.is_rerun => {
                 let recipient = recipient_of((id, revision), meta, caller, false);
-                let early = meta.early_answers.clone();
-                let link = ClientLink::new(server.encoder.clone(), recipient, meta.capabilities, early);
-                let link = Arc::new(link);
+                let encoder = server.encoder.clone();
+                let link = Arc::new(ClientLink::new(encoder, recipient, meta.capabilities, ahead));
                 let identity = RequestIdentity::new(&caller.session.principal, &caller.account, subject);
                 return CallClient::Resumable(Arc::new(ParkHandle::new(&caller.parked, identity, link)));
             }
@@ -75,7 +90,12 @@ impl CallClient {
             Some(outbox) => QuestionRoute::Stream(outbox.clone()),
             None => QuestionRoute::None,
         };
-        CallClient::SingleRequest(SingleRequest { recipient, capabilities, session, asked_by })
+        let asking = (!capabilities.is_empty()).then(|| {
+            let limits = server.config.asking;
+            let call = AskingCall::new(&server.asking, limits, caller.account.key());
+            Box::new(Asking { call, expires_after: limits.expires_after, ending: Arc::default() })
+        });
+        CallClient::SingleRequest(SingleRequest { recipient, capabilities, session, asked_by, asking })
     }
 
     /// Which of the call's events the client wants.
@@ -88,7 +108,7 @@ impl CallClient {
 
     /// The port through which a call reaches this client. While it waits for an answer it does not have its permit.
     pub(crate) fn port<'a>(&'a self, encoder: &'a Arc<Encoder>, permit: &'a CallPermit) -> ClientPort<'a> {
-        ClientPort { client: self, encoder, permit, progress: None }
+        ClientPort { client: self, encoder, permit, progress: None, begun: false }
     }
 
     /// The request, driven by what `answer` makes of its client: a future that ends in the answer.
@@ -142,9 +162,19 @@ pub(crate) struct ClientPort<'a> {
     encoder: &'a Arc<Encoder>,
     permit: &'a CallPermit,
     progress: Option<f64>,
+    /// A process has had the call.
+    begun: bool,
 }
 
 impl EventSink for ClientPort<'_> {
+    fn begun(&mut self) {
+        if std::mem::replace(&mut self.begun, true)
+            && let CallClient::Resumable(parking) = self.client
+        {
+            parking.link.restart();
+        }
+    }
+
     fn event(&mut self, event: Event) {
         match self.client {
             CallClient::SingleRequest(SingleRequest { recipient, .. }) => {
@@ -163,7 +193,7 @@ impl CallPort for ClientPort<'_> {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
         match self.client {
             CallClient::SingleRequest(single) => match single.ask(self.encoder, &ask) {
-                Ok(pending) => self.permit.awaiting(Box::pin(answer_of(pending))),
+                Ok(answer) => self.permit.awaiting(answer),
                 Err(refused) => Box::pin(std::future::ready(refused)),
             },
             CallClient::Resumable(parking) => self.permit.awaiting(parking.link.ask(ask)),
@@ -177,12 +207,30 @@ impl CallPort for ClientPort<'_> {
             CallClient::Resumable(_) => true,
         }
     }
+
+    fn ending(&self, spec: &RunSpec) -> Option<BoxFuture<'static, OutcomeKind>> {
+        match self.client {
+            CallClient::SingleRequest(single) => {
+                single.asking.as_ref().map(|asking| CallEnding::wait(asking.ending.clone()))
+            }
+            CallClient::Resumable(parking) => Some(parking.link.ending(spec.policy.repeatable)),
+        }
+    }
+
+    fn lost(&mut self) {
+        if let CallClient::Resumable(parking) = self.client {
+            parking.link.lose();
+        }
+    }
 }
 
 impl SingleRequest {
     /// Sends a question as a request of ours.
-    fn ask(&self, encoder: &Arc<Encoder>, ask: &Ask) -> Result<PendingReply, Answer> {
+    fn ask(&self, encoder: &Arc<Encoder>, ask: &Ask) -> Result<BoxFuture<'static, Answer>, Answer> {
         self.capabilities.allows(self.recipient.revision, ask).map_err(not_askable)?;
+        let Some(Asking { call, expires_after, ending }) = self.asking.as_deref() else {
+            return Err(Answer::unsupported(ask.method));
+        };
         let through = match &self.asked_by {
             QuestionRoute::Stream(outbox) => Some(outbox.clone()),
             QuestionRoute::Session => None,
@@ -192,41 +240,74 @@ impl SingleRequest {
                 return Err(refused(AskRefusal::Unsupported, why));
             }
         };
-        let pending = self.session.ask(encoder, through, ask);
-        pending.map_err(|error| refused(AskRefusal::Failed, &error.to_string()))
+        let failed = |error: &dyn std::error::Error| refused(AskRefusal::Failed, &error.to_string());
+        let place = call.place().map_err(|error| failed(&error))?;
+        let pending = self.session.ask(encoder, through, ask).map_err(|error| failed(&error))?;
+        let (expires_after, ending) = (*expires_after, ending.clone());
+        Ok(Box::pin(async move {
+            let _place = place;
+            match tokio::time::timeout(expires_after, pending).await {
+                Ok(reply) => answer_of(reply),
+                // Nobody answers any more, and the call has nobody to go on for.
+                Err(_) => {
+                    ending.set(unanswered(expires_after));
+                    std::future::pending().await
+                }
+            }
+        }))
     }
 }
 
-/// The answer that a client's reply gives.
-async fn answer_of(pending: PendingReply) -> Answer {
-    match tokio::time::timeout(ANSWER_WAIT, pending).await {
-        Ok(Some(Ok(result))) if result.starts_with(b"{") => Answer::Result(result),
-        Ok(Some(Ok(_))) => refused(AskRefusal::Failed, "the client's answer is not a JSON object"),
-        Ok(Some(Err(error))) => {
+/// How a call ends whose question stays unanswered.
+fn unanswered(expires_after: Duration) -> OutcomeKind {
+    let message = format!(
+        "the call was ended: its client has not answered what it was asked for {}",
+        in_words(expires_after)
+    );
+    OutcomeKind::tool_error("Unanswered", message, None)
+}
+
+/// The answer that a client's reply gives; without one its session has ended.
+fn answer_of(reply: Option<PeerReply>) -> Answer {
+    match reply {
+        Some(Ok(result)) if result.starts_with(b"{") => Answer::Result(result),
+        Some(Ok(_)) => refused(AskRefusal::Failed, "the client's answer is not a JSON object"),
+        Some(Err(error)) => {
             let why = format!("the client answered with error {}: {}", error.code, error.message);
             refused(AskRefusal::Failed, &why)
         }
-        Ok(None) => refused(AskRefusal::Gone, "the client went away before it answered"),
-        Err(_) => {
-            let why = format!("the client has not answered for {} minutes", ANSWER_WAIT.as_secs() / 60);
-            refused(AskRefusal::Gone, &why)
-        }
+        None => refused(AskRefusal::Gone, "the client went away before it answered"),
     }
 }
 
-/// Goes on with a call whose questions this request answers.
-pub(crate) fn resume(
+/// What becomes of a request that brings a `requestState`.
+pub(crate) enum StateUse {
+    /// Its call was parked, and goes on with it.
+    Resumed(RunningRequest),
+    /// The call is there no more, and is to be run again.
+    Gone(Replay),
+    Refused(Frame),
+}
+
+/// Looks for the call whose questions a request answers.
+pub(crate) fn use_state(
     request: &Request,
-    retry: &InputResponses,
+    brought: &InputResponses,
     subject: RequestSubject<'_>,
     caller: &Caller,
-) -> Reply {
+) -> StateUse {
     let Request { id, revision, meta, .. } = request;
     let recipient = recipient_of((id.clone(), *revision), meta, caller, false);
-    match caller.parked.resume(retry, recipient, meta.capabilities, &caller.session.principal, subject) {
-        Ok(Resumed { address, parking, future, ended }) => {
-            Reply::Later(RunningRequest::resumed(address, parking, future, ended))
+    let principal = &caller.session.principal;
+    let InputResponses { state, responses } = brought;
+    let brought = BroughtState { text: state, responses, principal, subject };
+    match caller.parked.resume(&brought, recipient, meta.capabilities) {
+        Ok(Resumption::Call(Resumed { address, parking, future, ended })) => {
+            StateUse::Resumed(RunningRequest::resumed(address, parking, future, ended))
         }
-        Err(error) => Reply::Now(error_frame(Some(id), &error)),
+        Ok(Resumption::Gone(contents)) => {
+            StateUse::Gone(Replay::new(caller.parked.clone(), contents, responses))
+        }
+        Err(error) => StateUse::Refused(error_frame(Some(id), &error)),
     }
 }

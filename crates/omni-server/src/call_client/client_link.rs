@@ -4,10 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use omni_call::{Answer, Ask, AskRefusal, BoxFuture, Wants};
+use omni_call::{Answer, Ask, AskRefusal, BoxFuture, OutcomeKind, Wants};
 use omni_protocol::{ClientCapabilities, Encoder, Frame, Id, Revision};
 use tokio::sync::oneshot;
 
+use super::answer_log::{AnswerLog, GivenAnswer, Recalled};
+use super::answers_ahead::{AnswersAhead, given, response_to};
+use super::call_ending::CallEnding;
+use super::digest::{Digest, question_digest};
 use super::recipient::Recipient;
 use super::refusal::{not_askable, refused};
 use crate::outbox::Outbox;
@@ -21,6 +25,9 @@ const QUESTIONS_MAX: usize = 32;
 pub(crate) struct ClientLink {
     encoder: Arc<Encoder>,
     state: Mutex<LinkState>,
+    ending: Arc<CallEnding>,
+    /// Its call is run again from its beginning.
+    is_rerun: bool,
 }
 
 struct LinkState {
@@ -32,43 +39,37 @@ struct LinkState {
     /// What is open, in the order in which it was asked.
     questions: Vec<OpenQuestion>,
     asked: u64,
+    /// What it was told of last and has not answered.
+    told: Vec<(String, Digest)>,
+    /// Another process has the call than the one that asked what its client was told of.
+    restarted: bool,
+    /// Answers to what the call asked before its process was lost, for the next one.
+    late: Vec<GivenAnswer>,
     /// What the first request has answered before it was asked, by key.
     early_answers: Vec<(String, Bytes)>,
+    log: AnswerLog,
+    /// Its process is gone, and it can be run again.
+    lost: bool,
     /// The call is over, and waits for a request to answer.
     waiting: Option<Waker>,
-}
-
-impl LinkState {
-    fn is_open(&self, key: &str) -> bool {
-        self.questions.iter().any(|question| question.key == key)
-    }
-
-    /// Takes the answer that came before the question. It answers one question.
-    fn early_answer(&mut self, key: &str) -> Option<Bytes> {
-        let at = self.early_answers.iter().position(|(given, _)| given == key)?;
-        Some(self.early_answers.swap_remove(at).1)
-    }
-
-    /// The key of a question that the tool gave none.
-    fn next_key(&mut self) -> String {
-        loop {
-            self.asked += 1;
-            let key = format!("q{}", self.asked);
-            // A tool may give keys of this kind itself.
-            if !self.is_open(&key) {
-                return key;
-            }
-        }
-    }
 }
 
 struct OpenQuestion {
     /// Under which the client answers: the tool's, or `q1`, `q2`, … Unique among what is open.
     key: String,
     ask: Ask,
+    digest: Digest,
     answer: oneshot::Sender<Answer>,
     /// The client of the latest request knows of it.
     sent: bool,
+}
+
+/// What a call that is parked waits for, and what it has been answered before.
+pub(super) struct ParkedQuestions {
+    pub(super) questions: Vec<(String, Digest)>,
+    pub(super) answers: Option<Vec<GivenAnswer>>,
+    /// Bytes that both hold in memory.
+    pub(super) bytes: usize,
 }
 
 impl ClientLink {
@@ -76,18 +77,26 @@ impl ClientLink {
         encoder: Arc<Encoder>,
         recipient: Recipient,
         capabilities: ClientCapabilities,
-        early_answers: Vec<(String, Bytes)>,
+        ahead: AnswersAhead,
     ) -> Self {
+        let AnswersAhead { log, told, early_answers, is_rerun, ending } = ahead;
         let state = LinkState {
             revision: recipient.revision,
             recipient: Some(recipient),
             capabilities,
             questions: Vec::new(),
             asked: 0,
+            told,
+            restarted: false,
+            late: Vec::new(),
             early_answers,
+            log,
+            lost: false,
             waiting: None,
         };
-        ClientLink { encoder, state: Mutex::new(state) }
+        let link = ClientLink { encoder, state: Mutex::new(state), ending: Arc::default(), is_rerun };
+        ending.into_iter().for_each(|kind| link.ending.set(kind));
+        link
     }
 
     fn state(&self) -> MutexGuard<'_, LinkState> {
@@ -129,31 +138,59 @@ impl ClientLink {
         .await
     }
 
-    /// Opens a question. It is sent when its call can go no further without.
+    /// Resolves when the call is to end although its tool goes on; at once, where it may not be run again and would be.
+    pub(super) fn ending(&self, repeatable: bool) -> BoxFuture<'static, OutcomeKind> {
+        if self.is_rerun && !repeatable {
+            self.ending.set(OutcomeKind::Lost { message: NOT_REPEATABLE.to_owned() });
+        }
+        CallEnding::wait(self.ending.clone())
+    }
+
+    /// The call begins anew, in another process: what it asks again has been answered.
+    pub(super) fn restart(&self) {
+        let mut state = self.state();
+        let late = std::mem::take(&mut state.late);
+        state.log.restart(late);
+        state.restarted = true;
+    }
+
+    /// The process of the call is gone, and the call may be run again. While nobody waits for it, it is not worth
+    /// keeping: its client's next request runs it again.
+    pub(super) fn lose(&self) {
+        let mut state = self.state();
+        state.lost = state.recipient.is_none();
+    }
+
+    /// Whether the call was lost while it was parked.
+    pub(super) fn is_lost(&self) -> bool {
+        self.state().lost
+    }
+
+    /// Opens a question. It is sent when its call can go no further without. What an earlier run of the call was answered
+    /// is answered at once; where this run goes another way than that one, the call ends.
     pub(super) fn ask(self: &Arc<Self>, ask: Ask) -> BoxFuture<'static, Answer> {
         let ready = |answer| -> BoxFuture<'static, Answer> { Box::pin(std::future::ready(answer)) };
+        let digest = question_digest(&ask);
         let mut state = self.state();
-        if let Err(why) = state.capabilities.allows(state.revision, &ask) {
-            return ready(not_askable(why));
-        }
-        if state.questions.len() >= QUESTIONS_MAX {
-            let why = format!("the call has {QUESTIONS_MAX} questions open already");
-            return ready(refused(AskRefusal::Failed, &why));
-        }
-        let key = match &ask.key {
-            Some(key) if state.is_open(key) => {
-                let why =
-                    format!("a question of this call is open under the key `{key}`; each needs its own");
-                return ready(refused(AskRefusal::Failed, &why));
+        match state.log.recall(&digest) {
+            Recalled::Answer(answer) => return ready(answer),
+            Recalled::Different => {
+                drop(state);
+                self.ending.set(OutcomeKind::Lost { message: asked_something_else(&ask) });
+                // Whatever the tool does without an answer, its call is dropped.
+                return Box::pin(std::future::pending());
             }
-            Some(key) => match state.early_answer(key) {
-                Some(result) => return ready(Answer::Result(result)),
-                None => key.to_string(),
-            },
-            None => state.next_key(),
-        };
+            Recalled::New => {}
+        }
+        if let Some(answer) = state.answer_at_once(&ask) {
+            state.log.record(digest, Some(&answer));
+            return ready(answer);
+        }
+        let key = state.key_of(&ask, &digest);
+        // A client that is away has the question already if an earlier process of the call has asked it.
+        let sent = state.recipient.is_none() && state.told.iter().any(|(told, _)| *told == key);
         let (answer, coming) = oneshot::channel();
-        state.questions.push(OpenQuestion { key: key.clone(), ask, answer, sent: false });
+        state.questions.push(OpenQuestion { key: key.clone(), ask, digest, answer, sent });
         drop(state);
         let open = Open { link: self.clone(), key };
         Box::pin(async move {
@@ -166,12 +203,15 @@ impl ClientLink {
     /// Ends the client's request when the call has asked something that its client does not know of: `park` keeps the
     /// call, and gives the text that it is found by or what its questions are answered with instead. Returns the
     /// answer to the request.
-    pub(super) fn end_request(&self, park: impl FnOnce() -> Result<String, Answer>) -> Option<Frame> {
+    pub(super) fn end_request(
+        &self,
+        park: impl FnOnce(ParkedQuestions) -> Result<String, Answer>,
+    ) -> Option<Frame> {
         let mut state = self.state();
         if state.recipient.is_none() || state.questions.iter().all(|question| question.sent) {
             return None;
         }
-        let text = match park() {
+        let text = match park(state.parked_questions()) {
             Ok(text) => text,
             Err(answer) => {
                 let questions = std::mem::take(&mut state.questions);
@@ -187,6 +227,8 @@ impl ClientLink {
         for question in &mut state.questions {
             question.sent = true;
         }
+        state.told = state.open_questions();
+        state.restarted = false;
         let questions = state.questions.iter().map(|question| (question.key.as_str(), &question.ask));
         Some(self.encoder.input_required(&recipient.id, recipient.revision, questions, &text))
     }
@@ -206,19 +248,36 @@ impl ClientLink {
         let mut answered = Vec::new();
         let mut open = Vec::new();
         for mut question in std::mem::take(&mut state.questions) {
-            let response = responses.iter().find(|(key, _)| *key == question.key);
+            let response = response_to(&question.key, responses);
             let answer = match (response, capabilities.allows(revision, &question.ask)) {
-                (Some((_, result)), _) => Some(Answer::Result(result.clone())),
+                (Some(result), _) => Some(Answer::Result(result)),
                 (None, Err(why)) => Some(not_askable(why)),
                 (None, Ok(())) => None,
             };
             match answer {
-                Some(answer) => answered.push((question, answer)),
+                Some(answer) => {
+                    state.log.record(question.digest, Some(&answer));
+                    answered.push((question, answer));
+                }
                 None => {
                     question.sent = false;
                     open.push(question);
                 }
             }
+        }
+        // Of what is open no more, the process that asked may be gone, and the next one ask it again.
+        let told = std::mem::take(&mut state.told);
+        let is_open = |key: &str| {
+            open.iter().chain(answered.iter().map(|(question, _)| question)).any(|open| open.key == key)
+        };
+        let late = told
+            .iter()
+            .filter(|(key, _)| !is_open(key))
+            .filter_map(|(key, question)| Some(given(*question, response_to(key, responses)?)))
+            .collect();
+        match state.restarted {
+            true => Vec::into_iter(late).for_each(|given| state.log.add_earlier(given)),
+            false => state.late = late,
         }
         state.questions = open;
         let waiting = state.waiting.take();
@@ -233,6 +292,75 @@ impl ClientLink {
     }
 }
 
+impl LinkState {
+    fn is_open(&self, key: &str) -> bool {
+        self.questions.iter().any(|question| question.key == key)
+    }
+
+    /// The answer to a question that need not be sent, or cannot be.
+    fn answer_at_once(&mut self, ask: &Ask) -> Option<Answer> {
+        if let Err(why) = self.capabilities.allows(self.revision, ask) {
+            return Some(not_askable(why));
+        }
+        if self.questions.len() >= QUESTIONS_MAX {
+            let why = format!("the call has {QUESTIONS_MAX} questions open already");
+            return Some(refused(AskRefusal::Failed, &why));
+        }
+        let key = ask.key.as_deref()?;
+        if self.is_open(key) {
+            let why = format!("a question of this call is open under the key `{key}`; each needs its own");
+            return Some(refused(AskRefusal::Failed, &why));
+        }
+        // One that came before the question answers one question.
+        let at = self.early_answers.iter().position(|(given, _)| given == key)?;
+        Some(Answer::Result(self.early_answers.swap_remove(at).1))
+    }
+
+    /// The key of the question that is being asked: the tool's, else the one that its client knows it by, else a new one.
+    fn key_of(&mut self, ask: &Ask, digest: &Digest) -> String {
+        if let Some(key) = &ask.key {
+            return key.to_string();
+        }
+        let known = self.told.iter().find(|(key, told)| told == digest && !self.is_open(key));
+        if let Some((key, _)) = known {
+            return key.clone();
+        }
+        loop {
+            self.asked += 1;
+            let key = format!("q{}", self.asked);
+            // A tool may give keys of this kind itself.
+            if !self.is_open(&key) && self.told.iter().all(|(told, _)| *told != key) {
+                return key;
+            }
+        }
+    }
+
+    fn open_questions(&self) -> Vec<(String, Digest)> {
+        self.questions.iter().map(|question| (question.key.clone(), question.digest)).collect()
+    }
+
+    fn parked_questions(&self) -> ParkedQuestions {
+        let params: usize = self.questions.iter().map(|question| question.ask.params.len()).sum();
+        ParkedQuestions {
+            questions: self.open_questions(),
+            answers: self.log.answers(),
+            bytes: params + self.log.size(),
+        }
+    }
+}
+
+/// Why a call is not run again: nothing says that it may.
+const NOT_REPEATABLE: &str = "it waited for its client's answer and was ended, and it is not run again by itself, since its \
+     author has not declared it `read_only` or `idempotent`";
+
+fn asked_something_else(ask: &Ask) -> String {
+    format!(
+        "it was run again with the answers that its client had given, and asked something else than before \
+         (`{}`), so these answers are none to its questions; call it again",
+        ask.method.name()
+    )
+}
+
 /// A question that somebody waits for. Dropping it takes the question back.
 struct Open {
     link: Arc<ClientLink>,
@@ -241,6 +369,9 @@ struct Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.link.state().questions.retain(|question| question.key != self.key);
+        let mut state = self.link.state();
+        let Some(at) = state.questions.iter().position(|question| question.key == self.key) else { return };
+        let OpenQuestion { digest, .. } = state.questions.remove(at);
+        state.log.record(digest, None);
     }
 }

@@ -1,53 +1,54 @@
 //! Calls that wait for their client's answers while no request of it is open: how many are kept, and for how long.
 //!
 //! A call that asks in the modern era ends its client's request, and goes on with the next one that brings the answers.
-//! In between it belongs to [`ParkedCalls`], which drives it: its time limit runs, and it may end by itself.
+//! In between it belongs to [`ParkedCalls`], which drives it: its time limit runs, and it may end by itself. A call that
+//! is there no more when its client comes back is run again from its beginning, where its tool says that it may
+//! (`replay.rs`).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use omni_call::{Answer, AskRefusal};
-use omni_protocol::{ClientCapabilities, ErrorCode, Frame, Id, InputResponses, RequestSubject, RpcError};
-use serde_json::Value;
+use omni_protocol::{ClientCapabilities, ErrorCode, Frame, Id, RequestSubject, RpcError};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::client_link::ClientLink;
+use super::client_link::{ClientLink, ParkedQuestions};
+use super::digest::arguments_digest;
 use super::recipient::Recipient;
-use super::refusal::{ANSWER_WAIT, refused};
-use super::request_state::{Nonce, StateBinding, StateKey};
+use super::refusal::{in_words, refused};
+use super::request_state::{StateBinding, StateContents, StateId, StateKey, new_id};
+use super::used_states::UsedStates;
 use crate::admission::{AccountKey, PeerAccount, Permit, Quantity};
 use crate::call_future::{CallEnd, CallFuture};
+use crate::config::AskingLimits;
 use crate::outbox::Outbox;
 use crate::principal::Principal;
-
-/// Calls that may be parked at once. Each holds what it had before, a worker above all.
-const PARKED_MAX: usize = 256;
-
-/// … of one peer.
-const PARKED_OF_PEER_MAX: usize = 64;
-
-/// Arguments up to this many bytes may be written in another way when a request is repeated; larger ones, which it would
-/// take long to read, are repeated as they were.
-const COMPARED_BYTES_MAX: usize = 64 << 10;
+use crate::seal_key::KeySource;
+use crate::server::Server;
 
 /// The parked calls of one connection that carries everything of its client, or of one HTTP endpoint.
 ///
 /// **Dropping it, or [`end`](Self::end), cancels them all.**
 pub(crate) struct ParkedCalls {
-    key: StateKey,
-    /// Expiries are counted from here.
-    epoch: Instant,
+    limits: AskingLimits,
+    source: KeySource,
+    key: OnceLock<StateKey>,
+    clock: WallClock,
     table: Arc<Mutex<ParkedTable>>,
 }
 
 #[derive(Default)]
 struct ParkedTable {
-    calls: HashMap<Nonce, ParkedEntry>,
+    calls: HashMap<StateId, ParkedEntry>,
     /// How many calls each peer has parked.
     of_peers: HashMap<AccountKey, usize>,
+    /// How many have been parked so far.
+    parked: u64,
+    used: UsedStates,
     /// Nothing is parked any more.
     ended: bool,
 }
@@ -57,6 +58,8 @@ struct ParkedEntry {
     call: Arc<Mutex<Option<ParkedCall>>>,
     parking: Arc<ParkHandle>,
     driver: AbortHandle,
+    /// The later one has the larger number.
+    order: u64,
 }
 
 struct ParkedCall {
@@ -64,7 +67,7 @@ struct ParkedCall {
     /// How it has ended, if it has. That happens only by a panic: a call that is over waits for a request to answer.
     ended: Option<CallEnd>,
     parking: Arc<ParkHandle>,
-    /// Its arguments stay in memory.
+    /// Its arguments and what it asks stay in memory.
     _held: Permit,
 }
 
@@ -91,15 +94,6 @@ impl RequestIdentity {
     fn binding(&self) -> StateBinding<'_> {
         StateBinding { principal: &self.principal, method: self.method, name: &self.name }
     }
-
-    fn has_arguments(&self, other: Option<&Bytes>) -> bool {
-        let none = Bytes::from_static(b"{}");
-        let (mine, other) = (self.arguments.as_ref().unwrap_or(&none), other.unwrap_or(&none));
-        let read = |text: &Bytes| serde_json::from_slice::<Value>(text).ok();
-        mine == other
-            || mine.len().max(other.len()) <= COMPARED_BYTES_MAX
-                && read(mine).is_some_and(|mine| Some(mine) == read(other))
-    }
 }
 
 /// What a call has that may be parked: where, for whom, and the link to its client.
@@ -118,11 +112,27 @@ impl ParkHandle {
     /// Parks the call when it has asked something that its client does not know of, and returns the answer to the
     /// client's request. `call` has been taken away then, and must not be polled again.
     pub(crate) fn park(self: &Arc<Self>, call: &mut CallFuture) -> Option<Frame> {
-        self.link.end_request(|| match self.parked.upgrade() {
-            Some(parked) => parked.park(self.clone(), call),
-            None => Err(refused(AskRefusal::Gone, "the client has gone")),
+        self.link.end_request(|questions| match self.parked.upgrade() {
+            Some(parked) => parked.park(self.clone(), questions, call),
+            None => Err(gone("the client has gone")),
         })
     }
+}
+
+/// A state that a request brings, with the client's answers by their keys.
+pub(super) struct BroughtState<'a> {
+    pub(super) text: &'a str,
+    pub(super) responses: &'a [(String, Bytes)],
+    pub(super) principal: &'a Principal,
+    pub(super) subject: RequestSubject<'a>,
+}
+
+/// What becomes of a request that brings a state.
+pub(super) enum Resumption {
+    /// It goes on with its call.
+    Call(Resumed),
+    /// Its call is there no more, and this is what is known of it.
+    Gone(StateContents),
 }
 
 /// A call that was parked, and goes on with another request.
@@ -136,35 +146,49 @@ pub(super) struct Resumed {
 }
 
 impl ParkedCalls {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(ParkedCalls { key: StateKey::random(), epoch: Instant::now(), table: Arc::default() })
+    pub(crate) fn new(server: &Server) -> Arc<Self> {
+        Arc::new(ParkedCalls {
+            limits: server.config.asking,
+            source: server.config.seal_key.clone(),
+            key: OnceLock::new(),
+            clock: WallClock::new(),
+            table: Arc::default(),
+        })
     }
 
     fn table(&self) -> MutexGuard<'_, ParkedTable> {
         lock(&self.table)
     }
 
-    /// Takes `call` away and keeps it; returns the text that it is found by. When there is no room for it, the error is
-    /// what its questions are answered with.
-    fn park(&self, parking: Arc<ParkHandle>, call: &mut CallFuture) -> Result<String, Answer> {
+    fn key(&self) -> &StateKey {
+        self.key.get_or_init(|| StateKey::new(self.source.key()))
+    }
+
+    /// Takes `call` away and keeps it; returns the text that it is found by. Where there are as many as may be, the oldest
+    /// is dropped for it. When nothing is kept any more, the error is what its questions are answered with.
+    fn park(
+        &self,
+        parking: Arc<ParkHandle>,
+        questions: ParkedQuestions,
+        call: &mut CallFuture,
+    ) -> Result<String, Answer> {
         let identity = &parking.identity;
+        let id = new_id();
+        let expiry = Instant::now() + self.limits.expires_after;
+        let ParkedQuestions { questions, answers, bytes } = questions;
+        let contents = StateContents {
+            id,
+            expiry_ms: self.clock.ms_at(expiry),
+            arguments: arguments_digest(identity.arguments.as_ref()),
+            questions,
+            answers,
+        };
         let mut table = self.table();
         if table.ended {
-            return Err(refused(AskRefusal::Gone, "the client has gone, or the server is shutting down"));
+            return Err(gone("the client has gone, or the server is shutting down"));
         }
-        let peer = identity.account.key();
-        let of_peer = table.of_peers.get(peer).copied().unwrap_or_default();
-        if table.calls.len() >= PARKED_MAX || of_peer >= PARKED_OF_PEER_MAX {
-            let why = format!(
-                "the server keeps as many calls waiting for answers as it can ({PARKED_MAX}, and \
-                 {PARKED_OF_PEER_MAX} of one client)"
-            );
-            tracing::warn!(method = identity.method, name = identity.name, "{why}");
-            return Err(refused(AskRefusal::Failed, &why));
-        }
-        let expiry = Instant::now() + ANSWER_WAIT;
-        let (nonce, text) = self.key.issue(expiry - self.epoch, identity.binding());
-        let bytes = identity.arguments.as_ref().map_or(0, Bytes::len);
+        let text = self.key().seal(&contents, identity.binding());
+        let bytes = bytes + identity.arguments.as_ref().map_or(0, Bytes::len);
         let held = identity.account.charge(Quantity::RequestBytes, bytes);
         let future = std::mem::replace(call, Box::pin(std::future::pending()));
         let call = Arc::new(Mutex::new(Some(ParkedCall {
@@ -173,55 +197,89 @@ impl ParkedCalls {
             parking: parking.clone(),
             _held: held,
         })));
-        let driver = tokio::spawn(drive(call.clone(), Arc::downgrade(&self.table), nonce, expiry));
-        *table.of_peers.entry(peer.clone()).or_default() += 1;
-        table.calls.insert(nonce, ParkedEntry { call, parking, driver: driver.abort_handle() });
+        let driver = tokio::spawn(drive(call.clone(), Arc::downgrade(&self.table), id, expiry));
+        let driver = driver.abort_handle();
+        table.parked += 1;
+        let order = table.parked;
+        let peer = identity.account.key().clone();
+        table.calls.insert(id, ParkedEntry { call, parking, driver, order });
+        let of_peer = table.of_peers.entry(peer.clone()).or_default();
+        *of_peer += 1;
+        let dropped = if *of_peer > self.limits.per_principal {
+            table.remove_oldest(Some(&peer))
+        } else if table.calls.len() > self.limits.total {
+            table.remove_oldest(None)
+        } else {
+            None
+        };
+        drop(table);
+        if let Some(dropped) = dropped {
+            let RequestIdentity { method, name, .. } = &dropped.parking.identity;
+            tracing::info!(
+                method,
+                name,
+                "the oldest call that waits for its client's answer was dropped for a newer one"
+            );
+            drop(dropped.take());
+        }
         Ok(text)
     }
 
-    /// The call that a repeated request belongs to, which from now on is that request's. Of two that bring the same
-    /// state, one gets it.
+    /// What a repeated request goes on with. Of two that bring the same state, one gets it.
     pub(super) fn resume(
         &self,
-        retry: &InputResponses,
+        brought: &BroughtState<'_>,
         recipient: Recipient,
         capabilities: ClientCapabilities,
-        principal: &Principal,
-        subject: RequestSubject<'_>,
-    ) -> Result<Resumed, RpcError> {
+    ) -> Result<Resumption, RpcError> {
+        let BroughtState { text, responses, principal, subject } = brought;
         let principal = principal.seal_text();
         let binding = StateBinding { principal: &principal, method: subject.method, name: subject.name };
-        let (nonce, expiry) = self.key.open(&retry.state, binding).ok_or_else(not_ours)?;
+        let contents = self.key().open(text, binding).ok_or_else(not_ours)?;
+        if contents.arguments != arguments_digest(subject.arguments) {
+            return Err(invalid(
+                "`params.requestState` was given out for a request with other `params.arguments`",
+            ));
+        }
+        let now = self.clock.now_ms();
+        if contents.expiry_ms <= now {
+            let after = in_words(self.limits.expires_after);
+            return Err(invalid(&format!(
+                "`params.requestState` has expired: its call was given up after {after}; send the request without it"
+            )));
+        }
         let entry = {
             let mut table = self.table();
-            match table.calls.get(&nonce) {
-                Some(entry) if !entry.parking.identity.has_arguments(subject.arguments) => {
-                    return Err(invalid(
-                        "`params.requestState` was given out for a request with other `params.arguments`",
-                    ));
-                }
-                Some(_) => table.remove(&nonce),
-                None => None,
+            if table.used.has(&contents.id, contents.expiry_ms) {
+                return Err(used());
             }
+            let entry = table.remove(&contents.id);
+            if entry.is_some() {
+                table.used.add(contents.id, contents.expiry_ms, now);
+            }
+            entry
         };
-        let call = entry.and_then(|entry| entry.take());
-        let Some(ParkedCall { future, ended, parking, _held }) = call else {
-            let expired = self.epoch + expiry <= Instant::now();
-            let minutes = ANSWER_WAIT.as_secs() / 60;
-            return Err(invalid(&match expired {
-                true => format!(
-                    "`params.requestState` has expired: its call was given up after {minutes} minutes; send the \
-                     request without it"
-                ),
-                false => {
-                    "`params.requestState` has been used, or its call was ended; each is good for one request"
-                        .to_owned()
-                }
-            }));
-        };
-        let address = recipient.address();
-        parking.link.attach(recipient, capabilities, &retry.responses);
-        Ok(Resumed { address, parking, future, ended })
+        match entry.and_then(ParkedEntry::take) {
+            Some(ParkedCall { future, ended, parking, _held }) => {
+                let address = recipient.address();
+                parking.link.attach(recipient, capabilities, responses);
+                Ok(Resumption::Call(Resumed { address, parking, future, ended }))
+            }
+            None => Ok(Resumption::Gone(contents)),
+        }
+    }
+
+    /// Takes note that a state is used whose call is there no more.
+    ///
+    /// # Errors
+    /// It was used before.
+    pub(super) fn use_up(&self, id: StateId, expiry_ms: u64) -> Result<(), RpcError> {
+        let mut table = self.table();
+        if table.used.has(&id, expiry_ms) {
+            return Err(used());
+        }
+        table.used.add(id, expiry_ms, self.clock.now_ms());
+        Ok(())
     }
 
     /// No client comes back any more: what is parked is cancelled, and nothing is parked from now on.
@@ -245,8 +303,8 @@ impl Drop for ParkedCalls {
 }
 
 impl ParkedTable {
-    fn remove(&mut self, nonce: &Nonce) -> Option<ParkedEntry> {
-        let entry = self.calls.remove(nonce)?;
+    fn remove(&mut self, id: &StateId) -> Option<ParkedEntry> {
+        let entry = self.calls.remove(id)?;
         let key = entry.parking.identity.account.key();
         if let Some(of_peer) = self.of_peers.get_mut(key) {
             *of_peer -= 1;
@@ -255,6 +313,15 @@ impl ParkedTable {
             }
         }
         Some(entry)
+    }
+
+    /// Removes the call that has been parked for longest, of all or of one peer.
+    fn remove_oldest(&mut self, of: Option<&AccountKey>) -> Option<ParkedEntry> {
+        let calls = self.calls.iter();
+        let of_them =
+            calls.filter(|(_, entry)| of.is_none_or(|peer| entry.parking.identity.account.key() == peer));
+        let oldest = of_them.min_by_key(|(_, entry)| entry.order).map(|(id, _)| *id)?;
+        self.remove(&oldest)
     }
 }
 
@@ -266,52 +333,97 @@ impl ParkedEntry {
     }
 }
 
-/// Drives a parked call until it is taken out or has expired.
+/// Drives a parked call until it is taken out, has lost its process or has expired.
 async fn drive(
     call: Arc<Mutex<Option<ParkedCall>>>,
     table: Weak<Mutex<ParkedTable>>,
-    nonce: Nonce,
+    id: StateId,
     expiry: Instant,
 ) {
-    let taken = std::future::poll_fn(|cx| match &mut *lock(&call) {
+    let driven = std::future::poll_fn(|cx| match &mut *lock(&call) {
         Some(call) => call.poll(cx),
-        None => Poll::Ready(()),
+        None => Poll::Ready(Driven::Taken),
     });
-    if tokio::time::timeout_at(expiry, taken).await.is_ok() {
-        return;
+    let why = match tokio::time::timeout_at(expiry, driven).await {
+        Ok(Driven::Taken) => return,
+        Ok(Driven::Lost) => "a call has lost its process while it waited for its client's answer",
+        Err(_) => "a call was given up: its client has not answered in time",
+    };
+    let removed = table.upgrade().and_then(|table| lock(&table).remove(&id));
+    if let Some(ParkedEntry { parking, .. }) = removed {
+        let RequestIdentity { method, name, .. } = &parking.identity;
+        tracing::info!(method, name, "{why}");
     }
-    let expired = table.upgrade().and_then(|table| lock(&table).remove(&nonce));
-    if let Some(ParkedEntry { parking, .. }) = expired {
-        let (method, name) = (parking.identity.method, &parking.identity.name);
-        tracing::info!(method, name, "a call was given up: its client has not answered in time");
-    }
-    let expired = lock(&call).take();
-    drop(expired);
+    let removed = lock(&call).take();
+    drop(removed);
+}
+
+/// Why a parked call is driven no more.
+enum Driven {
+    Taken,
+    Lost,
 }
 
 impl ParkedCall {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
         if self.ended.is_none()
             && let Poll::Ready(end) = self.future.as_mut().poll(cx)
         {
             self.ended = Some(end);
         }
-        Poll::Pending
+        match self.parking.link.is_lost() {
+            true => Poll::Ready(Driven::Lost),
+            false => Poll::Pending,
+        }
     }
+}
+
+/// The wall clock, which goes with the timers of this process and is set once, when it is made.
+struct WallClock {
+    started: Instant,
+    started_ms: u64,
+}
+
+impl WallClock {
+    fn new() -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        WallClock { started: Instant::now(), started_ms: ms(since_1970) }
+    }
+
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> u64 {
+        self.ms_at(Instant::now())
+    }
+
+    fn ms_at(&self, instant: Instant) -> u64 {
+        self.started_ms.saturating_add(ms(instant.saturating_duration_since(self.started)))
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn gone(why: &str) -> Answer {
+    refused(AskRefusal::Gone, why)
+}
+
 fn invalid(message: &str) -> RpcError {
     RpcError::new(ErrorCode::InvalidParams, message)
 }
 
+fn used() -> RpcError {
+    invalid("`params.requestState` has been used; each is good for one request")
+}
+
 /// The refusal of a state that was not given out for that request.
-pub(super) fn not_ours() -> RpcError {
+fn not_ours() -> RpcError {
     invalid(
-        "`params.requestState` is not one that this server gave out for this request, or the server has been started \
-         anew since; send the request without it",
+        "`params.requestState` is not one that this server gave out for this request, or the server has another key \
+         since; send the request without it",
     )
 }

@@ -1,13 +1,18 @@
-//! Why a question gets no answer, and when it is given up.
+//! Why a question gets no answer, in words.
 
 use std::time::Duration;
 
 use omni_call::{Answer, AskRefusal};
 use omni_protocol::NotAskable;
 
-/// A question that nobody has answered for so long is given up, and so is a parked call that nobody has come back to. A
-/// person may have to look something up; whoever has left must not keep a worker for the rest of the call's time.
-pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(15 * 60);
+/// A time as a person says it.
+pub(super) fn in_words(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds >= 120 && seconds % 60 == 0 => format!("{} minutes", seconds / 60),
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
+}
 
 pub(super) fn refused(why: AskRefusal, message: &str) -> Answer {
     Answer::Refused { why, message: message.to_owned() }

@@ -17,9 +17,8 @@ mod table;
 
 pub(crate) use in_flight::InFlightRequest;
 pub(crate) use lifecycle::{initialize, set_log_level, subscribe, unsubscribe};
+pub(crate) use pending_requests::PeerReply;
 pub(crate) use receive::{MessageContext, Received};
-pub(crate) use replies::PendingReply;
 pub(crate) use state::Session;
 pub(crate) use stream_session::StreamSession;
-pub use table::SessionKey;
 pub(crate) use table::Sessions;

@@ -46,7 +46,7 @@ impl StreamSession {
         let for_everybody = server.changes.listen().into_stream().map(Change::Everybody);
         let for_client = session.changes().clone().into_stream().map(Change::ThisClient);
         let changes = select_all([for_everybody.boxed(), for_client.boxed()]);
-        let parked = ParkedCalls::new();
+        let parked = ParkedCalls::new(&server);
         let running = FuturesUnordered::new();
         StreamSession { server, session, account, parked, running, changes }
     }

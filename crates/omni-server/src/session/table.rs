@@ -11,6 +11,7 @@ use omni_protocol::{ClientCapabilities, Revision};
 
 use crate::admission::AccountKey;
 use crate::principal::Principal;
+use crate::seal_key::{KeySource, SealKey};
 use crate::server::Server;
 use crate::session::state::{Negotiated, Session};
 
@@ -27,31 +28,18 @@ const TOKEN_BYTES: usize = PAYLOAD_BYTES + SEAL_BYTES;
 /// Ended sessions remembered, so that their tokens are refused. Beyond it the set starts anew.
 const ENDED_MAX: usize = 100_000;
 
-/// The secret that seals session tokens. Kept in the state folder, it lets sessions outlive a restart.
-#[derive(Clone)]
-pub struct SessionKey(pub [u8; 32]);
-
-impl SessionKey {
-    /// A new key. Sessions sealed with it end with whoever holds it.
-    pub fn random() -> Self {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).expect("the kernel gives random bytes");
-        SessionKey(key)
-    }
-
-    /// The seal of a session that belongs to `owner`.
-    fn seal(&self, payload: &[u8], owner: &Principal) -> [u8; SEAL_BYTES] {
-        let mut seal = [0; SEAL_BYTES];
-        let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        hasher.update(payload).update(owner.seal_text().as_bytes());
-        seal.copy_from_slice(&hasher.finalize().as_bytes()[..SEAL_BYTES]);
-        seal
-    }
+/// The seal of a session that belongs to `owner`.
+fn seal(key: &SealKey, payload: &[u8], owner: &Principal) -> [u8; SEAL_BYTES] {
+    let mut seal = [0; SEAL_BYTES];
+    let mut hasher = blake3::Hasher::new_keyed(&key.0);
+    hasher.update(payload).update(owner.seal_text().as_bytes());
+    seal.copy_from_slice(&hasher.finalize().as_bytes()[..SEAL_BYTES]);
+    seal
 }
 
 /// All sessions of one HTTP server.
 pub(crate) struct Sessions {
-    key: SessionKey,
+    key: KeySource,
     sessions_max: usize,
     /// The stamps of the profiles that there are at the moment.
     profiles: Box<dyn Fn() -> Vec<ProfileStamp> + Send + Sync>,
@@ -90,15 +78,15 @@ struct SessionEntry {
 
 impl Sessions {
     /// None yet, as many at most as the server's bounds say.
-    pub(crate) fn of_server(key: SessionKey, server: &Server) -> Self {
+    pub(crate) fn of_server(server: &Server) -> Self {
         let catalog = Arc::clone(&server.catalog);
         let profiles = move || profile_stamps(&catalog.rules());
-        Sessions::new(key, server.config.limits.sessions_max, profiles)
+        Sessions::new(server.config.seal_key.clone(), server.config.limits.sessions_max, profiles)
     }
 
     /// `profiles` gives the [`profile_stamps`] of the rules in force.
     fn new(
-        key: SessionKey,
+        key: KeySource,
         sessions_max: usize,
         profiles: impl Fn() -> Vec<ProfileStamp> + Send + Sync + 'static,
     ) -> Self {
@@ -113,7 +101,7 @@ impl Sessions {
         let (flags, stamp) = payload[NONCE_BYTES..].split_at_mut(3);
         flags.copy_from_slice(&[revision as u8, u8::from(ignores_cursors), capabilities.bits()]);
         stamp.copy_from_slice((self.profiles)().get(profile.index())?);
-        let seal = self.key.seal(&payload, &session.principal);
+        let seal = seal(self.key.key(), &payload, &session.principal);
         let token: String = payload.iter().chain(&seal).map(|byte| format!("{byte:02x}")).collect();
         let token: Arc<str> = token.into();
         session.name.set(token.clone()).ok()?;
@@ -162,10 +150,10 @@ impl Sessions {
 
     fn unseal(&self, token: &str, owner: &Principal) -> Option<Arc<Session>> {
         let bytes = unhex(token)?;
-        let (payload, seal) = bytes.split_at(PAYLOAD_BYTES);
+        let (payload, given) = bytes.split_at(PAYLOAD_BYTES);
         // `blake3::Hash` compares in constant time; the truncated seal is compared by hand the same way.
-        let expected = self.key.seal(payload, owner);
-        let difference = expected.iter().zip(seal).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let expected = seal(self.key.key(), payload, owner);
+        let difference = expected.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b));
         let revision = Revision::from_index(payload[NONCE_BYTES])?;
         let ignores_cursors = payload[NONCE_BYTES + 1] == 1;
         let capabilities = ClientCapabilities::from_bits(payload[NONCE_BYTES + 2])?;
@@ -257,7 +245,7 @@ mod tests {
 
     const ME: Principal = Principal::User(1);
 
-    fn table(key: SessionKey, sessions_max: usize) -> Sessions {
+    fn table(key: KeySource, sessions_max: usize) -> Sessions {
         Sessions::new(key, sessions_max, || profile_stamps(&ToolRules::default()))
     }
 
@@ -278,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_session_outlives_a_restart_with_the_same_key_and_no_other() {
-        let key = SessionKey::random();
+        let key = KeySource::random();
         let token = open(&table(key.clone(), 10), "gemini-cli-mcp-client", ME, &None).name();
         let revived = table(key, 10).find(&token, &ME, &None).expect("revived");
         assert_eq!(revived.name(), token);
@@ -290,12 +278,12 @@ mod tests {
             profile: ProfileId::EVERYBODY,
         };
         assert_eq!(revived.negotiated(), Some(negotiated));
-        assert!(table(SessionKey::random(), 10).find(&token, &ME, &None).is_none());
+        assert!(table(KeySource::random(), 10).find(&token, &ME, &None).is_none());
     }
 
     #[test]
     fn a_token_with_any_digit_changed_is_refused() {
-        let sessions = table(SessionKey::random(), 10);
+        let sessions = table(KeySource::random(), 10);
         let token = open(&sessions, "c", ME, &None).name().to_string();
         for at in 0..token.len() {
             let mut forged = token.clone().into_bytes();
@@ -318,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_session_is_its_owners_also_when_it_is_revived() {
-        let key = SessionKey::random();
+        let key = KeySource::random();
         let sessions = table(key.clone(), 10);
         let token = open(&sessions, "c", ME, &None).name();
         for sessions in [sessions, table(key, 10)] {
@@ -333,7 +321,7 @@ mod tests {
 
     #[test]
     fn an_ended_session_stays_ended_and_cancels_its_requests() {
-        let sessions = table(SessionKey::random(), 10);
+        let sessions = table(KeySource::random(), 10);
         let session = open(&sessions, "c", ME, &None);
         let id = Id::parse(&Bytes::from_static(b"1")).unwrap();
         let (_in_flight, mut cancelled) = session.begin(id.clone()).expect("first of its id");
@@ -346,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_full_table_forgets_the_longest_unused_but_its_token_still_works() {
-        let sessions = table(SessionKey::random(), 2);
+        let sessions = table(KeySource::random(), 2);
         let first = open(&sessions, "a", ME, &None).name();
         open(&sessions, "b", ME, &None);
         open(&sessions, "c", ME, &None);
@@ -355,7 +343,7 @@ mod tests {
     }
     #[test]
     fn a_peer_that_opens_sessions_without_end_pushes_out_its_own_and_nobody_elses() {
-        let sessions = table(SessionKey::random(), 100);
+        let sessions = table(KeySource::random(), 100);
         let (modest, greedy) = (Some(PeerKey::User(1)), Some(PeerKey::User(2)));
         let kept = open(&sessions, "a", Principal::TokenHolder("a".into()), &modest);
         crate::session::set_log_level(&kept, LogLevel::Debug);
@@ -374,7 +362,7 @@ mod tests {
 
     #[test]
     fn sessions_that_are_ended_leave_nothing_behind_but_their_tokens() {
-        let sessions = table(SessionKey::random(), 100);
+        let sessions = table(KeySource::random(), 100);
         let first = open(&sessions, "a", ME, &None);
         for _ in 0..10_000 {
             let session = open(&sessions, "b", ME, &None);
@@ -404,7 +392,7 @@ mod tests {
                 names.iter().map(profile).collect(),
             )
         };
-        let key = SessionKey::random();
+        let key = KeySource::random();
         let before = rules(&["claude", "cursor"]);
         let stamps = profile_stamps(&before);
         let sessions = Sessions::new(key.clone(), 10, move || stamps.clone());

@@ -404,6 +404,27 @@ pub(super) const KEYS: &[SettingKey] = &[
         untrusted: UntrustedRule::Trust,
         about: "Requests that one client on stdio has open. A further one is refused.",
     },
+    // [asking]
+    SettingKey {
+        name: "asking.per_principal",
+        kind: ValueKind::Number(number("calls", 16, 1..=MANY)),
+        untrusted: UntrustedRule::Lower,
+        about: "Calls of one client that wait at once for its answer to what their tools have asked. Beyond it the oldest is \
+                dropped, and run again when its client answers, if its tool is `read_only` or `idempotent`; of clients with a \
+                session the newest may not ask.",
+    },
+    SettingKey {
+        name: "asking.total",
+        kind: ValueKind::Number(number("calls", 256, 1..=MANY)),
+        untrusted: UntrustedRule::Lower,
+        about: "The same of all clients together.",
+    },
+    SettingKey {
+        name: "asking.expires_after",
+        kind: ValueKind::Number(number("seconds", 600, 1..=7 * DAY_SECONDS)),
+        untrusted: UntrustedRule::Lower,
+        about: "A call whose client has not answered for so long is ended.",
+    },
     // [results]
     SettingKey {
         name: "results.inline_kib",

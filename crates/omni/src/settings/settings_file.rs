@@ -10,6 +10,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use toml::Table;
 
 use super::admission::AdmissionTable;
+use super::asking::AskingTable;
 use super::embedded::EmbeddedTable;
 use super::environments::EnvironmentsTable;
 use super::fork::ForkTable;
@@ -80,6 +81,8 @@ pub(crate) struct SettingsFile {
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) admission: AdmissionTable,
+    #[serde(default)]
+    pub(super) asking: AskingTable,
     #[serde(default)]
     pub(crate) http: HttpTable,
     #[serde(default)]

@@ -31,7 +31,7 @@ use crate::access::{Access, AccessDecision};
 use crate::call_client::ParkedCalls;
 use crate::host_check::AllowedHosts;
 use crate::server::Server;
-use crate::session::{SessionKey, Sessions};
+use crate::session::Sessions;
 use crate::transport::stall_guard::StallGuard;
 use crate::transport::stopped;
 use shared::{AdmittedConnection, Shared};
@@ -67,13 +67,11 @@ pub struct HttpEndpoint {
 }
 
 impl HttpEndpoint {
-    /// An endpoint that answers from `server`. `access` says which callers are let in, `names` which `Host` and
-    /// `Origin` they may send, and `key` seals the tokens of legacy sessions.
-    pub fn new(server: Arc<Server>, access: Access, names: AllowedHosts, key: SessionKey) -> Self {
-        let sessions = Sessions::of_server(key, &server);
-        HttpEndpoint {
-            shared: Arc::new(Shared { server, access, names, sessions, parked: ParkedCalls::new() }),
-        }
+    /// An endpoint that answers from `server`. `access` says which callers are let in, and `names` which `Host` and
+    /// `Origin` they may send.
+    pub fn new(server: Arc<Server>, access: Access, names: AllowedHosts) -> Self {
+        let (sessions, parked) = (Sessions::of_server(&server), ParkedCalls::new(&server));
+        HttpEndpoint { shared: Arc::new(Shared { server, access, names, sessions, parked }) }
     }
 
     /// Serves what connects to `listener` until `stop` turns true; then no connection is accepted, running calls have

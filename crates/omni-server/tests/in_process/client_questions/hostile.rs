@@ -3,7 +3,9 @@
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, modern_able, request, retry};
 use serde_json::{Value, json};
 
-use super::{Wire, able, accepted, all_accepted, call, elicit, parked, questions, text};
+use super::{
+    Wire, able, accepted, all_accepted, call, call_again, elicit, parked, questions, repeatable, text,
+};
 use crate::{one_skill, scripted};
 
 fn refused(answer: &Value) -> &str {
@@ -45,6 +47,53 @@ async fn a_state_with_any_digit_changed_is_refused_and_the_call_goes_on_waiting(
     question.result().await;
     running.finish("done");
     assert_eq!(text(&client.answer(1000).await), "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_tampered_states_reach_no_call_and_begin_none() {
+    let (server, mut calls) = repeatable();
+    let mut client = Wire::Stdio(server.stdio());
+    let (first, second) = (call_again(1, json!({"a": 1})), call_again(2, json!({"a": 1})));
+    let (running, mut question, asked) = parked(&mut client, &mut calls, &first).await;
+    let (_other_running, mut other_question, other) = parked(&mut client, &mut calls, &second).await;
+    let state = |asked: &Value| asked["result"]["requestState"].as_str().unwrap().as_bytes().to_vec();
+    let (state, other) = (state(&asked), state(&other));
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut seed = 21_u64;
+    let mut below = |end: usize| {
+        // Xorshift: the same states in every run.
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % end as u64).unwrap()
+    };
+    for id in 10..1010 {
+        let mut forged = state.clone();
+        loop {
+            let at = below(forged.len());
+            match below(5) {
+                // One digit, some more of them, one too many, one too few, and the end of another state.
+                0 => forged[at] = alphabet[below(alphabet.len())],
+                1 => forged.iter_mut().skip(at).take(8).for_each(|digit| *digit = alphabet[below(64)]),
+                2 => forged.insert(at, alphabet[below(alphabet.len())]),
+                3 => drop(forged.remove(at)),
+                _ => forged.splice(at.., other[at.min(other.len())..].iter().copied()).for_each(drop),
+            }
+            if forged != state && forged != other {
+                break;
+            }
+        }
+        let mut again = retry(&first, id, &asked, all_accepted(&asked));
+        again["params"]["requestState"] = json!(String::from_utf8(forged).unwrap());
+        let answer = client.request(&again).await;
+        assert!(refused(&answer).contains("not one that this server gave out"), "{answer}");
+    }
+    assert!(question.is_open() && other_question.is_open());
+    assert!(calls.try_next().is_none(), "a forged state has begun a call");
+    client.send(&retry(&first, 2000, &asked, all_accepted(&asked))).await;
+    question.result().await;
+    running.finish("done");
+    assert_eq!(text(&client.answer(2000).await), "done");
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +164,7 @@ async fn a_state_of_one_method_is_none_of_another_and_none_of_another_server() {
     let (_running, _question, asked) = parked(&mut client, &mut calls, &first).await;
     let other_server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
     let mut other = Wire::Stdio(other_server.stdio());
-    assert!(refused(&other.request(&retry(&first, 2, &asked, json!({}))).await).contains("started anew"));
+    assert!(refused(&other.request(&retry(&first, 2, &asked, json!({}))).await).contains("another key"));
     // Of a prompt it is no state at all.
     let mut prompt = modern_able(request(3, "prompts/get", json!({"name": "t.run"})), able());
     prompt["params"]["requestState"] = asked["result"]["requestState"].clone();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use omni_call::{AskMethod, AskRefusal};
+use omni_server::AskingLimits;
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, reply, reply_error, request};
 use serde_json::{Value, json};
 
@@ -238,18 +239,58 @@ async fn a_client_that_goes_away_leaves_its_question_unanswered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_that_nobody_answers_is_given_up_and_the_call_goes_on() {
-    let (server, mut calls) = scripted();
+async fn a_question_that_nobody_answers_ends_its_call() {
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let server = TestServer::new(&one_skill(), executor.clone());
     let mut client = server.stdio();
     client.initialize_able("2025-11-25", able()).await;
-    let (running, mut question, asked) = asking(&mut client, &mut calls, 1).await;
-    tokio::time::sleep(Duration::from_secs(14 * 60)).await;
+    let (mut running, mut question, asked) = asking(&mut client, &mut calls, 1).await;
+    tokio::time::sleep(Duration::from_secs(9 * 60)).await;
     assert!(question.is_open());
-    let (why, message) = refusal(question).await;
-    assert_eq!((why, &*message), (AskRefusal::Gone, "the client has not answered for 15 minutes"));
-    assert_eq!(client.next().await["params"]["requestId"], asked["id"], "it is taken back");
-    running.finish("alone");
-    assert_eq!(text(&client.answer(&json!(1)).await), "alone");
+    running.dropped().await;
+    assert_eq!(executor.running(), 0);
+    let said = [client.next().await, client.next().await];
+    let taken_back = said.iter().find(|message| message["method"] == "notifications/cancelled").unwrap();
+    assert_eq!(taken_back["params"]["requestId"], asked["id"]);
+    let answer = said.iter().find(|message| message["id"] == 1).unwrap();
+    assert_eq!(answer["result"]["isError"], true);
+    assert!(
+        text(answer).as_str().unwrap().contains("has not answered what it was asked for 10 minutes"),
+        "{answer}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_calls_wait_for_replies_than_may_and_one_that_may_not_is_told() {
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let server = TestServer::builder(&one_skill(), executor)
+        .config(|config| config.asking = AskingLimits { per_principal: 2, total: 3, ..config.asking })
+        .start();
+    let (mut client, mut other) = (server.stdio(), server.http_as(Some(7)).await);
+    client.initialize_able("2025-11-25", able()).await;
+    let (one, _question, first) = asking(&mut client, &mut calls, 1).await;
+    // A call has one place, however much it asks at once.
+    let _again = elicit(&one);
+    client.asked("elicitation/create").await;
+    let (_two, _question_of_two, _) = asking(&mut client, &mut calls, 2).await;
+    client.send(&call_tool(3, "t.run", json!({}))).await;
+    let three = calls.next().await;
+    let (why, message) = refusal(elicit(&three)).await;
+    assert_eq!(why, AskRefusal::Failed);
+    assert_eq!(message, "2 calls wait for answers of their clients already, 2 of them of this one");
+
+    // Another client has room of its own, as far as there is any for all.
+    other.initialize_able("2025-11-25", able()).await;
+    let (four, _question_of_four, ..) = asking_over_http(other, &mut calls).await;
+    drop(four);
+    drop(one);
+    assert_eq!(client.answer(&json!(1)).await["result"]["isError"], true, "{first}");
+    let question = elicit(&three);
+    let asked = client.asked("elicitation/create").await;
+    client.send(&reply(&asked, accepted("Ada"))).await;
+    question.result().await;
+    three.finish("done");
+    assert_eq!(text(&client.answer(&json!(3)).await), "done");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,13 +4,14 @@ mod hostile;
 mod interleavings;
 mod legacy;
 mod modern;
+mod replay;
 
 use std::collections::HashMap;
 
 use omni_call::{Answer, AskMethod, AskRefusal};
 use omni_testkit::{
-    EventStream, HttpClient, OpenQuestion, RunningCall, StartedCalls, StdioClient, TestServer, call_tool,
-    modern_able,
+    EventStream, HttpClient, OpenQuestion, RunningCall, ScriptedExecutor, SkillFolder, StartedCalls,
+    StdioClient, TestServer, call_tool, modern_able,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -83,6 +84,24 @@ async fn refusal(question: OpenQuestion) -> (AskRefusal, String) {
 /// A tool call of a modern client that can be asked everything.
 fn call(id: u64, arguments: Value) -> Value {
     modern_able(call_tool(id, "t.run", arguments), able())
+}
+
+/// A folder with a tool that may be run again, `r.run`, and one that may not, `t.run`.
+fn repeatable_skill() -> SkillFolder {
+    let page = "---\nname: r\ndescription: A skill of a test.\ntools:\n  - {name: run, description: A tool., \
+                command: [cat], idempotent: true}\n---\n";
+    SkillFolder::new().skill("t", &["run"]).file("r/SKILL.md", page)
+}
+
+/// A server of [`repeatable_skill`].
+fn repeatable() -> (TestServer, StartedCalls) {
+    let (executor, calls) = ScriptedExecutor::new();
+    (TestServer::new(&repeatable_skill(), executor), calls)
+}
+
+/// The same as [`call`], of the tool that may be run again.
+fn call_again(id: u64, arguments: Value) -> Value {
+    modern_able(call_tool(id, "r.run", arguments), able())
 }
 
 fn text(answer: &Value) -> &Value {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use omni_call::{AskMethod, AskRefusal, LogLevel, OutcomeKind, Question};
+use omni_server::AskingLimits;
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, modern, request, retry};
 use serde_json::{Value, json};
 
@@ -329,10 +330,10 @@ async fn a_parked_call_that_nobody_comes_back_to_is_given_up() {
     for mut client in Wire::both(&server) {
         let first = call(1, json!({}));
         let (mut running, _question, asked) = parked(&mut client, &mut calls, &first).await;
-        tokio::time::sleep(Duration::from_secs(14 * 60)).await;
+        tokio::time::sleep(Duration::from_secs(9 * 60)).await;
         // Whoever comes back has as long again.
         let asked = client.request(&retry(&first, 2, &asked, json!({}))).await;
-        tokio::time::sleep(Duration::from_secs(14 * 60)).await;
+        tokio::time::sleep(Duration::from_secs(9 * 60)).await;
         assert_eq!(executor.running(), 1);
         tokio::time::sleep(Duration::from_secs(61)).await;
         running.dropped().await;
@@ -344,35 +345,28 @@ async fn a_parked_call_that_nobody_comes_back_to_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_calls_are_parked_than_there_may_be_and_one_that_cannot_be_is_told() {
+async fn of_more_calls_than_may_be_parked_the_oldest_is_cancelled_of_one_client_and_of_all() {
     let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor.clone());
-    let mut client = server.stdio();
-    let mut parked = Vec::new();
-    for id in 1..=64 {
-        client.send(&call(id, json!({}))).await;
-        let running = calls.next().await;
-        let question = elicit(&running);
-        client.answer(&json!(id)).await;
-        parked.push((running, question));
+    let server = TestServer::builder(&one_skill(), executor.clone())
+        .config(|config| config.asking = AskingLimits { per_principal: 3, total: 5, ..config.asking })
+        .start();
+    let mut clients =
+        [Wire::http(&server, Some(7)), Wire::http(&server, Some(8)), Wire::http(&server, Some(9))];
+    let mut waiting = Vec::new();
+    for (id, client) in [0, 0, 0, 0, 1, 1, 2].into_iter().enumerate() {
+        let first = call(id as u64, json!({}));
+        let (running, question, _) = parked(&mut clients[client], &mut calls, &first).await;
+        waiting.push((running, question));
     }
-    client.send(&call(65, json!({}))).await;
-    let running = calls.next().await;
-    let (why, message) = refusal(elicit(&running)).await;
-    assert_eq!(why, AskRefusal::Failed);
-    assert!(message.contains("64 of one client"), "{message}");
-    running.finish("without an answer");
-    assert_eq!(text(&client.answer(&json!(65)).await), "without an answer");
-    // Another client has room of its own.
-    let mut other = server.stdio();
-    other.send(&call(1, json!({}))).await;
-    let running = calls.next().await;
-    let _question = elicit(&running);
-    assert_eq!(other.answer(&json!(1)).await["result"]["resultType"], "input_required");
-    drop((client, other));
-    for (mut running, _question) in parked {
-        running.dropped().await;
+    // The fourth of the first client pushed its first out, and the seventh of all the oldest that was left.
+    for (at, (running, question)) in waiting.iter_mut().enumerate() {
+        if at < 2 {
+            running.dropped().await;
+        } else {
+            assert!(question.is_open(), "{at}");
+        }
     }
+    assert_eq!(executor.running(), 5);
 }
 
 #[tokio::test(start_paused = true)]
