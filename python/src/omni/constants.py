@@ -45,10 +45,11 @@ RESULT_BYTES_MAX = 8388608
 #: The parameters of a question to the client at most.
 ASK_BYTES_MAX = 1048576
 
-#: What goes with an error of the protocol at most.
-ERROR_DATA_BYTES_MAX = 65536
 #: The key of a question at most.
 ASK_KEY_BYTES_MAX = 128
+
+#: What goes with an error of the protocol at most.
+ERROR_DATA_BYTES_MAX = 65536
 
 #: Questions of one call at most that wait for an answer at the same time.
 ASKS_OPEN_MAX = 16
