@@ -37,9 +37,9 @@ class Asking:
 
     A question goes to whoever made the call. Whether there is an answer depends on the client: one that
     cannot be asked that is an `AskRefused` whose `why` is `unsupported`, or the `default` where one is given.
-    While a question is open the idle limit stands still, and cancelling the call ends it. Cancelling the task
-    that waits, as `asyncio.wait_for` does, takes the question back. Up to 16 questions of a call may be open
-    at once.
+    While a question is open both time limits stand still, and cancelling the call ends it. Cancelling the
+    task that waits, as `asyncio.wait_for` does, takes the question back. Up to 16 questions of a call may be
+    open at once.
 
     All raise, besides what they say themselves:
         AskRefused: There is no answer: see its `why`.
