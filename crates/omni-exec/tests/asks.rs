@@ -364,8 +364,12 @@ async fn a_call_that_has_asked_is_not_made_again_and_its_result_answers_no_other
     );
     assert_eq!(outcome.attempt, 1);
     let repeatable = Policy { repeatable: true, ..retried };
-    let mut call = tool(&lab, "does_not_expect_a_refusal").policy(repeatable).start();
-    call.question().await.refuse(AskRefusal::Gone);
+    // The time in which its client thought is not the next attempt's either.
+    let total = Duration::from_secs(5);
+    let mut call = tool(&lab, "does_not_expect_a_refusal").policy(repeatable).timeout(total).start();
+    let question = call.question().await;
+    tokio::time::sleep(total).await;
+    question.refuse(AskRefusal::Gone);
     call.question().await.answer(&json!({"again": true}));
     let (outcome, _) = call.end().await;
     assert_eq!((said(&outcome), outcome.attempt), (json!({"again": true}), 2));

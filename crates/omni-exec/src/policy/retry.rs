@@ -1,5 +1,6 @@
 //! The layer that runs a call again after it has failed, where its tool's author says that this may help.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind};
@@ -25,11 +26,14 @@ impl<E: Executor> Retry<E> {
     }
 
     /// Runs the call until it ends in a way that is not to be tried again.
-    async fn attempts(&self, call: Call, port: &mut dyn CallPort) -> Outcome {
-        let mut port = AskRecorder::new(port);
+    async fn attempts(&self, mut call: Call, port: &mut dyn CallPort) -> Outcome {
+        // The time in which an attempt waited for the client is not the next one's either.
+        let deadline = Arc::new(Mutex::new(call.deadline));
+        let mut port = AskRecorder::stopping(port, &deadline);
         let mut tried = 0;
         loop {
             let mut outcome = self.executor.run(call.clone(), &mut port).await;
+            call.deadline = *deadline.lock().unwrap_or_else(PoisonError::into_inner);
             tried += outcome.attempt;
             outcome.attempt = tried;
             let Some(pause) = pause(&call, &outcome, port.asked, now()) else {

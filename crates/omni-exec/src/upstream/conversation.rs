@@ -231,8 +231,8 @@ impl Upstream {
 
     /// Sends a request that is answered at once.
     async fn ask(&mut self, request: Asked) -> Result<Bytes, UpstreamError> {
-        let deadline = Deadline::new(Instant::now(), Some(self.config.patience), None);
-        self.exchange(&request, &InputResponses::default(), deadline, &mut NoClient).await
+        let mut deadline = Deadline::new(Instant::now(), Some(self.config.patience), None);
+        self.exchange(&request, &InputResponses::default(), &mut deadline, &mut NoClient).await
     }
 
     /// Sends a request, and again with the answers to what the server wants to know first.
@@ -245,12 +245,12 @@ impl Upstream {
     ) -> Result<T, UpstreamError> {
         let mut resume = InputResponses::default();
         for _ in 0..ROUNDS_MAX {
-            let result = self.exchange(&request, &resume, deadline, port).await?;
+            let result = self.exchange(&request, &resume, &mut deadline, port).await?;
             let completion = read(self.handshake.revision, &result);
             match completion.map_err(|why| UpstreamError::Malformed { server: self.server(), why })? {
                 RequestResult::Complete(result) => return Ok(result),
                 RequestResult::InputRequired(input) => {
-                    resume = self.answers(input, request.action.method().name(), deadline, port).await?;
+                    resume = self.answers(input, &mut deadline, port).await?;
                     // A person may have thought about it for long.
                     deadline.beat(Instant::now());
                 }
@@ -259,25 +259,19 @@ impl Upstream {
         Err(UpstreamError::AsksForEver { server: self.server(), rounds: ROUNDS_MAX })
     }
 
-    /// Has the questions answered, one after the other: they may be put to one person.
+    /// Has the questions answered, one after the other: they may be put to one person. The clocks stand still meanwhile.
     async fn answers(
         &self,
         input: InputRequired,
-        method: &'static str,
-        deadline: Deadline,
+        deadline: &mut Deadline,
         port: &mut dyn CallPort,
     ) -> Result<InputResponses, UpstreamError> {
         let mut resume = InputResponses { state: input.state, answers: Vec::new() };
         for (key, ask) in input.questions {
             let question = ask.method.name();
-            let answer = port.ask(ask);
-            let answer = match deadline.remaining(Instant::now()) {
-                None => answer.await,
-                Some(time) => match tokio::time::timeout(time, answer).await {
-                    Ok(answer) => answer,
-                    Err(_) => return Err(self.timed_out(method, deadline)),
-                },
-            };
+            deadline.pause(Instant::now());
+            let answer = port.ask(ask).await;
+            deadline.resume(Instant::now());
             match answer {
                 Answer::Result(result) => resume.answers.push((key, result)),
                 Answer::Refused {

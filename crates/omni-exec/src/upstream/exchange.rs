@@ -23,24 +23,25 @@ const QUESTIONS_MAX: usize = 32;
 const TAKE_BACK_WAIT: Duration = Duration::from_secs(2);
 
 impl Upstream {
-    /// Sends a request and returns its result. A session that has ended meanwhile is opened anew, once.
+    /// Sends a request and returns its result. A session that has ended meanwhile is opened anew, once. While questions of
+    /// the server are open, the clocks stand still.
     pub(super) async fn exchange(
         &mut self,
         request: &Asked,
         resume: &InputResponses,
-        mut deadline: Deadline,
+        deadline: &mut Deadline,
         port: &mut dyn CallPort,
     ) -> Result<Bytes, UpstreamError> {
         self.take_back("the client has stopped waiting").await;
         let method = request.action.method().name();
-        let ended = match self.send(request, resume, deadline).await {
-            Ok((id, SendResult::Answer)) => self.answer(&id, method, &mut deadline, port).await,
+        let ended = match self.send(request, resume, *deadline).await {
+            Ok((id, SendResult::Answer)) => self.answer(&id, method, deadline, port).await,
             // The server has not looked at the request, so sending it again is safe.
             Ok((_, SendResult::SessionGone)) => {
                 self.in_flight = None;
                 self.open_again().await?;
-                match self.send(request, resume, deadline).await {
-                    Ok((id, SendResult::Answer)) => self.answer(&id, method, &mut deadline, port).await,
+                match self.send(request, resume, *deadline).await {
+                    Ok((id, SendResult::Answer)) => self.answer(&id, method, deadline, port).await,
                     Ok((_, SendResult::SessionGone)) => Err(UpstreamError::Broken {
                         address: self.server(),
                         reason: "it ends each session at once".to_owned(),
@@ -50,6 +51,8 @@ impl Upstream {
             }
             Err(error) => Err(error),
         };
+        // It may have ended with questions open.
+        deadline.resume(Instant::now());
         if matches!(ended, Err(UpstreamError::TimedOut { .. })) {
             self.take_back("its time is up").await;
         }
@@ -100,7 +103,7 @@ impl Upstream {
         let repeatable = !matches!(action, omni_protocol::Action::CallTool(_));
         let posted = tokio::select! {
             posted = self.transport.request(&outgoing, repeatable) => posted?,
-            () = until(deadline, false) => return Err(self.timed_out(action.method().name(), deadline)),
+            () = until(deadline) => return Err(self.timed_out(action.method().name(), deadline)),
         };
         match posted {
             PostResult::Answer => Ok((id, SendResult::Answer)),
@@ -120,7 +123,12 @@ impl Upstream {
         let mut questions = ServerQuestions::default();
         let awaited = AwaitedRequest { id, method };
         loop {
-            let asked = !questions.is_empty();
+            let now = Instant::now();
+            if questions.is_empty() {
+                deadline.resume(now);
+            } else {
+                deadline.pause(now);
+            }
             tokio::select! {
                 biased;
                 frame = self.transport.next() => {
@@ -143,7 +151,7 @@ impl Upstream {
                     // A person may have thought about it for long.
                     deadline.beat(Instant::now());
                 }
-                () = until(*deadline, asked) => return Err(self.timed_out(method, *deadline)),
+                () = until(*deadline) => return Err(self.timed_out(method, *deadline)),
             }
         }
     }
@@ -282,12 +290,9 @@ enum SendResult {
     SessionGone,
 }
 
-/// Ready when the deadline has passed. While a question is open (`asked`) only the total limit counts, since the server
-/// waits for the answer.
-async fn until(deadline: Deadline, asked: bool) {
-    let now = Instant::now();
-    let at = if asked { deadline.remaining(now).map(|left| now + left) } else { deadline.next() };
-    match at {
+/// Ready when the deadline has passed; never while its clocks stand still.
+async fn until(deadline: Deadline) {
+    match deadline.next() {
         Some(at) => sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
