@@ -16,7 +16,7 @@ use omni_protocol::{
 
 use crate::admission::{CallPermit, PendingPermit};
 use crate::call_changes::CallChanges;
-use crate::call_client::{AnswersAhead, CallClient, Replay};
+use crate::call_client::{AnswersAhead, CallClient, Replay, StateClaim};
 use crate::call_log::{CallLog, Timing};
 use crate::call_options::CallOptions;
 use crate::caller::{Caller, RequestAnswer};
@@ -333,10 +333,13 @@ pub(crate) fn answer(
         Ok(permit) => permit,
         Err(overloaded) => return RequestAnswer::Refused(overloaded.into()),
     };
-    let ahead = match replay.map(Replay::claim) {
-        Some(Ok(ahead)) => ahead,
+    let (ahead, claim) = match replay.map(Replay::claim) {
+        Some(Ok(claimed)) => claimed,
         Some(Err(error)) => return RequestAnswer::Now(error_frame(Some(&id), &error)),
-        None => AnswersAhead::early(std::mem::take(&mut meta.early_answers)),
+        None => {
+            let ahead = AnswersAhead::early(std::mem::take(&mut meta.early_answers));
+            (ahead, StateClaim::default())
+        }
     };
     if matches!(called, Callee::Item(CallRequest::Completion(_))) {
         // Whoever types waits for it, and its answer can be no question (2026-07-28, "Multi Round-Trip Requests").
@@ -349,6 +352,10 @@ pub(crate) fn answer(
     let server = server.clone();
     let viewer = Viewer { session: caller.session, account: caller.account };
     RequestAnswer::Later(client.running(|client| async move {
+        if let Err(error) = claim.granted().await {
+            let to = client.recipient(&server.encoder).await;
+            return error_frame(Some(&to.id), &error);
+        }
         let context = CallContext { wants: client.wants(), revision, profile, accepted, viewer: &viewer };
         run(&server, client, permit, called, context).await
     }))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use omni_call::ErrorDetail;
 use omni_protocol::{Implementation, ServerCapabilities};
+use omni_store::Store;
 
 use crate::seal_key::KeySource;
 use crate::stored_results::StoredResults;
@@ -38,6 +39,8 @@ pub struct ServerConfig {
     pub seal_key: KeySource,
     /// Where large results are kept, which are then sent as a preview and a link. Default: none are.
     pub stored_results: Option<Arc<StoredResults>>,
+    /// What must outlive the process is noted here. Default: nowhere.
+    pub store: Option<Store>,
     /// Descriptors that this process may have open for connections. Default: no bound of its own.
     pub connection_descriptors: usize,
 }
@@ -128,6 +131,7 @@ impl ServerConfig {
             asking: AskingLimits::default(),
             seal_key: KeySource::random(),
             stored_results: None,
+            store: None,
             connection_descriptors: usize::MAX,
         }
     }

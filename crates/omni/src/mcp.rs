@@ -11,6 +11,7 @@ use omni_call::{ErrorDetail, shown_path};
 use omni_catalog::{CatalogKind, Severity, Source as _};
 use omni_exec::{ExecutorProvider as _, server_policy, set_result_memory};
 use omni_server::{HttpEndpoint, KeySource, SealKey, Server, ServerConfig, StoredResults, serve_stdio};
+use omni_store::{Store, StoreConfig};
 use tokio::sync::watch;
 
 use crate::args::{McpArguments, Transport};
@@ -204,6 +205,7 @@ pub(crate) fn server(
     config.limits = settings.admission;
     config.stored_results = stored_results;
     config.asking = settings.asking;
+    config.store = Some(Store::on_first_use(places.store(), StoreConfig::default()));
     let state = places.state.clone();
     config.seal_key = KeySource::new(move || seal_key(&state));
     set_result_memory(config.limits.answer_bytes_max());

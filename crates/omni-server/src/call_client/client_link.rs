@@ -1,5 +1,6 @@
 //! The client of a call of the modern era: whoever has sent the latest request for it, and what it has not answered.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
@@ -28,6 +29,8 @@ pub(crate) struct ClientLink {
     ending: Arc<CallEnding>,
     /// Its call is run again from its beginning.
     is_rerun: bool,
+    /// Its call may be run again.
+    repeatable: AtomicBool,
 }
 
 struct LinkState {
@@ -94,7 +97,13 @@ impl ClientLink {
             lost: false,
             waiting: None,
         };
-        let link = ClientLink { encoder, state: Mutex::new(state), ending: Arc::default(), is_rerun };
+        let link = ClientLink {
+            encoder,
+            state: Mutex::new(state),
+            ending: Arc::default(),
+            is_rerun,
+            repeatable: AtomicBool::new(false),
+        };
         ending.into_iter().for_each(|kind| link.ending.set(kind));
         link
     }
@@ -140,10 +149,16 @@ impl ClientLink {
 
     /// Resolves when the call is to end although its tool goes on; at once, where it may not be run again and would be.
     pub(super) fn ending(&self, repeatable: bool) -> BoxFuture<'static, OutcomeKind> {
+        self.repeatable.store(repeatable, Ordering::Relaxed);
         if self.is_rerun && !repeatable {
             self.ending.set(OutcomeKind::Lost { message: NOT_REPEATABLE.to_owned() });
         }
         CallEnding::wait(self.ending.clone())
+    }
+
+    /// Whether the call may be run again: known as soon as it runs.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.repeatable.load(Ordering::Relaxed)
     }
 
     /// The call begins anew, in another process: what it asks again has been answered.

@@ -23,4 +23,4 @@ pub(crate) use answers_ahead::AnswersAhead;
 pub(crate) use asking_calls::AskingCalls;
 pub(crate) use client::{CallClient, StateUse, use_state};
 pub(crate) use parked::{ParkHandle, ParkedCalls};
-pub(crate) use replay::Replay;
+pub(crate) use replay::{Replay, StateClaim};

@@ -12,7 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use omni_call::{Answer, AskRefusal};
-use omni_protocol::{ClientCapabilities, ErrorCode, Frame, Id, RequestSubject, RpcError};
+use omni_protocol::{ClientCapabilities, ErrorCode, Frame, Id, RequestSubject, RpcError, error_frame};
+use omni_store::{Reply, Store};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -39,6 +40,8 @@ pub(crate) struct ParkedCalls {
     key: OnceLock<StateKey>,
     clock: WallClock,
     table: Arc<Mutex<ParkedTable>>,
+    /// Where the states are noted that must not be used again after a restart.
+    store: Option<Store>,
 }
 
 #[derive(Default)]
@@ -153,6 +156,7 @@ impl ParkedCalls {
             key: OnceLock::new(),
             clock: WallClock::new(),
             table: Arc::default(),
+            store: server.config.store.clone(),
         })
     }
 
@@ -261,7 +265,12 @@ impl ParkedCalls {
         };
         match entry.and_then(ParkedEntry::take) {
             Some(ParkedCall { future, ended, parking, _held }) => {
+                // Only a call that may be run again could be gone on with once more, by another process.
                 let address = recipient.address();
+                let future = match parking.link.is_repeatable() {
+                    true => self.once(&contents, address.0.clone(), future),
+                    false => future,
+                };
                 parking.link.attach(recipient, capabilities, responses);
                 Ok(Resumption::Call(Resumed { address, parking, future, ended }))
             }
@@ -269,17 +278,37 @@ impl ParkedCalls {
         }
     }
 
-    /// Takes note that a state is used whose call is there no more.
+    /// `future`, as soon as it is noted where other processes see it that the call's state is used. Where that cannot be
+    /// noted the call goes on: what another process could do with its state is what its tool may be made to do.
+    fn once(&self, contents: &StateContents, request: Id, future: CallFuture) -> CallFuture {
+        let Some(noted) = self.note(contents.id, contents.expiry_ms) else { return future };
+        Box::pin(async move {
+            match noted.await {
+                Ok(true) => {}
+                Ok(false) => return Ok(Some(error_frame(Some(&request), &used()))),
+                Err(error) => tracing::warn!(%error, "a state may be used again after a restart: {error}"),
+            }
+            future.await
+        })
+    }
+
+    /// Takes note that a state is used whose call is there no more. The result says when other processes know of it.
     ///
     /// # Errors
     /// It was used before.
-    pub(super) fn use_up(&self, id: StateId, expiry_ms: u64) -> Result<(), RpcError> {
+    pub(super) fn use_up(&self, id: StateId, expiry_ms: u64) -> Result<Option<Reply<bool>>, RpcError> {
         let mut table = self.table();
         if table.used.has(&id, expiry_ms) {
             return Err(used());
         }
         table.used.add(id, expiry_ms, self.clock.now_ms());
-        Ok(())
+        Ok(self.note(id, expiry_ms))
+    }
+
+    fn note(&self, id: StateId, expiry_ms: u64) -> Option<Reply<bool>> {
+        let at = |ms| UNIX_EPOCH + Duration::from_millis(ms);
+        let store = self.store.as_ref()?;
+        Some(store.use_once(&id, at(expiry_ms), at(self.clock.now_ms())))
     }
 
     /// No client comes back any more: what is parked is cancelled, and nothing is parked from now on.
@@ -416,7 +445,7 @@ fn invalid(message: &str) -> RpcError {
     RpcError::new(ErrorCode::InvalidParams, message)
 }
 
-fn used() -> RpcError {
+pub(super) fn used() -> RpcError {
     invalid("`params.requestState` has been used; each is good for one request")
 }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use omni_call::OutcomeKind;
-use omni_protocol::RpcError;
+use omni_protocol::{ErrorCode, RpcError};
+use omni_store::Reply;
 
 use super::answer_log::AnswerLog;
 use super::answers_ahead::{AnswersAhead, given, response_to};
-use super::parked::ParkedCalls;
+use super::parked::{ParkedCalls, used};
 use super::request_state::{StateContents, StateId};
 
 /// A call to run again. Its state is not used up before [`claim`](Self::claim).
@@ -46,13 +47,37 @@ impl Replay {
         Replay { parked, id, expiry_ms, ahead }
     }
 
-    /// Uses the state up, and gives what has come before the call asks anything.
+    /// Uses the state up, and gives what has come before the call asks anything. The call may begin when the [`StateClaim`]
+    /// says so.
     ///
     /// # Errors
     /// The state has been used meanwhile.
-    pub(crate) fn claim(self) -> Result<AnswersAhead, RpcError> {
-        self.parked.use_up(self.id, self.expiry_ms)?;
-        Ok(self.ahead)
+    pub(crate) fn claim(self) -> Result<(AnswersAhead, StateClaim), RpcError> {
+        let noted = self.parked.use_up(self.id, self.expiry_ms)?;
+        Ok((self.ahead, StateClaim(noted)))
+    }
+}
+
+/// Whether a state is this process's to use, and no other's that has the same key. The default is that no state was used.
+#[derive(Default)]
+pub(crate) struct StateClaim(Option<Reply<bool>>);
+
+impl StateClaim {
+    /// Waits until it is known.
+    ///
+    /// # Errors
+    /// Another process has used the state, or it cannot be noted that it is used.
+    pub(crate) async fn granted(self) -> Result<(), RpcError> {
+        let Some(noted) = self.0 else { return Ok(()) };
+        match noted.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(used()),
+            Err(error) => {
+                let why = format!("it cannot be noted that `params.requestState` is used: {error}");
+                tracing::warn!("{why}");
+                Err(RpcError::new(ErrorCode::Internal, why))
+            }
+        }
     }
 }
 

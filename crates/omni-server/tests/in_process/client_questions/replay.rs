@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use omni_call::AskMethod;
 use omni_server::{AskingLimits, KeySource};
+use omni_store::{Store, StoreConfig};
 use omni_testkit::{
     OpenQuestion, RunningCall, ScriptedExecutor, SkillFolder, StartedCalls, TestServer, call_tool,
     modern_able, request, retry,
@@ -279,6 +280,77 @@ async fn a_state_expires_whatever_server_it_is_brought_to() {
     let late = Wire::http(&server, Some(7)).request(&retry(&first, 2, &asked, all_accepted(&asked))).await;
     assert!(refused(&late).contains("has expired: its call was given up after 10 minutes"), "{late}");
     assert!(calls.try_next().is_none());
+}
+
+/// On the clock of the world: the store has a thread of its own.
+#[tokio::test]
+async fn a_state_is_good_once_for_all_servers_that_share_a_store() {
+    let restarts = Restarts::new();
+    let place = SkillFolder::new();
+    let start = || {
+        let (executor, calls) = ScriptedExecutor::new();
+        let (key, store) = (restarts.key.clone(), Store::on_first_use(place.path(), StoreConfig::default()));
+        let server = TestServer::builder(&restarts.folder, executor).config(|config| {
+            config.seal_key = key;
+            config.store = Some(store);
+        });
+        (server.start(), calls)
+    };
+    let (server, mut calls) = start();
+    let mut client = Wire::http(&server, Some(7));
+    let (first, second) = (call_again(1, json!({})), call_again(11, json!({})));
+    let (running, question, asked) = parked(&mut client, &mut calls, &first).await;
+    let (mut other, _question, other_asked) = parked(&mut client, &mut calls, &second).await;
+    client.send(&retry(&first, 2, &asked, all_accepted(&asked))).await;
+    question.result().await;
+    running.finish("done");
+    assert_eq!(text(&client.answer(2).await), "done");
+
+    // Another server, of the time after or beside it.
+    let (beside, mut calls_beside) = start();
+    let mut client_beside = Wire::http(&beside, Some(7));
+    let used = client_beside.request(&retry(&first, 3, &asked, all_accepted(&asked))).await;
+    assert!(refused(&used).contains("has been used"), "{used}");
+    assert!(calls_beside.try_next().is_none());
+    client_beside.send(&retry(&second, 12, &other_asked, all_accepted(&other_asked))).await;
+    let running = calls_beside.next().await;
+    elicit(&running).result().await;
+    running.finish("beside");
+    assert_eq!(text(&client_beside.answer(12).await), "beside");
+    let used = client.request(&retry(&second, 13, &other_asked, all_accepted(&other_asked))).await;
+    assert!(refused(&used).contains("has been used"), "{used}");
+    other.dropped().await;
+}
+
+#[tokio::test]
+async fn without_a_store_that_works_a_call_goes_on_and_is_not_run_again() {
+    let restarts = Restarts::new();
+    let place = SkillFolder::new().file("store", "no folder");
+    let start = || {
+        let (executor, calls) = ScriptedExecutor::new();
+        let store = Store::on_first_use(place.path().join("store"), StoreConfig::default());
+        let key = restarts.key.clone();
+        let server = TestServer::builder(&restarts.folder, executor).config(|config| {
+            config.seal_key = key;
+            config.store = Some(store);
+        });
+        (server.start(), calls)
+    };
+    let (server, mut calls) = start();
+    let mut client = Wire::http(&server, Some(7));
+    let (first, second) = (call_again(1, json!({})), call_again(11, json!({})));
+    let (running, question, asked) = parked(&mut client, &mut calls, &first).await;
+    let (_other, _question, other_asked) = parked(&mut client, &mut calls, &second).await;
+    client.send(&retry(&first, 2, &asked, all_accepted(&asked))).await;
+    question.result().await;
+    running.finish("done");
+    assert_eq!(text(&client.answer(2).await), "done");
+    let (beside, mut calls_beside) = start();
+    let mut client = Wire::http(&beside, Some(7));
+    let answer = client.request(&retry(&second, 12, &other_asked, all_accepted(&other_asked))).await;
+    assert_eq!(answer["error"]["code"], -32603, "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("cannot be noted"), "{answer}");
+    assert!(calls_beside.try_next().is_none());
 }
 
 #[tokio::test(start_paused = true)]
