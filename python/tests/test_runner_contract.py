@@ -26,6 +26,8 @@ def test_a_request_is_read_or_refused(case):
         assert (caught.value.status, caught.value.code) == (case["status"], case["code"])
         return
     read = RunRequest(case["text"].encode())
+    if "client" in case["reads"]:
+        case["reads"]["client"] = json.loads(case["reads"]["client"])
     assert read.arguments == json.loads(case["reads"].pop("arguments"))
     assert {name: getattr(read, name) for name in case["reads"]} == case["reads"]
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{AffinityKey, CallRequest, Deadline, RunSpec};
+use crate::{AffinityKey, CallOrigin, CallRequest, Deadline, ParentCall, RunSpec};
 
 /// Names one call for logs, for `_meta` and between front and worker. Unique in one server process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,12 +33,26 @@ pub struct Call {
     /// The calls that it must meet in one worker; `None` for a call that any worker may serve. Set by the policy around
     /// the executors, read by those that keep workers.
     pub affinity: Option<Arc<AffinityKey>>,
+    /// Who has asked for it; `None` where that is not known, and for tools that cannot ask.
+    pub origin: Option<Arc<CallOrigin>>,
+    /// The call of another tool that has made this one, and waits for it; `None` for a client's.
+    pub parent: Option<Arc<ParentCall>>,
 }
 
 impl Call {
     /// A call of no session, whose caller wants to hear nothing and which any worker may serve.
     pub fn new(id: CallId, spec: Arc<RunSpec>, request: CallRequest, deadline: Deadline) -> Self {
-        Call { id, spec, request, deadline, wants: Wants::default(), session: Arc::default(), affinity: None }
+        Call {
+            id,
+            spec,
+            request,
+            deadline,
+            wants: Wants::default(),
+            session: Arc::default(),
+            affinity: None,
+            origin: None,
+            parent: None,
+        }
     }
 
     /// See [`CallRequest::arguments`].

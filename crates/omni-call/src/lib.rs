@@ -6,6 +6,7 @@ mod affinity;
 mod alternatives;
 mod byte_range;
 mod call;
+mod call_origin;
 mod causes;
 mod deadline;
 mod executor;
@@ -16,6 +17,7 @@ mod mime_type;
 mod open_questions;
 mod options;
 mod outcome;
+mod parent_call;
 mod policy;
 mod port;
 mod program;
@@ -33,6 +35,7 @@ mod visible;
 pub use affinity::{Affinity, AffinityKey};
 pub use byte_range::{ByteRange, CONTINUATION_BYTES_MAX, RangeError, ServedRange, range_uri, split_range};
 pub use call::{Call, CallId, LogLevel, Wants};
+pub use call_origin::CallOrigin;
 pub use causes::with_causes;
 pub use deadline::{Deadline, Expired};
 pub use executor::Executor;
@@ -46,6 +49,7 @@ pub use options::{
     TimeLimits, ToolOption,
 };
 pub use outcome::{ErrorDetail, Outcome, OutcomeKind, Phase};
+pub use parent_call::{ChildStatus, OpenQuestion, ParentCall};
 pub use port::{
     Answer, Ask, AskMethod, AskRefusal, CallPort, Event, EventSink, NoClient, ServerMethod, ServerRequest,
 };

@@ -1,10 +1,11 @@
 //! What a running call has to do with its client: events go up, questions go up and their answers come down.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{BoxFuture, LogLevel, OutcomeKind, RunSpec};
+use crate::{BoxFuture, ChildStatus, LogLevel, OutcomeKind, RunSpec};
 
 /// Where what a running call says goes. No method may block: the executor reads its worker on the same thread.
 pub trait EventSink: Send {
@@ -147,7 +148,7 @@ impl AskMethod {
 }
 
 /// One request of a running tool that the server answers by itself, whatever the client can be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ServerRequest {
     pub method: ServerMethod,
     /// A JSON object, of [`Ask::BYTES_MAX`] at most.
@@ -155,6 +156,8 @@ pub struct ServerRequest {
     /// What was left of the tool's total time when it made the request; `None` without a limit. What the request sets
     /// going gets no more.
     pub remaining: Option<Duration>,
+    /// What the tool's call is told of what the request sets going.
+    pub child: Arc<ChildStatus>,
 }
 
 /// What a tool may want of the server that runs it.

@@ -119,6 +119,8 @@ async fn drive(pool: &Rc<Pool>, spec: &Arc<RunSpec>, calls: usize, width: usize)
                         wants: Wants::default(),
                         session: Arc::clone(&session),
                         affinity: None,
+                        origin: None,
+                        parent: None,
                     };
                     let outcome = pool.run(call, &mut NoClient).await;
                     assert!(matches!(outcome.kind, OutcomeKind::Finished(_)), "{outcome:?}");

@@ -106,6 +106,8 @@ pub fn runner_lines(input: &[u8]) {
         wants: Wants { progress: true, log: Some(LogLevel::Debug) },
         session: "".into(),
         affinity: None,
+        origin: None,
+        parent: None,
     };
     let whole = read_lines(&call, bytes, bytes.len().max(1), FRAME_BYTES_MAX);
     let piece = piece_of(*size, bytes);

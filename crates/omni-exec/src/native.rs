@@ -238,6 +238,8 @@ mod tests {
             wants: Wants::default(),
             session: "".into(),
             affinity: None,
+            origin: None,
+            parent: None,
         }
     }
 

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::future::ready;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -150,7 +151,8 @@ impl PendingAnswers {
                 let answer = match question {
                     Question::Client(ask) => port.ask(ask),
                     Question::Server(method, params) => {
-                        port.request(ServerRequest { method, params, remaining: deadline.remaining(now) })
+                        let (remaining, child) = (deadline.remaining(now), Arc::default());
+                        port.request(ServerRequest { method, params, remaining, child })
                     }
                     Question::Nobody(answer) => Box::pin(ready(answer)),
                 };
@@ -263,7 +265,6 @@ impl CallQuestions {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 

@@ -95,6 +95,18 @@ impl ClientCapabilities {
         Value::Object(declared)
     }
 
+    /// The capabilities by which this client may be asked something in this revision, by their
+    /// [names](Question::capability).
+    pub fn names(self, revision: Revision) -> impl Iterator<Item = &'static str> {
+        let may = move |question: &Question| match revision.question_support(*question) {
+            QuestionSupport::No => false,
+            QuestionSupport::Yes => self.0 & question.bit() != 0,
+            // Asked with another question, which has to be declared.
+            QuestionSupport::Undeclared => self.0 & Question::Sample.bit() != 0,
+        };
+        Question::ALL.into_iter().filter(may).map(Question::capability)
+    }
+
     fn set(&mut self, question: Question, declared: bool) {
         if declared {
             self.0 |= question.bit();

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{
-    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, Phase, Question,
-    ResourceContents, ToolResult, Wants,
+    Call, CallId, CallOrigin, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, ParentCall,
+    Phase, Question, ResourceContents, ToolResult, Wants,
 };
 use omni_catalog::{CatalogKind, ProfileId, Tool, UnknownName};
 use omni_protocol::{
@@ -22,6 +22,8 @@ use crate::call_options::CallOptions;
 use crate::caller::{Caller, RequestAnswer};
 use crate::failure_log::log_failure;
 use crate::item_calls::{self, ItemReply, ItemRequest};
+use crate::nested::RequestScope;
+use crate::request_origin::RequestOrigin;
 use crate::server::Server;
 use crate::session::Session;
 use crate::skill_reader::is_skill_reader;
@@ -70,19 +72,21 @@ struct UnresolvedCall {
     session: Arc<str>,
     /// As it is before the call runs.
     deadline: Deadline,
+    origin: Option<Arc<CallOrigin>>,
+    parent: Option<Arc<ParentCall>>,
+    forwards: bool,
 }
 
 impl UnresolvedCall {
     /// The call of this tool.
     fn of(&self, tool: &Tool) -> Call {
+        let request = CallRequest::Tool { arguments: self.arguments.clone() };
         Call {
-            id: self.id,
-            spec: tool.spec.clone(),
-            request: CallRequest::Tool { arguments: self.arguments.clone() },
-            deadline: self.deadline,
             wants: self.wants,
             session: self.session.clone(),
-            affinity: None,
+            origin: self.origin.clone(),
+            parent: self.parent.clone(),
+            ..Call::new(self.id, tool.spec.clone(), request, self.deadline)
         }
     }
 }
@@ -113,14 +117,15 @@ impl Server {
         request: ToolRequest,
         events: &mut dyn CallPort,
     ) -> Result<ToolReply, UnknownName> {
-        self.call_of(request, None, events).await
+        self.call_of(request, None, None, events).await
     }
 
-    /// The same for a client, which may be shown something.
+    /// The same for a client, which may be shown something, and of which the tool may know.
     async fn call_of(
         &self,
         request: ToolRequest,
         viewer: Option<&Viewer>,
+        origin: Option<&RequestOrigin>,
         events: &mut dyn CallPort,
     ) -> Result<ToolReply, UnknownName> {
         self.catalog_ready(ListKind::Tools).await;
@@ -135,7 +140,9 @@ impl Server {
             deadline: Deadline::new(request.accepted, total, idle),
             wants: request.wants,
             session: request.session,
-            forwards_changes: false,
+            forwards: false,
+            origin: origin.and_then(|origin| origin.told(&tool.spec)),
+            parent: None,
         };
         let named = NamedTool { profile: request.profile, name: &request.name, tool: &tool, viewer };
         let (outcome, timing) = self.run(named, request.arguments, options, events).await?;
@@ -200,15 +207,17 @@ impl Server {
         options: CallOptions,
         events: &mut dyn CallPort,
     ) -> Result<(Outcome, Timing), UnknownName> {
-        let CallOptions { deadline, wants, session, forwards_changes } = options;
+        let CallOptions { deadline, wants, session, forwards, origin, parent } = options;
         let changes = || CallChanges::new(self, named.tool.source, named.profile, named.viewer);
-        let changes = (!forwards_changes).then(changes);
-        let mut unresolved = UnresolvedCall { id: self.next_call_id(), arguments, wants, session, deadline };
+        let changes = (!forwards).then(changes);
+        let id = self.next_call_id();
+        let mut unresolved =
+            UnresolvedCall { id, arguments, wants, session, deadline, origin, parent, forwards };
         let mut call = unresolved.of(named.tool);
         let mut log = CallLog::new(&call, &named.tool.spec.tool, events, changes);
         unresolved.wants = CallLog::wants(wants, self.live().log_output);
         call.wants = unresolved.wants;
-        let mut outcome = self.outcome(named, call, &mut log).await;
+        let mut outcome = self.outcome(named, call, forwards, &mut log).await;
         if matches!(outcome.kind, OutcomeKind::Stale { .. }) {
             outcome = match self.run_anew(named, &unresolved, outcome, &mut log).await {
                 Ok(outcome) => outcome,
@@ -243,12 +252,18 @@ impl Server {
             let id = unresolved.id;
             tracing::debug!(call = %id, tool = tool.name(), "the skill has changed: the call is resolved anew");
             let now = NamedTool { tool: &tool, ..named };
-            outcome = self.outcome(now, unresolved.of(&tool), log).await;
+            outcome = self.outcome(now, unresolved.of(&tool), unresolved.forwards, log).await;
         }
         Ok(outcome)
     }
 
-    async fn outcome(&self, named: NamedTool<'_>, call: Call, log: &mut CallLog<'_>) -> Outcome {
+    async fn outcome(
+        &self,
+        named: NamedTool<'_>,
+        call: Call,
+        forwards: bool,
+        log: &mut CallLog<'_>,
+    ) -> Outcome {
         let NamedTool { profile, name: called, tool, viewer } = named;
         let arguments = call.arguments();
         let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
@@ -266,14 +281,22 @@ impl Server {
             let view = viewer.and_then(|viewer| viewer.view(self));
             return self.read_skill(profile, view, call, log).await;
         }
-        self.check_output(tool, self.execute(call, log).await).await
+        let scope = RequestScope { profile, viewer, source: tool.source, forwards };
+        self.check_output(tool, self.execute(call, scope, log).await).await
     }
 }
 
 impl Server {
     /// Has a call run. It ends with its tool, or earlier where its client cannot go on with it.
-    pub(crate) async fn execute(&self, call: Call, log: &mut CallLog<'_>) -> Outcome {
-        let Some(ending) = log.ending(&call.spec) else { return self.executor.run(call, log).await };
+    pub(crate) async fn execute(
+        &self,
+        call: Call,
+        scope: RequestScope<'_>,
+        log: &mut CallLog<'_>,
+    ) -> Outcome {
+        let Some(ending) = log.ending(&call.spec) else {
+            return self.run_with_requests(call, scope, log).await;
+        };
         let (accepted, repeatable) = (call.deadline.accepted(), call.spec.policy.repeatable);
         let outcome = tokio::select! {
             biased;
@@ -281,7 +304,7 @@ impl Server {
                 let elapsed = Instant::now().duration_since(accepted);
                 return Outcome { phase: Phase::Started, ..Outcome::unstarted(kind, elapsed) };
             }
-            outcome = self.executor.run(call, log) => outcome,
+            outcome = self.run_with_requests(call, scope, log) => outcome,
         };
         if repeatable && matches!(outcome.kind, OutcomeKind::Signalled { .. } | OutcomeKind::Lost { .. }) {
             log.lost();
@@ -346,6 +369,7 @@ pub(crate) fn answer(
         meta.capabilities = ClientCapabilities::default();
         caller.capabilities = ClientCapabilities::default();
     }
+    let origin = RequestOrigin::new(&id, revision, &meta, &caller);
     let client = CallClient::of(server, (id, revision), &meta, &caller, called.subject(), ahead);
     let accepted = Instant::now();
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
@@ -356,7 +380,9 @@ pub(crate) fn answer(
             let to = client.recipient(&server.encoder).await;
             return error_frame(Some(&to.id), &error);
         }
-        let context = CallContext { wants: client.wants(), revision, profile, accepted, viewer: &viewer };
+        let wants = client.wants();
+        let (viewer, origin) = (&viewer, &origin);
+        let context = CallContext { wants, revision, profile, accepted, viewer, origin };
         run(&server, client, permit, called, context).await
     }))
 }
@@ -415,6 +441,7 @@ struct CallContext<'a> {
     profile: ProfileId,
     accepted: Instant,
     viewer: &'a Viewer,
+    origin: &'a RequestOrigin,
 }
 
 impl Server {
@@ -425,7 +452,7 @@ impl Server {
         context: CallContext<'_>,
         port: &mut dyn CallPort,
     ) -> Result<Answered, RpcError> {
-        let CallContext { wants, revision, profile, accepted, viewer } = context;
+        let CallContext { wants, revision, profile, accepted, viewer, origin } = context;
         let of = &*viewer.session;
         let session = of.name();
         match called {
@@ -433,7 +460,7 @@ impl Server {
                 let arguments = arguments.unwrap_or_else(|| Bytes::from_static(b"{}"));
                 let request = ToolRequest { name, arguments, wants, profile, session, accepted };
                 let called = request.name.clone();
-                match self.call_of(request, Some(viewer), port).await {
+                match self.call_of(request, Some(viewer), Some(origin), port).await {
                     Ok(ToolReply { error: Some(error), .. }) => Err(error),
                     Ok(ToolReply { result, timing, owes_structured, undeclared, .. }) => {
                         let missing = |question| RpcError::missing_capability(revision, &called, question);
@@ -468,8 +495,11 @@ impl Server {
                     session,
                     profile,
                     accepted,
-                    forwards_changes: false,
+                    remaining: None,
+                    forwards: false,
                     viewer: Some(viewer),
+                    origin: Some(origin.of_request()),
+                    parent: None,
                 };
                 let ItemReply { outcome, ran, timing, cache } = self.run_item(&asked, port).await;
                 let result =
@@ -560,7 +590,7 @@ impl Server {
     }
 
     /// The answer to `resources/read` for a result that is kept.
-    async fn read_stored(
+    pub(crate) async fn read_stored(
         &self,
         stored: &Arc<StoredResults>,
         session: &Session,

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use omni_call::{Deadline, Wants};
+use omni_call::{CallOrigin, Deadline, ParentCall, Wants};
 
 /// The deadline of a call, the events its client wants, and its session.
 pub(crate) struct CallOptions {
     pub(crate) deadline: Deadline,
     pub(crate) wants: Wants,
     pub(crate) session: Arc<str>,
-    /// What the call changes for clients is done by whoever sent it: it comes with its events.
-    pub(crate) forwards_changes: bool,
+    /// What the call changes for clients, and what it wants of the server, is done by whoever sent it: both come with its
+    /// events.
+    pub(crate) forwards: bool,
+    /// What the tool may know of who asks.
+    pub(crate) origin: Option<Arc<CallOrigin>>,
+    /// The call that has made this one.
+    pub(crate) parent: Option<Arc<ParentCall>>,
 }

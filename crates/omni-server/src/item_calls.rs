@@ -2,12 +2,12 @@
 //! place in the log and its questions. Only what runs it differs, which the catalogue says.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Call, CallId, CallPort, CallRequest, CallResult, Completion, CompletionReference, CompletionRequest,
-    Deadline, ErrorDetail, Outcome, OutcomeKind, RunSpec, Wants,
+    Call, CallId, CallOrigin, CallPort, CallRequest, CallResult, Completion, CompletionReference,
+    CompletionRequest, Deadline, ErrorDetail, Outcome, OutcomeKind, ParentCall, RunSpec, Wants,
 };
 use omni_catalog::{FoundResource, Item, ProfileId, Visibility};
 use omni_protocol::{CacheHints, ErrorCode, ListKind, Revision, RpcError};
@@ -15,6 +15,7 @@ use omni_protocol::{CacheHints, ErrorCode, ListKind, Revision, RpcError};
 use crate::call_changes::CallChanges;
 use crate::call_log::{CallLog, Timing};
 use crate::failure_log::log_failure;
+use crate::nested::{RequestScope, earlier};
 use crate::resource_updates::URI_BYTES_MAX;
 use crate::server::Server;
 use crate::stale_call::StaleCall;
@@ -33,10 +34,15 @@ pub(crate) struct ItemRequest<'a> {
     pub(crate) profile: ProfileId,
     /// When the request arrived: its deadline counts from here.
     pub(crate) accepted: Instant,
-    /// Whoever asked does what the call changes for clients.
-    pub(crate) forwards_changes: bool,
+    /// What is left of the time of the tool that asks; `None` for a client, and without a limit.
+    pub(crate) remaining: Option<Duration>,
+    /// As in [`CallOptions`](crate::call_options::CallOptions).
+    pub(crate) forwards: bool,
     /// Who asks, where that is a client that can be shown something.
     pub(crate) viewer: Option<&'a Viewer>,
+    pub(crate) origin: Option<Arc<CallOrigin>>,
+    /// The call that asks.
+    pub(crate) parent: Option<Arc<ParentCall>>,
 }
 
 /// What is kept of a request that may have to be run again.
@@ -45,6 +51,7 @@ struct Runs<'a> {
     asked: &'a ItemRequest<'a>,
     wants: Wants,
     deadline: Deadline,
+    scope: RequestScope<'a>,
 }
 
 /// What answers a request.
@@ -219,20 +226,23 @@ impl Server {
         };
         let live = self.live();
         let (total, idle) = spec.limits.resolve(live.timeout, live.idle_timeout);
-        let deadline = Deadline::new(asked.accepted, total, idle);
+        let deadline = Deadline::new(asked.accepted, earlier(total, asked.remaining), idle);
         let id = self.next_call_id();
         let mut call = Call {
             wants: asked.wants,
             session: Arc::clone(&asked.session),
+            origin: asked.origin.clone(),
+            parent: asked.parent.clone(),
             ..Call::new(id, spec, request, deadline)
         };
         let of = call.clone();
-        let changes =
-            (!asked.forwards_changes).then(|| CallChanges::new(self, source, asked.profile, asked.viewer));
+        let changes = (!asked.forwards).then(|| CallChanges::new(self, source, asked.profile, asked.viewer));
         let mut log = CallLog::new(&of, of.name(), events, changes);
         call.wants = CallLog::wants(asked.wants, live.log_output);
-        let runs = Runs { id, asked, wants: call.wants, deadline };
-        let mut outcome = self.execute(call, &mut log).await;
+        let scope =
+            RequestScope { profile: asked.profile, viewer: asked.viewer, source, forwards: asked.forwards };
+        let runs = Runs { id, asked, wants: call.wants, deadline, scope };
+        let mut outcome = self.execute(call, scope, &mut log).await;
         if matches!(outcome.kind, OutcomeKind::Stale { .. }) {
             outcome = self.run_item_anew(&runs, of.spec.clone(), outcome, &mut log).await;
         }
@@ -280,9 +290,11 @@ impl Server {
                     let call = Call {
                         wants: runs.wants,
                         session: Arc::clone(&runs.asked.session),
+                        origin: runs.asked.origin.clone(),
+                        parent: runs.asked.parent.clone(),
                         ..Call::new(runs.id, spec, request, runs.deadline)
                     };
-                    outcome = self.execute(call, log).await;
+                    outcome = self.execute(call, runs.scope, log).await;
                 }
             }
         }

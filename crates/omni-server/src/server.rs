@@ -18,6 +18,7 @@ use crate::list_changes::{CurrentVersions, LISTED, ListChanges, ListVersions, li
 use crate::reload::{LiveSettings, Reload};
 use crate::resource_updates::ResourceUpdates;
 use crate::session::Session;
+use crate::tool_state::ToolStates;
 
 /// How long what comes first waits for a folder whose catalogue is cached. To find that nothing differs takes a few
 /// milliseconds, and what differs is read as at a start without a cache; only a file system that hangs, or many thousands of
@@ -53,6 +54,8 @@ pub struct Server {
     pub(crate) updates: Arc<ResourceUpdates>,
     /// What clients without a session see otherwise than everybody.
     pub(crate) views: ClientViews,
+    /// What tools keep for their clients.
+    pub(crate) states: Arc<ToolStates>,
     pub(crate) admission: Arc<Admission>,
     /// The calls that wait for a reply to a request of ours.
     pub(crate) asking: Arc<AskingCalls>,
@@ -104,6 +107,7 @@ impl Server {
             changes,
             updates: Arc::default(),
             views: ClientViews::default(),
+            states: Arc::default(),
             admission,
             asking: Arc::default(),
             offers,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use omni_call::{
     Answer, Ask, AskMethod, BoxFuture, Call, CallPort, Event, Executor, LogLevel, Outcome, OutcomeKind,
-    Phase, ToolResult,
+    Phase, ServerMethod, ServerRequest, ToolResult,
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -48,6 +48,7 @@ enum Step {
     Event(Event),
     Begun,
     Ask(Ask, oneshot::Sender<Answer>),
+    Request(ServerRequest, oneshot::Sender<Answer>),
     End(Box<Outcome>),
 }
 
@@ -119,16 +120,15 @@ impl Executor for ScriptedExecutor {
                             questions.clear();
                             events.begun();
                         }
-                        Some(Step::Ask(ask, mut answer)) => {
+                        Some(Step::Ask(ask, answer)) => {
                             events.alive();
                             let coming = events.ask(ask);
-                            questions.push(async move {
-                                tokio::select! {
-                                    biased;
-                                    () = answer.closed() => {}
-                                    came = coming => drop(answer.send(came)),
-                                }
-                            });
+                            questions.push(hand_over(coming, answer));
+                        }
+                        Some(Step::Request(request, answer)) => {
+                            events.alive();
+                            let coming = events.request(request);
+                            questions.push(hand_over(coming, answer));
                         }
                         Some(Step::End(outcome)) => return *outcome,
                         None => return outcome(OutcomeKind::Lost { message: "the test let go of it".into() }),
@@ -143,6 +143,15 @@ impl Executor for ScriptedExecutor {
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         self.stopping.send_replace(true);
         Box::pin(std::future::ready(()))
+    }
+}
+
+/// Hands an answer to whoever waits for it, as long as somebody does.
+async fn hand_over(coming: BoxFuture<'static, Answer>, mut answer: oneshot::Sender<Answer>) {
+    tokio::select! {
+        biased;
+        () = answer.closed() => {}
+        came = coming => drop(answer.send(came)),
     }
 }
 
@@ -195,6 +204,20 @@ impl RunningCall {
         let ask = Ask { key: key.map(Box::from), method, params: params.to_string().into() };
         let _ = self.steps.send(Step::Ask(ask, answer));
         OpenQuestion(coming)
+    }
+
+    /// The tool wants something of the server, with so much of its time left.
+    pub fn request(&self, method: ServerMethod, params: &Value, remaining: Option<Duration>) -> OpenQuestion {
+        let (answer, coming) = oneshot::channel();
+        let params = params.to_string().into();
+        let request = ServerRequest { method, params, remaining, child: Arc::default() };
+        let _ = self.steps.send(Step::Request(request, answer));
+        OpenQuestion(coming)
+    }
+
+    /// The tool calls another, without a limit of time.
+    pub fn call_tool(&self, name: &str, arguments: &Value) -> OpenQuestion {
+        self.request(ServerMethod::CallTool, &json!({"name": name, "arguments": arguments}), None)
     }
 
     /// The tool returns this text. False when the call was dropped.

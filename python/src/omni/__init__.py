@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omni.resource_contents import NotFoundError, ResourceContent, ResourceResult
     from omni.resource_decorator import resource, skill_resource
     from omni.sample import Root, SamplingResult
+    from omni.server_requests import Client, RequestError, ToolCallError, ToolCallResult
     from omni.skill import Context, heartbeat, progress, remaining, resource_updated
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "Audio",
     "CallCancelled",
     "CancelledElicitation",
+    "Client",
     "CompletionResult",
     "Context",
     "DeclinedElicitation",
@@ -39,6 +41,7 @@ __all__ = [
     "Message",
     "NotFoundError",
     "PromptResult",
+    "RequestError",
     "ResourceCSP",
     "ResourceContent",
     "ResourceLink",
@@ -47,6 +50,8 @@ __all__ = [
     "Root",
     "SamplingResult",
     "Text",
+    "ToolCallError",
+    "ToolCallResult",
     "ToolError",
     "ToolResult",
     "UserMessage",
@@ -70,6 +75,7 @@ _HOMES = {
     "Audio": "content",
     "CallCancelled": "call_errors",
     "CancelledElicitation": "elicit",
+    "Client": "server_requests",
     "CompletionResult": "completion_values",
     "Context": "skill",
     "DeclinedElicitation": "elicit",
@@ -80,6 +86,7 @@ _HOMES = {
     "Message": "prompt_messages",
     "NotFoundError": "resource_contents",
     "PromptResult": "prompt_messages",
+    "RequestError": "server_requests",
     "ResourceCSP": "app_config",
     "ResourceContent": "resource_contents",
     "ResourceLink": "content",
@@ -88,6 +95,8 @@ _HOMES = {
     "Root": "sample",
     "SamplingResult": "sample",
     "Text": "content",
+    "ToolCallError": "server_requests",
+    "ToolCallResult": "server_requests",
     "ToolError": "call_errors",
     "ToolResult": "content",
     "completion": "completion_decorator",

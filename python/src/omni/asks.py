@@ -21,6 +21,7 @@ from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import Semaphore
     from typing import Any, Callable
 
     from omni.channel import Channel
@@ -75,6 +76,8 @@ class Asks:
         self._unsent: list[tuple[Context, bytes]] = []
         #: Since when the client is asked something, by call: its clock stands still.
         self._asking: dict[int, float] = {}
+        #: What lets so many tasks of a call at once ask the server, by call.
+        self.rooms: dict[int, Semaphore] = {}
         self._reader = None if channel is None else _AnswerThread(channel, self)
 
     # -- asking ------------------------------------------------------------------------------------
@@ -259,6 +262,7 @@ class Asks:
         self.stop(call_id)
         self._last.pop(call_id, None)
         self._asking.pop(call_id, None)
+        self.rooms.pop(call_id, None)
         if self._reader is not None:
             self._reader.end()
 
@@ -276,6 +280,8 @@ class _AnswerThread:
         #: Held while the thread runs.
         self._runs = allocate_lock()
         self._ends: tuple[int, int] | None = None
+        #: What came down that is no answer: calls that were sent ahead, for when this one has ended.
+        self._set_aside: list[bytes] = []
 
     def start(self) -> None:
         """Have the thread run. The caller holds the lock of the channel."""
@@ -303,6 +309,9 @@ class _AnswerThread:
         self.tell()
         with self._runs:
             ends, self._ends = self._ends, None
+        if self._set_aside:
+            set_aside, self._set_aside = self._set_aside, []
+            self._channel.put_back(set_aside)
         for end in ends:
             keep_from_forks(end, keep=False)
             _close(end)
@@ -333,6 +342,8 @@ class _AnswerThread:
                     asks.deliver(body)
                 elif kind == "cancel":
                     asks.cancel(body["id"])
+                else:
+                    self._set_aside.append(payload)
         except wire.MalformedFrameError as error:
             channel.fail(f"a malformed frame came down: {error}")
         except BaseException as error:

@@ -142,6 +142,11 @@ class Channel:
         data, self._buffer = self._buffer, b""
         return data
 
+    def put_back(self, payloads: "list[bytes]") -> None:
+        """Have `receive` return these first, in their order: somebody else has received them meanwhile."""
+        frames = [len(payload).to_bytes(_LENGTH_BYTES, "little") + payload for payload in payloads]
+        self._buffer = b"".join(frames) + self._buffer
+
     def prove_with(self, key: str) -> None:
         """From now on, put before each frame what the server has told this process alone."""
         self._key = bytes.fromhex(key)

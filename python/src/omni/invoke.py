@@ -128,6 +128,7 @@ class ToolRunner:
         #: Who hears what the children of calls report, by call.
         self._listeners: dict[int, ReportListener] = {}
         self.elsewhere: dict[int, str] | None = None
+        self.kept = None
         #: What calls ask their clients, from the first question on.
         self._asks: Asks | None = None
         skill.only_call = lambda: self._context

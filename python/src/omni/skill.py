@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Protocol
 
     from omni.asks import Asks
+    from omni.server_requests import Client, ReadResourceResult, ToolCallResult
 
     class Host(Protocol):
         """Where a context's words go: the worker that runs the call."""
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
         lock: Any
         #: In a process that a tool forked: where its reports go, by call. None in the worker itself.
         elsewhere: dict[int, str] | None
+        #: What a context keeps that belongs to no call. None where the server keeps it.
+        kept: dict[tuple[str, str | None], str] | None
 
         def listen(self, context: Context) -> str | None:
             """Hear what the call's child processes report; return the address for them."""
@@ -161,6 +164,25 @@ class Context(Asking):
     def session_id(self) -> str:
         """Name of the client's session; empty when the client keeps none."""
         return self._call.context.get("session") or ""
+
+    @property
+    def request_id(self) -> str:
+        """The client's id of the request that this call answers; empty where there is none.
+
+        A tool that another one calls has the request of that one.
+        """
+        return self._call.context.get("request") or ""
+
+    @property
+    def client(self) -> Client:
+        """Who has sent the request: `ctx.client.name`, `ctx.client.version`, `ctx.client.can("elicitation")`.
+
+        As the client says itself, which proves nothing. Where nothing is known, as on the command line, its
+        name is None and it can be asked nothing.
+        """
+        from omni.server_requests import Client
+
+        return Client(self._call.context.get("client") or {})
 
     @property
     def remaining(self) -> float | None:
@@ -328,6 +350,129 @@ class Context(Asking):
             host.release()
         return _DONE
 
+    async def call_tool(self, name: str, arguments: dict[str, Any] | None = None) -> ToolCallResult:
+        """Call another tool of the server, as the client of this call could.
+
+        The tool runs with its own executor, its own limits and no more time than this call has left, and ends
+        with this call. It needs no place of its own: it has this call's while that waits, so a tool may call
+        itself whatever bounds there are. Calls made one by the other go 8 deep at most. What the tool asks,
+        the same client is asked; its progress and its log are for the server's log alone.
+
+        Args:
+            name: The tool's name, as in the source (`notes.save`) or as the client sees it. What the client
+                does not have is not there.
+            arguments: A dictionary of what a result may hold; nothing by default. 1 MiB as JSON at most.
+
+        Returns:
+            What the tool has answered, 4 MiB at most: `text`, `data` (what it has returned), `content`,
+            `structured`.
+
+        Raises:
+            ToolCallError: The tool has failed, with its text, or it could not be called.
+            CallCancelled: The client gave up. Let it propagate.
+        """
+        from omni import server_requests
+
+        return await server_requests.call_tool_async(self, name, arguments)
+
+    def call_tool_sync(self, name: str, arguments: dict[str, Any] | None = None) -> ToolCallResult:
+        """Do what `call_tool` does, and block this thread meanwhile: for plain functions and for threads.
+
+        Raises:
+            RuntimeError: This thread runs an event loop, which would stand still.
+        """
+        from omni import server_requests
+
+        return server_requests.call_tool(self, name, arguments)
+
+    async def read_resource(self, uri: str) -> ReadResourceResult:
+        """Read a resource of the server, as the client of this call could.
+
+        Args:
+            uri: Of a resource, or of a template with its variables filled in.
+
+        Returns:
+            Its contents, 4 MiB at most: `text`, or each with `content` (text or bytes) and `mime_type`.
+
+        Raises:
+            RequestError: There is no such resource, or it could not be read.
+            CallCancelled: The client gave up. Let it propagate.
+        """
+        from omni import server_requests
+
+        return await server_requests.read_resource_async(self, uri)
+
+    def read_resource_sync(self, uri: str) -> ReadResourceResult:
+        """Do what `read_resource` does, and block this thread meanwhile."""
+        from omni import server_requests
+
+        return server_requests.read_resource(self, uri)
+
+    async def get_state(self, key: str, default: Any = None, *, handle: str | None = None) -> Any:
+        """Return a value that the skill keeps for the client of this call.
+
+        Values are kept in the server's memory, for the skill that sets them, by `set_state`. In a session
+        they are the session's and go with it. A client of the stateless era has no session: there they are
+        whoever's it is (its token or its user), until a day after they were last used; of a client of which
+        nothing is known but an address, a `handle` is needed.
+
+        Args:
+            key: 256 bytes at most.
+            default: What is returned where nothing is kept.
+            handle: Names one set of values among those of a client: a text that a tool has made up and
+                returned, as `uuid.uuid4().hex`, and gets again as an argument. With a handle values belong to
+                no session, and every session of the same client has them.
+
+        Raises:
+            RequestError: The server does not keep it.
+            CallCancelled: The client gave up. Let it propagate.
+        """
+        from omni import server_requests
+
+        return await server_requests.get_state_async(self, key, default, handle)
+
+    def get_state_sync(self, key: str, default: Any = None, *, handle: str | None = None) -> Any:
+        """Do what `get_state` does, and block this thread meanwhile."""
+        from omni import server_requests
+
+        return server_requests.get_state(self, key, default, handle)
+
+    async def set_state(self, key: str, value: Any, *, handle: str | None = None) -> None:
+        """Keep a value for the client of this call, until the server ends: see `get_state`.
+
+        Args:
+            key: As of `get_state`.
+            value: Any JSON value, 256 KiB at most. A skill keeps 1 MiB for one client or handle at most, and
+                beyond 64 MiB for all, what was used longest ago goes.
+            handle: As of `get_state`.
+
+        Raises:
+            RequestError: It is too large, or the server does not know whose it is.
+            TypeError: It is no JSON.
+            CallCancelled: The client gave up. Let it propagate.
+        """
+        from omni import server_requests
+
+        await server_requests.set_state_async(self, server_requests.state_change(key, handle, value))
+
+    def set_state_sync(self, key: str, value: Any, *, handle: str | None = None) -> None:
+        """Do what `set_state` does, and block this thread meanwhile."""
+        from omni import server_requests
+
+        server_requests.set_state(self, server_requests.state_change(key, handle, value))
+
+    async def delete_state(self, key: str, *, handle: str | None = None) -> None:
+        """Keep a value no more. Where none is kept, nothing happens."""
+        from omni import server_requests
+
+        await server_requests.set_state_async(self, server_requests.state_change(key, handle))
+
+    def delete_state_sync(self, key: str, *, handle: str | None = None) -> None:
+        """Do what `delete_state` does, and block this thread meanwhile."""
+        from omni import server_requests
+
+        server_requests.set_state(self, server_requests.state_change(key, handle))
+
     def child_env(self, environment: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return an environment for a child process, by which it can report on this call.
 
@@ -477,6 +622,7 @@ class _Nobody:
     def __init__(self, root: str, settings: dict) -> None:
         self.root = root
         self.settings = settings
+        self.kept: dict[tuple[str, str | None], str] = {}
 
     def listen(self, context: Context) -> None: ...
     def hold(self) -> None: ...

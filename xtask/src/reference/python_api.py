@@ -42,11 +42,17 @@ SECTIONS = [
         ],
     ),
     (
+        "What other tools and clients say",
+        "What `ctx.call_tool` and `ctx.client` return: see [Other tools, resources and values](../guide/writing-a-skill.md#other-tools-resources-and-values).",
+        ["server_requests.ToolCallResult", "server_requests.Client"],
+    ),
+    (
         "Errors",
         "",
         [
             *("call_errors.ToolError", "call_errors.AskRefused", "call_errors.McpError"),
             *("call_errors.CallCancelled", "resource_contents.NotFoundError"),
+            *("server_requests.ToolCallError", "server_requests.RequestError"),
         ],
     ),
     (
@@ -100,6 +106,7 @@ def main():
         *("decorator", "resource_decorator", "prompt_decorator", "completion_decorator", "app_config"),
         *("skill", "asking", "elicit", "sample", "call_errors"),
         *("content", "resource_contents", "prompt_messages", "completion_values"),
+        "server_requests",
     )
     names = (*public_modules, "safe_paths", "report")
     modules = {name: Module(package / f"{name}.py") for name in names}

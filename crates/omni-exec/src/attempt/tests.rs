@@ -412,6 +412,8 @@ fn call() -> Call {
         wants: Wants::default(),
         session: "".into(),
         affinity: None,
+        origin: None,
+        parent: None,
     }
 }
 

@@ -213,6 +213,8 @@ mod tests {
             wants: Wants::default(),
             session: session.into(),
             affinity: None,
+            origin: None,
+            parent: None,
         };
         ResultKey::of(&call).unwrap()
     }

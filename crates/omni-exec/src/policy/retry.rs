@@ -129,6 +129,8 @@ mod tests {
             wants: Wants::default(),
             session: "".into(),
             affinity: None,
+            origin: None,
+            parent: None,
         }
     }
 

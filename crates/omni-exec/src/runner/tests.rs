@@ -75,6 +75,8 @@ fn call() -> Call {
         wants: Wants { progress: true, log: Some(LogLevel::Debug) },
         session: "".into(),
         affinity: None,
+        origin: None,
+        parent: None,
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use omni_call::{Answer, Ask, Call, OutcomeKind};
 use omni_call::{
-    AskRefusal, CallId, CallRequest, CompletionReference, CompletionRequest, Deadline, FunctionKind,
-    LogLevel, PythonTarget, RunSpec, Wants,
+    AskRefusal, CallId, CallOrigin, CallRequest, CompletionReference, CompletionRequest, Deadline,
+    FunctionKind, LogLevel, PythonTarget, RunSpec, Wants,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -30,6 +30,8 @@ fn call(arguments: &'static str, session: &str) -> Call {
         wants: Wants { progress: true, log: Some(LogLevel::Info) },
         session: session.into(),
         affinity: None,
+        origin: None,
+        parent: None,
     }
 }
 
@@ -358,6 +360,14 @@ fn call_from(frame: &Value, body: &[u8], now: Instant) -> Call {
     struct DownCall<'a> {
         #[serde(borrow)]
         args: &'a RawValue,
+        #[serde(borrow)]
+        context: DownContext<'a>,
+    }
+    #[derive(Deserialize)]
+    struct DownContext<'a> {
+        request: Option<Box<str>>,
+        #[serde(borrow)]
+        client: Option<&'a RawValue>,
     }
     let down: Down<'_> = serde_json::from_slice(body).unwrap();
     let target = &frame["target"];
@@ -387,6 +397,13 @@ fn call_from(frame: &Value, body: &[u8], now: Instant) -> Call {
         },
         session: context["session"].as_str().unwrap().into(),
         affinity: None,
+        origin: down
+            .call
+            .context
+            .request
+            .zip(down.call.context.client)
+            .map(|(request_id, client)| Arc::new(CallOrigin { request_id, client: client.get().into() })),
+        parent: None,
     }
 }
 

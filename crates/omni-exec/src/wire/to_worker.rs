@@ -150,6 +150,12 @@ fn push_terms(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo) {
     if call.spec.may_ask() && !sending.info.asks {
         out.extend_from_slice(br#","asks":false"#);
     }
+    if let Some(origin) = &call.origin {
+        out.extend_from_slice(br#","request":"#);
+        push_string(out, &origin.request_id);
+        out.extend_from_slice(br#","client":"#);
+        out.extend_from_slice(origin.client.as_bytes());
+    }
     out.push(b'}');
 }
 

@@ -438,6 +438,8 @@ impl Request {
             wants: self.wants,
             session: self.session.into(),
             affinity: None,
+            origin: None,
+            parent: None,
         };
         let executor = self.executor;
         let (sender, events) = unbounded_channel();

@@ -15,8 +15,8 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_call::{
-    Answer, Ask, CallPort, CallRequest, CallResult, Deadline, ErrorDetail, Event, EventSink, NoClient,
-    Outcome, OutcomeKind, PromptMessages, ResourceContents, Wants,
+    Answer, Ask, CallPort, CallRequest, Deadline, ErrorDetail, Event, EventSink, NoClient, Outcome,
+    OutcomeKind, Wants,
 };
 use omni_catalog::{CatalogKind, ProfileId};
 use omni_protocol::{ListKind, read_complete_params};
@@ -36,6 +36,7 @@ use crate::call::NamedTool;
 use crate::call_options::CallOptions;
 use crate::item_calls::{ItemReply, ItemRequest};
 use crate::list_changes::list_of;
+use crate::mcp_result::{self, joined};
 
 /// A caller has this long to send the body of a request.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
@@ -235,7 +236,9 @@ async fn run_tool(
             deadline: Deadline::new(accepted, asked.deadline, asked.idle),
             wants: asked.wants,
             session: asked.session.into(),
-            forwards_changes: true,
+            forwards: true,
+            origin: asked.origin,
+            parent: None,
         };
         let named = NamedTool { profile: ProfileId::EVERYBODY, name: &asked.name, tool: &tool, viewer: None };
         let outcome = match server.run(named, asked.arguments, options, &mut speaker).await {
@@ -387,13 +390,16 @@ async fn item(
         session: "".into(),
         profile: ProfileId::EVERYBODY,
         accepted,
-        forwards_changes: true,
+        forwards: true,
+        remaining: None,
+        origin: None,
+        parent: None,
         viewer: None,
     };
     let ItemReply { outcome, ran, .. } = server.run_item(&asked, &mut Unheard { named: &named }).await;
     let named = ran.unwrap_or(named);
     match outcome.kind {
-        OutcomeKind::Finished(result) => Ok(ok(body_of(result))),
+        OutcomeKind::Finished(result) => Ok(ok(mcp_result::of(result))),
         OutcomeKind::NotFound { message } => Err(refusal(StatusCode::NOT_FOUND, "not_found", &message)),
         OutcomeKind::InvalidArguments { message } => Err(bad_request(&message)),
         OutcomeKind::Busy { .. } => Err(busy(&outcome.into_refusal(&named, ErrorDetail::Full))),
@@ -436,43 +442,7 @@ impl CallPort for Unheard<'_> {
     }
 }
 
-/// A result as MCP has it.
-fn body_of(result: CallResult) -> Bytes {
-    match result {
-        CallResult::Resource(ResourceContents { contents, meta }) => {
-            joined(&[("contents", Some(&contents)), ("_meta", meta.as_ref())])
-        }
-        CallResult::Prompt(PromptMessages { description, messages, meta }) => {
-            let description = description.map(|text| Bytes::from(Value::from(text).to_string()));
-            joined(&[
-                ("description", description.as_ref()),
-                ("messages", Some(&messages)),
-                ("_meta", meta.as_ref()),
-            ])
-        }
-        CallResult::Completion(completion) => {
-            let json = Bytes::from(completion.to_json());
-            joined(&[("completion", Some(&json)), ("_meta", completion.meta.as_ref())])
-        }
-        CallResult::Tool(_) => Bytes::from_static(b"{}"),
-    }
-}
-
 // -- answers -----------------------------------------------------------------------------------------------
-
-/// A JSON object of members that are JSON already.
-fn joined(members: &[(&str, Option<&Bytes>)]) -> Bytes {
-    let mut text = BytesMut::from(&b"{"[..]);
-    for (name, value) in members.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
-        if text.len() > 1 {
-            text.extend_from_slice(b",");
-        }
-        text.extend_from_slice(format!("\"{name}\":").as_bytes());
-        text.extend_from_slice(value);
-    }
-    text.extend_from_slice(b"}");
-    text.freeze()
-}
 
 fn ok(body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(ReplyBody::Whole(Some(body.into())));

@@ -1,10 +1,11 @@
 //! What the body of `POST /run_tool` says.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use omni_call::{LogLevel, Wants};
+use omni_call::{CallOrigin, LogLevel, Wants};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -28,6 +29,8 @@ pub(super) struct RunRequest {
     pub(super) session: String,
     /// Its client can be asked through its caller.
     pub(super) asks: bool,
+    /// Where its caller says whose request it is.
+    pub(super) origin: Option<Arc<CallOrigin>>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +61,10 @@ struct Context<'a> {
     session: Option<&'a RawValue>,
     #[serde(borrow)]
     ask: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request: Option<&'a RawValue>,
+    #[serde(borrow)]
+    client: Option<&'a RawValue>,
 }
 
 impl RunRequest {
@@ -90,6 +97,19 @@ impl RunRequest {
             None => Cow::Borrowed(""),
             Some(value) => string(value).ok_or("`context.session` must be a string")?,
         };
+        let request_id = match context.request {
+            None => None,
+            Some(value) => Some(string(value).ok_or("`context.request` must be a string")?),
+        };
+        let client = match context.client {
+            None => None,
+            Some(value) if value.get().starts_with('{') => Some(value.get()),
+            Some(_) => return Err("`context.client` must be an object".into()),
+        };
+        let origin = (request_id.is_some() || client.is_some()).then(|| {
+            let client = client.unwrap_or("{}").into();
+            Arc::new(CallOrigin { request_id: request_id.unwrap_or_default().into(), client })
+        });
         // The attempt's number is for the caller alone: tools are not told.
         number("attempt", members.attempt, 1, u64::MAX)?;
         Ok(RunRequest {
@@ -101,6 +121,7 @@ impl RunRequest {
             wants: Wants { progress: context.progress.is_some_and(|value| value.get() == "true"), log },
             session: session.into_owned(),
             asks: context.ask.is_some_and(|value| value.get() == "true"),
+            origin,
         })
     }
 }
@@ -165,6 +186,12 @@ mod tests {
             assert_eq!(asked.wants.log.map(LogLevel::name), reads["log"].as_str());
             assert_eq!(asked.session, reads["session"].as_str().unwrap());
             assert_eq!(asked.asks, reads["ask"] == true, "{}", case["name"]);
+            let says = |member: &str| reads[member].as_str();
+            let origin = asked.origin.as_deref();
+            assert_eq!(origin.is_some(), says("request").or(says("client")).is_some(), "{}", case["name"]);
+            let (request, client) =
+                origin.map_or(("", "{}"), |origin| (&*origin.request_id, &*origin.client));
+            assert_eq!((request, client), (says("request").unwrap_or(""), says("client").unwrap_or("{}")));
         }
         assert!(cases.len() > 20, "{}", cases.len());
     }

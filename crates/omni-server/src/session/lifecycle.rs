@@ -15,6 +15,7 @@ pub(crate) fn initialize(session: &Session, initialize: &Initialize, profile: Pr
     let mut state = session.state();
     state.ignores_cursors = initialize.client.ignores_cursors();
     state.capabilities = initialize.capabilities;
+    state.client = Some(initialize.client.clone());
     drop(state);
     if let SessionScope::Connection { .. } = session.scope {
         // A connection has one session only, so any unique name does.

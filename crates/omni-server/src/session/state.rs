@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use omni_call::LogLevel;
 use omni_catalog::{CatalogKind, ProfileId, TooManyChanges, Visibility};
-use omni_protocol::{ClientCapabilities, Id, ListKinds, Revision};
+use omni_protocol::{ClientCapabilities, ClientInfo, Id, ListKinds, Revision};
 use tokio::sync::{Notify, oneshot};
 
 use super::pending_requests::PendingRequests;
@@ -15,6 +15,7 @@ use crate::list_changes::{ListVersionSeen, ListVersions};
 use crate::outbox::Outbox;
 use crate::principal::Principal;
 use crate::resource_updates::Subscriptions;
+use crate::tool_state::{SessionStates, ToolStates};
 
 /// No revision has been agreed.
 const NOT_AGREED: u8 = u8::MAX;
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     changes: OnceLock<Arc<ChangeQueue>>,
     /// Calls have shown its client something or hidden it; read for each request.
     has_view: AtomicBool,
+    /// Where tools keep values for its client, once one does.
+    kept: OnceLock<SessionStates>,
     /// Wakes those who wait for its end.
     ending: Notify,
     state: Mutex<SessionState>,
@@ -60,6 +63,8 @@ pub(super) enum SessionScope {
 pub(super) struct SessionState {
     pub(super) log_level: Option<LogLevel>,
     pub(super) ignores_cursors: bool,
+    /// What the client said of itself.
+    pub(super) client: Option<ClientInfo>,
     /// What the client lets itself be asked.
     pub(super) capabilities: ClientCapabilities,
     /// Dropping a sender cancels its request. The number tells two requests of one id apart, when the second begins
@@ -134,6 +139,7 @@ impl Session {
             scope,
             changes: OnceLock::new(),
             has_view: AtomicBool::new(false),
+            kept: OnceLock::new(),
             ending: Notify::new(),
             state: Mutex::default(),
         }
@@ -193,6 +199,16 @@ impl Session {
             SessionScope::OneRequest => false,
             SessionScope::Connection { .. } | SessionScope::Lasting => true,
         }
+    }
+
+    /// What its client said of itself; `None` where that is not known, as after a restart.
+    pub(crate) fn client(&self) -> Option<ClientInfo> {
+        self.state().client.clone()
+    }
+
+    /// The number by which tools keep values for its client.
+    pub(crate) fn states(&self, states: &Arc<ToolStates>) -> u64 {
+        self.kept.get_or_init(|| states.session()).number
     }
 
     /// What its client sees otherwise than everybody; `None` for nearly all.

@@ -13,6 +13,7 @@ mod folder_items;
 mod interleavings;
 mod items;
 mod large_results;
+mod nested;
 mod profiles;
 mod sessions;
 mod shutdown;

@@ -35,12 +35,14 @@ class RunRequest:
         "arguments",
         "ask",
         "attempt",
+        "client",
         "deadline_ms",
         "id",
         "idle_ms",
         "log",
         "name",
         "progress",
+        "request",
         "session",
     )
 
@@ -65,11 +67,21 @@ class RunRequest:
         self.session: str = _of_type(context, "session", str, "", "a string")
         #: The caller's client can be asked.
         self.ask = context.get("ask") is True
+        #: The client's id of its request.
+        self.request: str = _of_type(context, "request", str, "", "a string")
+        #: What the client says of itself.
+        self.client: dict = _of_type(context, "client", dict, {}, "an object")
 
     @property
     def context(self) -> dict[str, Any]:
         """What the caller wants to hear, as a tool's context is told it."""
-        return {"progress": self.progress, "log": self.log, "session": self.session}
+        return {
+            "progress": self.progress,
+            "log": self.log,
+            "session": self.session,
+            "request": self.request,
+            "client": self.client,
+        }
 
 
 def read_answer(body: bytes) -> dict[str, Any]:
