@@ -49,7 +49,7 @@ pub use options::{
     TimeLimits, ToolOption,
 };
 pub use outcome::{ErrorDetail, Outcome, OutcomeKind, Phase};
-pub use parent_call::{ChildStatus, OpenQuestion, ParentCall};
+pub use parent_call::{ChildQuestion, ChildStatus, ParentCall};
 pub use port::{
     Answer, Ask, AskMethod, AskRefusal, CallPort, Event, EventSink, NoClient, ServerMethod, ServerRequest,
 };

@@ -64,9 +64,9 @@ impl ChildStatus {
     }
 
     /// Counts a question to the client, until what is returned is dropped.
-    pub fn question(self: &Arc<Self>) -> OpenQuestion {
+    pub fn question(self: &Arc<Self>) -> ChildQuestion {
         self.questions.fetch_add(1, Ordering::Relaxed);
-        OpenQuestion(Arc::clone(self))
+        ChildQuestion(Arc::clone(self))
     }
 
     /// Whether a question to the client is open.
@@ -77,9 +77,9 @@ impl ChildStatus {
 
 /// A question to the client that a call below has open.
 #[derive(Debug)]
-pub struct OpenQuestion(Arc<ChildStatus>);
+pub struct ChildQuestion(Arc<ChildStatus>);
 
-impl Drop for OpenQuestion {
+impl Drop for ChildQuestion {
     fn drop(&mut self) {
         self.0.questions.fetch_sub(1, Ordering::Relaxed);
     }

@@ -6,9 +6,18 @@
 //! takes it again when the last is closed. It does not wait for that: a call that has its answer goes on at once, above the
 //! bound if need be, which then is what new calls wait for. How many calls wait for their clients is bounded where the
 //! questions are put.
+//!
+//! A call that waits for another one, which its tool has called, keeps its place until that one, or one further below,
+//! waits for a place in the same executor. Then it is released too, and calls from below are served before others: it is
+//! lent rather than given up (decision 0076).
+
+use omni_call::ExecutorKind;
 
 /// What one call takes of an executor's bound.
 pub(crate) trait CallSlot: Send {
+    /// Whose bound it is.
+    fn executor(&self) -> ExecutorKind;
+
     /// The call waits for its client: another may run in its place.
     fn release(&mut self);
 
@@ -18,6 +27,10 @@ pub(crate) trait CallSlot: Send {
 
 /// Two bounds, the first of which may not count this call.
 impl<A: CallSlot, B: CallSlot + ?Sized> CallSlot for (Option<&mut A>, &mut B) {
+    fn executor(&self) -> ExecutorKind {
+        self.1.executor()
+    }
+
     fn release(&mut self) {
         if let Some(first) = &mut self.0 {
             first.release();
@@ -45,8 +58,10 @@ impl<'a> SlotWhileRunning<'a> {
         SlotWhileRunning { slot, released: false }
     }
 
-    /// Notes whether the call waits for its client.
-    pub(crate) fn note(&mut self, waits: bool) {
+    /// Notes whether the call needs its slot: not while it waits for its client, and not while what it waits for wants it,
+    /// which `lends` says of an executor.
+    pub(crate) fn note(&mut self, lends: impl FnOnce(ExecutorKind) -> bool) {
+        let waits = lends(self.slot.executor());
         if waits != self.released {
             self.released = waits;
             if waits {
@@ -60,6 +75,6 @@ impl<'a> SlotWhileRunning<'a> {
 
 impl Drop for SlotWhileRunning<'_> {
     fn drop(&mut self) {
-        self.note(false);
+        self.note(|_| false);
     }
 }

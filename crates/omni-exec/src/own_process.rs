@@ -52,7 +52,7 @@ impl CallCapacity {
             tokio::select! {
                 biased;
                 _ = self.closed.acquire() => Err(OutcomeKind::Shutdown),
-                permit = self.permits.acquire() => permit.map_err(|_| OutcomeKind::Shutdown),
+                permit = self.permits.acquire_for(call) => permit.ok_or(OutcomeKind::Shutdown),
             }
         };
         within(&call.deadline, permit).await?

@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{
-    Answer, Ask, AskMethod, AskRefusal, BoxFuture, CallPort, Deadline, ServerMethod, ServerRequest,
+    Answer, Ask, AskMethod, AskRefusal, BoxFuture, CallPort, ChildStatus, Deadline, ExecutorKind,
+    ServerMethod, ServerRequest,
 };
 
 use crate::wire::{AskFrame, WireError};
@@ -135,7 +136,16 @@ struct PendingAnswer {
     number: u64,
     /// It is its client's: a person may be thinking. What the server answers takes of the call's own time.
     of_client: bool,
+    /// What is told of what the server has set going for it.
+    child: Option<Arc<ChildStatus>>,
     answer: BoxFuture<'static, Answer>,
+}
+
+impl PendingAnswer {
+    /// A person is asked, by the call itself or by one that it has made.
+    fn waits_for_client(&self) -> bool {
+        self.of_client || self.child.as_ref().is_some_and(|child| child.waits_for_client())
+    }
 }
 
 impl PendingAnswers {
@@ -148,15 +158,17 @@ impl PendingAnswers {
                 deadline.beat(now);
                 port.alive();
                 let of_client = matches!(question, Question::Client(_));
+                let child = matches!(question, Question::Server(..)).then(Arc::default);
                 let answer = match question {
                     Question::Client(ask) => port.ask(ask),
                     Question::Server(method, params) => {
-                        let (remaining, child) = (deadline.remaining(now), Arc::default());
+                        let remaining = deadline.remaining(now);
+                        let child = child.clone().unwrap_or_default();
                         port.request(ServerRequest { method, params, remaining, child })
                     }
                     Question::Nobody(answer) => Box::pin(ready(answer)),
                 };
-                self.answers.push(PendingAnswer { number, of_client, answer });
+                self.answers.push(PendingAnswer { number, of_client, child, answer });
             }
             QuestionFrame::Retract(number) => self.answers.retain(|pending| pending.number != number),
         }
@@ -174,7 +186,19 @@ impl PendingAnswers {
                 return Some((number, bounded(answer)));
             }
         }
+        // What the server has set going may have asked the client something meanwhile, or have its answer.
+        if self.answers.iter().any(|pending| pending.child.is_some()) {
+            self.set_clocks(deadline, Instant::now());
+        }
         None
+    }
+
+    /// Whether the call does without the place that it has in that executor: it waits for a person, or what it waits for
+    /// wants the place.
+    pub(crate) fn lends(&self, executor: ExecutorKind) -> bool {
+        let wanted =
+            |pending: &PendingAnswer| pending.child.as_ref().is_some_and(|child| child.wants(executor));
+        self.answers.iter().any(|pending| pending.waits_for_client() || wanted(pending))
     }
 
     fn set_clocks(&self, deadline: &mut Deadline, now: Instant) {
@@ -183,7 +207,7 @@ impl PendingAnswers {
         } else {
             deadline.pause_idle(now);
         }
-        if self.answers.iter().any(|pending| pending.of_client) {
+        if self.answers.iter().any(PendingAnswer::waits_for_client) {
             deadline.pause(now);
         } else {
             deadline.resume(now);
@@ -257,9 +281,9 @@ impl CallQuestions {
         self.numbers.written(end);
     }
 
-    /// Whether an answer is waited for.
-    pub(crate) fn any_open(&self) -> bool {
-        !self.pending.is_empty()
+    /// As [`PendingAnswers::lends`].
+    pub(crate) fn lends(&self, executor: ExecutorKind) -> bool {
+        self.pending.lends(executor)
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use omni_call::ExecutorKind;
+
 use crate::call_permits::CallPermits;
 
 /// How long after a pool without a worker has asked for a permit the next free one is kept for it. Such a pool asks
@@ -133,12 +135,12 @@ impl SharedBounds {
 
     /// The permits for calls that run at once, shared by all forking executors.
     pub(crate) fn forked(&self, max: usize) -> Arc<CallPermits> {
-        Arc::clone(self.0.forked.get_or_init(|| CallPermits::new(max)))
+        Arc::clone(self.0.forked.get_or_init(|| CallPermits::new(ExecutorKind::Fork, max)))
     }
 
     /// The same for the executors that start a process for each call.
     pub(crate) fn spawned(&self, max: usize) -> Arc<CallPermits> {
-        Arc::clone(self.0.spawned.get_or_init(|| CallPermits::new(max)))
+        Arc::clone(self.0.spawned.get_or_init(|| CallPermits::new(ExecutorKind::Spawn, max)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, CallPort};
+use omni_call::{Call, CallPort, ExecutorKind};
 use omni_libpython::{Interpreter, Startup};
 use omni_process::PrintedOutput;
 use tokio::runtime::Handle;
@@ -79,7 +79,7 @@ impl EmbeddedInterpreter {
             control,
             config: Arc::clone(config),
             runtime: Handle::current(),
-            permits: CallPermits::new(config.embedded_threads),
+            permits: CallPermits::new(ExecutorKind::Embedded, config.embedded_threads),
             threads: Mutex::default(),
             abandoned: AtomicUsize::new(0),
             next: AtomicU64::new(1),
@@ -102,7 +102,7 @@ impl EmbeddedInterpreter {
             } else {
                 let mut wedged = self.control.wedged();
                 let permit = tokio::select! {
-                    permit = self.permits.acquire() => permit.ok()?,
+                    permit = self.permits.acquire_for(call) => permit?,
                     _ = wedged.wait_for(|wedged| *wedged) => return None,
                 };
                 (Some(permit), self.idle())
@@ -285,7 +285,7 @@ impl EmbeddedCall {
                     control.answer(id, number, &answer);
                 }
             }
-            slot.note(end.is_pending() && asks.any_open());
+            slot.note(|executor| end.is_pending() && asks.lends(executor));
             end
         })
         .await

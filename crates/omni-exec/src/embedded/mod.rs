@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind};
+use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, Outcome, OutcomeKind};
 use tokio::sync::{OnceCell, watch};
 
 use crate::attempt::{AttemptCounter, AttemptFacts, conclude};
@@ -181,6 +181,10 @@ impl<'a> CallCount<'a> {
 }
 
 impl CallSlot for CallCount<'_> {
+    fn executor(&self) -> ExecutorKind {
+        ExecutorKind::Embedded
+    }
+
     fn release(&mut self) {
         if !std::mem::replace(&mut self.released, true) {
             self.embedded.calls.fetch_sub(1, Ordering::Relaxed);

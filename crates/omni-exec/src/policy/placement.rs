@@ -1,9 +1,12 @@
 //! The layer that says which worker a call must go to, because its skill keeps state in memory: the call's affinity
 //! key.
 
+use std::future::ready;
 use std::sync::Arc;
 
-use omni_call::{Affinity, AffinityKey, BoxFuture, Call, CallPort, Executor, Outcome};
+use omni_call::{Affinity, AffinityKey, BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind, RunSpec};
+
+use crate::outcome::unstarted;
 
 /// Gives each call of a skill that declares an affinity the key of the worker that has the skill's state. An executor
 /// that keeps no state ignores the key.
@@ -21,13 +24,28 @@ impl<E> Placement<E> {
 /// The key of a call; `None` when any worker may serve it. That holds also for a skill with state for each session when
 /// the caller has no session, since its next call could not be recognised.
 fn key(call: &Call) -> Option<AffinityKey> {
-    let session = match call.spec.policy.affinity? {
+    key_of(&call.spec, &call.session)
+}
+
+fn key_of(spec: &RunSpec, session: &Arc<str>) -> Option<AffinityKey> {
+    let session = match spec.policy.affinity? {
         Affinity::None => return None,
         Affinity::Single => None,
-        Affinity::Session if call.session.is_empty() => return None,
-        Affinity::Session => Some(Arc::clone(&call.session)),
+        Affinity::Session if session.is_empty() => return None,
+        Affinity::Session => Some(Arc::clone(session)),
     };
-    Some(AffinityKey { skill: call.spec.skill.clone(), session })
+    Some(AffinityKey { skill: spec.skill.clone(), session })
+}
+
+/// Why a call with that key would wait for ever: a call above it has the one worker with the state.
+fn waits_for_itself(call: &Call) -> Option<Outcome> {
+    let (key, parent) = (call.affinity.as_deref()?, call.parent.as_ref()?);
+    let above = parent.chain().find(|above| key_of(&above.spec, &call.session).as_ref() == Some(key))?;
+    let message = format!(
+        "`{}` keeps its state in one worker, in which `{}` waits for it; call the function instead of the tool",
+        call.spec.tool, above.spec.tool
+    );
+    Some(unstarted(call, OutcomeKind::tool_error("RuntimeError", message, None)))
 }
 
 fn placed(mut call: Call) -> Call {
@@ -39,7 +57,11 @@ fn placed(mut call: Call) -> Call {
 
 impl<E: Executor> Executor for Placement<E> {
     fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        self.executor.run(placed(call), port)
+        let call = placed(call);
+        match waits_for_itself(&call) {
+            Some(outcome) => Box::pin(ready(outcome)),
+            None => self.executor.run(call, port),
+        }
     }
 
     fn run_unboxed<'a>(
@@ -47,7 +69,13 @@ impl<E: Executor> Executor for Placement<E> {
         call: Call,
         port: &'a mut dyn CallPort,
     ) -> impl Future<Output = Outcome> + Send + 'a {
-        self.executor.run_unboxed(placed(call), port)
+        let call = placed(call);
+        async move {
+            match waits_for_itself(&call) {
+                Some(outcome) => outcome,
+                None => self.executor.run_unboxed(call, port).await,
+            }
+        }
     }
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {
@@ -59,7 +87,7 @@ impl<E: Executor> Executor for Placement<E> {
 mod tests {
     use std::time::Instant;
 
-    use omni_call::{CallId, CallRequest, Deadline, PythonTarget, RunSpec};
+    use omni_call::{CallId, CallRequest, Deadline, ParentCall, PythonTarget, RunSpec};
 
     use super::*;
 
@@ -82,5 +110,24 @@ mod tests {
         assert_eq!(session, Some(AffinityKey { skill: "s".into(), session: Some("a".into()) }));
         assert_ne!(session, key_of(Some(Affinity::Session), "b"));
         assert_eq!(key_of(Some(Affinity::Session), ""), None, "nothing tells the next call of it");
+    }
+
+    #[test]
+    fn a_call_of_a_skill_whose_one_worker_waits_for_it_is_told_so() {
+        let spec = |affinity| {
+            let mut spec = RunSpec::new("s", "c", PythonTarget::new("/s", "a.py", "c"));
+            spec.policy.affinity = affinity;
+            Arc::new(spec)
+        };
+        let below = |own, above| {
+            let parent = ParentCall { id: CallId(1), spec: spec(above), child: Arc::default(), parent: None };
+            let deadline = Deadline::new(Instant::now(), None, None);
+            let call = Call::new(CallId(2), spec(own), CallRequest::tool("{}"), deadline);
+            waits_for_itself(&placed(Call { parent: Some(Arc::new(parent)), session: "a".into(), ..call }))
+        };
+        let (single, session) = (Some(Affinity::Single), Some(Affinity::Session));
+        assert!(below(single, single).is_some() && below(session, session).is_some());
+        assert!(below(single, None).is_none() && below(None, single).is_none());
+        assert!(below(single, session).is_none(), "they have two workers");
     }
 }

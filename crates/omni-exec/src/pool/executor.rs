@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use omni_call::{BoxFuture, Call, CallPort, CallResult, Executor, Outcome, RunSpec, SkillChange};
+use omni_call::{
+    BoxFuture, Call, CallPort, CallResult, Executor, ExecutorKind, Outcome, RunSpec, SkillChange,
+};
 
 use super::contender;
 use super::driver::Driver;
@@ -92,8 +94,12 @@ impl Pool {
         info: AttemptInfo,
         before: Option<Lease<'a>>,
     ) -> Result<(Call, Lease<'a>), Box<Outcome>> {
+        let parent = call.parent.clone();
         let admitted = self.driver.admit(call, info, before.is_some());
         drop(before);
+        if let (AdmitResult::Waits(_), Some(parent)) = (&admitted, parent) {
+            parent.ask_for_slots(ExecutorKind::Pool);
+        }
         match admitted {
             AdmitResult::Begun(call, pooled) => Ok((call, Lease::new(&self.driver, pooled))),
             AdmitResult::Waits(place) => Ticket::new(&self.driver, place).await,

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use omni_call::{Call, CallPort, Outcome};
+use omni_call::{Call, CallPort, ExecutorKind, Outcome};
 
 use super::driver::Driver;
 use super::scheduler::{CallHandle, WorkerHandle};
@@ -64,6 +64,10 @@ struct PoolSlot<'a> {
 }
 
 impl CallSlot for PoolSlot<'_> {
+    fn executor(&self) -> ExecutorKind {
+        ExecutorKind::Pool
+    }
+
     fn release(&mut self) {
         self.driver.call_waits(self.id);
     }

@@ -28,6 +28,10 @@ pub(super) struct PooledWorker {
 }
 
 /// What a call in the queue gets at last.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved once for each call, and a box would be an allocation"
+)]
 pub(super) enum CallGrant {
     /// A worker that has already been sent the call.
     Begun(Call, Box<PooledWorker>),
@@ -35,6 +39,7 @@ pub(super) enum CallGrant {
 }
 
 /// What a call gets at once that wants a worker.
+#[expect(clippy::large_enum_variant, reason = "as above")]
 pub(super) enum AdmitResult {
     /// A worker that is to be sent the call.
     Begun(Call, Box<PooledWorker>),
@@ -115,7 +120,9 @@ fn facts_of(call: &Call, info: AttemptInfo, again: bool) -> CallFacts<Arc<Affini
         tool: Arc::as_ptr(&call.spec).addr(),
         key: call.affinity.clone(),
         code: call.spec.code(),
-        pipelines: !info.asks,
+        // A call that another waits for must not stand behind one that may take long.
+        pipelines: !info.asks && call.parent.is_none(),
+        below: call.parent.is_some(),
         small: call.arguments().len() <= PIPELINED_BYTES_MAX,
         again,
         accepted: call.deadline.accepted(),

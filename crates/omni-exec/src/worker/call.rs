@@ -72,7 +72,7 @@ impl Worker {
         let mut slot = SlotWhileRunning::new(slot);
         poll_fn(|cx| {
             let end = self.poll_call(cx, &mut CallContext { deadline, port, asks: &mut asks });
-            slot.note(end.is_pending() && asks.any_open());
+            slot.note(|executor| end.is_pending() && asks.lends(executor));
             end
         })
         .await

@@ -144,6 +144,8 @@ impl CallPort for CallEvents {
 
     /// Whoever called the runner has the tools, the client and what is kept for it.
     fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
+        // Whoever does it may send calls here again, of which nobody knows whose they are.
+        request.child.ask_for_any();
         let id = self.id;
         let no_server = || Answer::no_server(request.method);
         self.open(|lines, number| lines.request(id, number, &request), no_server)

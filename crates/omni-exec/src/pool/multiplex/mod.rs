@@ -6,7 +6,7 @@ mod shared_worker;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use omni_call::{Call, CallPort, Outcome, OutcomeKind, SkillChange, SkillId};
+use omni_call::{Call, CallPort, ExecutorKind, Outcome, OutcomeKind, SkillChange, SkillId};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -195,6 +195,10 @@ impl<'a> AdmittedCall<'a> {
 }
 
 impl CallSlot for AdmittedCall<'_> {
+    fn executor(&self) -> ExecutorKind {
+        ExecutorKind::Pool
+    }
+
     fn release(&mut self) {
         if !std::mem::replace(&mut self.released, true) {
             self.core.lock().calls -= 1;

@@ -381,7 +381,7 @@ impl CallGuard {
             if end.is_pending() && !pending_answers.is_empty() {
                 self.poll_answers(cx, call, &mut pending_answers);
             }
-            slot.note(end.is_pending() && !pending_answers.is_empty());
+            slot.note(|executor| end.is_pending() && pending_answers.lends(executor));
             end
         })
         .await

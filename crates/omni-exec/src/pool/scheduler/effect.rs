@@ -50,6 +50,8 @@ pub(in crate::pool) struct CallFacts<K> {
     /// It was in the queue before, and the worker that it got did not begin it. So it goes before those that came
     /// later.
     pub(in crate::pool) again: bool,
+    /// Another call has made it and waits for it. So it goes before all that clients have made.
+    pub(in crate::pool) below: bool,
     pub(in crate::pool) accepted: Instant,
     /// When its time runs out in the queue.
     pub(in crate::pool) expires: Option<Instant>,

@@ -29,6 +29,7 @@ pub(super) struct QueuedCall {
     pub(super) held: bool,
     pub(super) pipelines: bool,
     pub(super) small: bool,
+    pub(super) below: bool,
     pub(super) accepted: Instant,
     pub(super) expires: Option<Instant>,
     pub(super) is: CallPosition,
@@ -75,6 +76,7 @@ impl WaitingCalls {
             held,
             pipelines: facts.pipelines,
             small: facts.small,
+            below: facts.below,
             accepted: facts.accepted,
             expires: facts.expires,
             is: CallPosition::InQueue,
@@ -83,7 +85,10 @@ impl WaitingCalls {
             self.insert_by_age(queue, call);
         } else {
             self.queued += 1;
-            queue.0.push_back(call);
+            match facts.below.then(|| self.first_from_above(queue)).flatten() {
+                Some(at) => queue.0.insert(at, call),
+                None => queue.0.push_back(call),
+            }
         }
         call
     }
@@ -96,11 +101,17 @@ impl WaitingCalls {
         }
     }
 
+    /// Where the first call stands that no other call waits for.
+    fn first_from_above(&self, queue: &Queue) -> Option<usize> {
+        queue.0.iter().position(|call| self.slots.get(call.0).is_some_and(|waiting| !waiting.below))
+    }
+
     fn insert_by_age(&mut self, queue: &mut Queue, call: CallHandle) {
-        let accepted = |call: CallHandle| self.slots.get(call.0).map(|waiting| waiting.accepted);
+        let order =
+            |call: CallHandle| self.slots.get(call.0).map(|waiting| (!waiting.below, waiting.accepted));
         // Such a call is one of the oldest, so its position is near the front.
-        let own = accepted(call);
-        let at = queue.0.iter().position(|other| accepted(*other) > own).unwrap_or(queue.0.len());
+        let own = order(call);
+        let at = queue.0.iter().position(|other| order(*other) > own).unwrap_or(queue.0.len());
         queue.0.insert(at, call);
         self.queued += 1;
     }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::world::{Hands, Worker, World};
-use crate::pool::scheduler::{CallHandle, Effect, WorkerHandle};
+use super::world::{Hands, TestKey, Worker, World};
+use crate::pool::scheduler::{CallFacts, CallHandle, Effect, WorkerHandle};
 
 impl World {
     pub(super) fn carry_out(&mut self) {
@@ -65,9 +65,10 @@ impl World {
 
     fn send(&mut self, worker: WorkerHandle, call: CallHandle, number: u64) {
         let (at, caller) = (self.worker_of(worker), self.caller_of(call));
-        let accepted = self.callers[caller].facts.accepted;
-        let overtaken =
-            self.queued(self.callers[caller].facts.key, false).find(|c| c.facts.accepted < accepted);
+        // Those that other calls wait for go first.
+        let order = |facts: &CallFacts<TestKey>| (!facts.below, facts.accepted);
+        let own = order(&self.callers[caller].facts);
+        let overtaken = self.queued(self.callers[caller].facts.key, false).find(|c| order(&c.facts) < own);
         assert!(overtaken.is_none(), "{} overtakes {overtaken:?}", self.names[caller]);
         let worker = &mut self.workers[at];
         assert_eq!((worker.hands, worker.key), (Hands::Scheduler, self.callers[caller].facts.key));

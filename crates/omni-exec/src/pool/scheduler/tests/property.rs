@@ -7,7 +7,7 @@ use super::world::{CallerOutcome, MS, TestKey, World, code, skill_of};
 /// One event; the number says which worker or caller, of those there are.
 #[derive(Clone, Debug)]
 enum Event {
-    Call { pipelines: bool, small: bool, key: Option<u8>, hasty: bool, skill: u8, late: bool },
+    Call { pipelines: bool, small: bool, key: Option<u8>, hasty: bool, skill: u8, late: bool, below: bool },
     Leaves(usize),
     Ready(usize),
     CannotStart(usize, bool),
@@ -34,8 +34,10 @@ fn event() -> impl Strategy<Value = Event> {
     let at = 0_usize..8;
     let key = prop_oneof![4 => Just(None), 1 => (0_u8..4).prop_map(Some)];
     prop_oneof![
-        30 => (prop::bool::weighted(0.8), prop::bool::weighted(0.9), key, prop::bool::weighted(0.1), 0_u8..3, prop::bool::weighted(0.1))
-            .prop_map(|(pipelines, small, key, hasty, skill, late)| Event::Call { pipelines, small, key, hasty, skill, late }),
+        30 => (prop::bool::weighted(0.8), prop::bool::weighted(0.9), key, prop::bool::weighted(0.1), 0_u8..3, prop::bool::weighted(0.1), prop::bool::weighted(0.1))
+            .prop_map(|(pipelines, small, key, hasty, skill, late, below)| {
+                Event::Call { pipelines: pipelines && !below, small, key, hasty, skill, late, below }
+            }),
         4 => (0_usize..64).prop_map(Event::Leaves),
         10 => at.clone().prop_map(Event::Ready),
         1 => (at.clone(), any::<bool>()).prop_map(|(at, known)| Event::CannotStart(at, known)),
@@ -69,7 +71,7 @@ fn happens(world: &mut World, event: &Event) {
         }
     };
     match *event {
-        Event::Call { pipelines, small, key, hasty, skill, late } => {
+        Event::Call { pipelines, small, key, hasty, skill, late, below } => {
             let skill = key.map_or(skill, |key| skill_of(TestKey(key)));
             let version = world.versions.get(&skill).copied().unwrap_or(0);
             // One that was resolved just before the last change.
@@ -78,7 +80,7 @@ fn happens(world: &mut World, event: &Event) {
             world.comes("call", |facts| {
                 (facts.pipelines, facts.small, facts.key, facts.expires) =
                     (pipelines, small, key.map(TestKey), expires);
-                facts.code = code;
+                (facts.code, facts.below) = (code, below);
             });
         }
         Event::Leaves(caller) if !world.callers.is_empty() => {

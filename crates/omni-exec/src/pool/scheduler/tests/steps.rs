@@ -13,6 +13,8 @@ pub(super) enum Step {
     Call(&'static str),
     /// One that can ask its client.
     QuestionFrame(&'static str),
+    /// One that another call has made and waits for.
+    Below(&'static str),
     /// One whose arguments are not pipelined.
     Large(&'static str),
     /// One whose time runs out in the queue after so many milliseconds.
@@ -78,6 +80,7 @@ impl World {
         match step {
             Step::Call(name) => self.calls(name, |_| {}),
             Step::QuestionFrame(name) => self.calls(name, |facts| facts.pipelines = false),
+            Step::Below(name) => self.calls(name, |facts| (facts.pipelines, facts.below) = (false, true)),
             Step::Large(name) => self.calls(name, |facts| facts.small = false),
             Step::Hasty(name, limit) => {
                 let expires = self.now + limit * MS;

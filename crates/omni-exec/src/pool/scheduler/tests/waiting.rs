@@ -119,3 +119,22 @@ fn calls_of_a_state_wait_behind_the_one_that_waits_and_other_states_do_not() {
     ]);
     world.runs_out();
 }
+
+#[test]
+fn calls_that_others_wait_for_come_before_all_that_clients_make() {
+    let mut world = World::new(|bounds| bounds.workers_max = 1);
+    world.steps(&[
+        (QuestionFrame("asks"), "start 0"),
+        (Ready(0), "send 0 asks, begin 0 asks"),
+        (Call("b"), ""),
+        (Call("c"), ""),
+        (Below("d"), ""),
+        (Below("e"), ""),
+        // The place of the call that waits for both is lent.
+        (WaitsForClient(0), ""),
+        (Tick, "start 1"),
+        (Ready(1), "send 1 d, begin 1 d"),
+        (Ends(1), "send 1 e, begin 1 e"),
+        (Ends(1), "send 1 b, send 1 c, begin 1 b"),
+    ]);
+}

@@ -205,6 +205,7 @@ impl World {
             pipelines: true,
             small: true,
             again: false,
+            below: false,
             accepted: self.now,
             expires: None,
         };
