@@ -1,22 +1,11 @@
 //! One accepted call: what it asks for, until when, and what its caller wants to hear.
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{AffinityKey, CallOrigin, CallRequest, Deadline, ParentCall, RunSpec};
-
-/// Names one call for logs, for `_meta` and between front and worker. Unique in one server process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallId(pub u64);
-
-impl fmt::Display for CallId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use crate::{AffinityKey, CallId, CallOrigin, CallRequest, Deadline, ParentCall, RunSpec};
 
 /// A call that the catalogue has resolved and whose arguments it has validated.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ mod affinity;
 mod alternatives;
 mod byte_range;
 mod call;
+mod call_id;
 mod call_origin;
 mod causes;
 mod deadline;
@@ -34,7 +35,8 @@ mod visible;
 
 pub use affinity::{Affinity, AffinityKey};
 pub use byte_range::{ByteRange, CONTINUATION_BYTES_MAX, RangeError, ServedRange, range_uri, split_range};
-pub use call::{Call, CallId, LogLevel, Wants};
+pub use call::{Call, LogLevel, Wants};
+pub use call_id::CallId;
 pub use call_origin::CallOrigin;
 pub use causes::with_causes;
 pub use deadline::{Deadline, Expired};

@@ -1,6 +1,7 @@
 //! The options of a call, of a tool or of anything else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use omni_call::{CallOrigin, Deadline, ParentCall, Wants};
 
@@ -16,4 +17,12 @@ pub(crate) struct CallOptions {
     pub(crate) origin: Option<Arc<CallOrigin>>,
     /// The call that has made this one.
     pub(crate) parent: Option<Arc<ParentCall>>,
+}
+
+/// The shorter of two limits, of which one may be none.
+pub(crate) fn earlier(own: Option<Duration>, left: Option<Duration>) -> Option<Duration> {
+    match (own, left) {
+        (Some(own), Some(left)) => Some(own.min(left)),
+        (one, other) => one.or(other),
+    }
 }

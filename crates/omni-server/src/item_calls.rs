@@ -14,8 +14,9 @@ use omni_protocol::{CacheHints, ErrorCode, ListKind, Revision, RpcError};
 
 use crate::call_changes::CallChanges;
 use crate::call_log::{CallLog, Timing};
+use crate::call_options::earlier;
 use crate::failure_log::log_failure;
-use crate::nested::{RequestScope, earlier};
+use crate::nested::RequestScope;
 use crate::resource_updates::URI_BYTES_MAX;
 use crate::server::Server;
 use crate::stale_call::StaleCall;

@@ -1,7 +1,7 @@
 //! A tool that calls another, or reads a resource: as its client would, below its own call.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{CallPort, CallRequest, Deadline, ParentCall, ServerRequest, Wants};
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::serve::{Asking, RequestScope};
 use crate::call::NamedTool;
-use crate::call_options::CallOptions;
+use crate::call_options::{CallOptions, earlier};
 use crate::item_calls::{self, ItemReply, ItemRequest};
 use crate::mcp_result;
 use crate::server::Server;
@@ -112,14 +112,6 @@ fn below(parent: Arc<ParentCall>, name: &str) -> Result<Arc<ParentCall>, String>
         ));
     }
     Ok(parent)
-}
-
-/// The shorter of two limits, of which one may be none.
-pub(crate) fn earlier(own: Option<Duration>, left: Option<Duration>) -> Option<Duration> {
-    match (own, left) {
-        (Some(own), Some(left)) => Some(own.min(left)),
-        (one, other) => one.or(other),
-    }
 }
 
 /// The parameters of a request. They are written by our own package, or by whoever wrote a runner.

@@ -8,5 +8,4 @@ mod port;
 mod serve;
 mod state;
 
-pub(crate) use calls::earlier;
 pub(crate) use serve::RequestScope;
