@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{BoxFuture, ChildStatus, LogLevel, OutcomeKind, RunSpec};
+use crate::{BoxFuture, ChildStatus, LogLevel, OutcomeKind, RunSpec, TaskSupport};
 
 /// Where what a running call says goes. No method may block: the executor reads its worker on the same thread.
 pub trait EventSink: Send {
@@ -48,6 +48,12 @@ pub trait CallPort: EventSink {
     /// Refused by default: there is no server behind most ports.
     fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
         Box::pin(std::future::ready(Answer::no_server(request.method)))
+    }
+
+    /// It is known now, before anything runs, what the tool's author has declared of tasks. `false` where the tool runs as
+    /// a task alone, and this call can become none.
+    fn declare_task(&mut self, _support: TaskSupport) -> bool {
+        true
     }
 
     /// Resolves when a call of `spec` is to end in that way whatever its tool does, since its client cannot go on with it;
@@ -171,11 +177,18 @@ pub enum ServerMethod {
     GetState,
     /// A value to keep: `key`, `handle`, `value`; without a value what is kept goes. Answered with an empty object.
     SetState,
+    /// That its call becomes a task now, where its client takes tasks. Answered with `task`, which says whether it does.
+    BecomeTask,
 }
 
 impl ServerMethod {
-    pub const ALL: [ServerMethod; 4] =
-        [ServerMethod::CallTool, ServerMethod::ReadResource, ServerMethod::GetState, ServerMethod::SetState];
+    pub const ALL: [ServerMethod; 5] = [
+        ServerMethod::CallTool,
+        ServerMethod::ReadResource,
+        ServerMethod::GetState,
+        ServerMethod::SetState,
+        ServerMethod::BecomeTask,
+    ];
 
     /// The method on the wires of workers and runners.
     pub fn name(self) -> &'static str {
@@ -184,6 +197,7 @@ impl ServerMethod {
             ServerMethod::ReadResource => "resources/read",
             ServerMethod::GetState => "omni/state/get",
             ServerMethod::SetState => "omni/state/set",
+            ServerMethod::BecomeTask => "omni/task/become",
         }
     }
 

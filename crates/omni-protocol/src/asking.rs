@@ -148,6 +148,26 @@ impl ClientCapabilities {
     }
 }
 
+/// Whether a client's capabilities, a JSON object, declare the extension for tasks.
+pub(crate) fn takes_tasks(capabilities: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        extensions: Option<Extensions<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Extensions<'a> {
+        #[serde(borrow, rename = "io.modelcontextprotocol/tasks")]
+        tasks: Option<&'a RawValue>,
+    }
+    // Hardly any client does, and each of its requests says so.
+    if !capabilities.contains("tasks") {
+        return false;
+    }
+    let declared = serde_json::from_str::<Wire<'_>>(capabilities).ok().and_then(|wire| wire.extensions);
+    declared.and_then(|extensions| extensions.tasks).is_some_and(|settings| settings.get().starts_with('{'))
+}
+
 impl fmt::Debug for ClientCapabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let declared = Question::ALL.into_iter().filter(|question| self.0 & question.bit() != 0);
@@ -313,6 +333,24 @@ mod tests {
             assert_eq!(RpcError::missing_capability(Revision::V2025_11_25, "a.b", question), None);
         }
         assert_eq!(Question::from_capability("telepathy"), None);
+    }
+
+    #[test]
+    fn tasks_are_taken_by_clients_that_declare_the_extension_and_no_others() {
+        for (text, declared) in [
+            (r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#, true),
+            (r#"{"extensions":{"a":1,"io.modelcontextprotocol/tasks":{"later":1}},"roots":{}}"#, true),
+            (r#"{"extensions":{"io.modelcontextprotocol/tasks":null}}"#, false),
+            (r#"{"extensions":{"io.modelcontextprotocol/tasks":true}}"#, false),
+            (r#"{"extensions":["io.modelcontextprotocol/tasks"]}"#, false),
+            (r#"{"io.modelcontextprotocol/tasks":{}}"#, false),
+            // The experimental ones of 2025-11-25.
+            (r#"{"tasks":{"list":{}}}"#, false),
+            ("{}", false),
+            ("tasks", false),
+        ] {
+            assert_eq!(takes_tasks(text), declared, "{text}");
+        }
     }
 
     const EVERYTHING: &str =

@@ -1,5 +1,7 @@
 //! Answers and notifications as bytes, in the shape of the revision that asked.
 
+mod tasks;
+
 use std::io::Write as _;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -10,10 +12,13 @@ use serde_json::{Value, json};
 use crate::content::{AdaptedResult, CacheHints};
 use crate::error::{ErrorCode, RpcError};
 use crate::message::Id;
+use crate::method::Method;
 use crate::request::{
     ItemKind, ListKind, ListKinds, RESOURCE_SUBSCRIPTIONS, ServerCapabilities, SubscriptionFilter,
+    TASK_SUBSCRIPTIONS,
 };
 use crate::revision::{ResultEnvelope, Revision};
+use crate::task::TASKS_EXTENSION;
 
 /// Content above this many bytes is sent from where it lies instead of being copied into the reply.
 const COPY_BYTES_MAX: usize = 16 * 1024;
@@ -138,6 +143,8 @@ enum ResultType {
     Complete,
     /// Something is missing, which the client is asked for.
     InputRequired,
+    /// It goes on as a task.
+    Task,
 }
 
 impl ResultType {
@@ -145,6 +152,7 @@ impl ResultType {
         match self {
             ResultType::Complete => "complete",
             ResultType::InputRequired => "input_required",
+            ResultType::Task => "task",
         }
     }
 }
@@ -172,7 +180,7 @@ impl Encoder {
             &mut out,
             format_args!(
                 r#""protocolVersion":"{version}","capabilities":{},"serverInfo":{}"#,
-                capabilities(offers, self.list_changed, agreed.has_extensions()),
+                capabilities(offers, self.list_changed, agreed),
                 self.server
             ),
         );
@@ -198,7 +206,7 @@ impl Encoder {
             format_args!(
                 r#""supportedVersions":{},"capabilities":{},"ttlMs":{},"cacheScope":"{}""#,
                 json!(Revision::modern_names()),
-                capabilities(offers, self.list_changed, revision.has_extensions()),
+                capabilities(offers, self.list_changed, revision),
                 keep.ttl_ms(),
                 keep.scope.name()
             ),
@@ -337,6 +345,10 @@ impl Encoder {
             comma(&mut out);
             put(&mut out, format_args!(r#""{RESOURCE_SUBSCRIPTIONS}":{}"#, json!(honoured.resources)));
         }
+        if !honoured.tasks.is_empty() {
+            comma(&mut out);
+            put(&mut out, format_args!(r#""{TASK_SUBSCRIPTIONS}":{}"#, json!(honoured.tasks)));
+        }
         out.put_u8(b'}');
         close(out)
     }
@@ -432,15 +444,9 @@ impl Encoder {
     ) -> Frame {
         let mut out = self.open_as(ResultType::InputRequired, id, revision, 512, None);
         comma(&mut out);
-        out.put_slice(br#""inputRequests":{"#);
-        for (key, ask) in questions {
-            comma(&mut out);
-            let key = json!(key).to_string();
-            put(&mut out, format_args!(r#"{key}:{{"method":"{}","params":"#, ask.method.name()));
-            put_line(&mut out, &revision.ask_params(ask, key.as_bytes()));
-            out.put_u8(b'}');
-        }
-        put(&mut out, format_args!(r#"}},"requestState":{}"#, json!(state)));
+        out.put_slice(br#""inputRequests":"#);
+        put_questions(&mut out, revision, questions);
+        put(&mut out, format_args!(r#","requestState":{}"#, json!(state)));
         close(out)
     }
 
@@ -559,7 +565,7 @@ fn put_instructions(out: &mut BytesMut, instructions: Option<&str>) {
 /// What a server declares in either era: features it has, and of those the lists whose changes it tells. The first
 /// revision has completions and no word for them; servers may declare what it does not know. Extensions are declared
 /// where the revision has a place for them.
-fn capabilities(offers: ServerCapabilities, list_changed: ListKinds, extensions: bool) -> String {
+fn capabilities(offers: ServerCapabilities, list_changed: ListKinds, revision: Revision) -> String {
     let mut members = serde_json::Map::from_iter([("logging".to_owned(), json!({}))]);
     for kind in ListKind::ALL {
         let offered = match kind {
@@ -578,8 +584,12 @@ fn capabilities(offers: ServerCapabilities, list_changed: ListKinds, extensions:
     if offers.completions {
         members.insert("completions".to_owned(), json!({}));
     }
-    if extensions && (offers.skills || offers.apps) {
+    let tasks = offers.tasks && revision.has_method(Method::GetTask);
+    if revision.has_extensions() && (offers.skills || offers.apps || tasks) {
         let mut declared = serde_json::Map::new();
+        if tasks {
+            declared.insert(TASKS_EXTENSION.to_owned(), json!({}));
+        }
         if offers.skills {
             declared.insert(SKILLS_EXTENSION.to_owned(), json!({"directoryRead": true}));
         }
@@ -641,6 +651,23 @@ fn put_line(out: &mut BytesMut, json: &[u8]) {
         false => out.put_slice(json),
         true => out.extend(json.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte })),
     }
+}
+
+/// The questions that are open, each under its key: a JSON object.
+fn put_questions<'a>(
+    out: &mut BytesMut,
+    revision: Revision,
+    questions: impl Iterator<Item = (&'a str, &'a Ask)>,
+) {
+    out.put_u8(b'{');
+    for (key, ask) in questions {
+        comma(out);
+        let key = json!(key).to_string();
+        put(out, format_args!(r#"{key}:{{"method":"{}","params":"#, ask.method.name()));
+        put_line(out, &revision.ask_params(ask, key.as_bytes()));
+        out.put_u8(b'}');
+    }
+    out.put_u8(b'}');
 }
 
 /// Separates the next member from the ones before it, if there are any.
@@ -843,6 +870,7 @@ mod tests {
         let filter = |kinds: &[ListKind], resources: &[&str]| SubscriptionFilter {
             lists: only(kinds),
             resources: resources.iter().map(ToString::to_string).collect(),
+            tasks: Vec::new(),
         };
         let wanted = filter(&[ListKind::Prompts, ListKind::Tools], &["a:b", "a:\"c\""]);
         let acknowledged = parsed(encoder().listen_acknowledged(&id(), &wanted));
@@ -852,6 +880,9 @@ mod tests {
         assert_eq!(acknowledged["params"], json!({"_meta": {key: "a"}, "notifications": honoured}));
         let only_resources = parsed(encoder().listen_acknowledged(&id(), &filter(&[], &["a:b"])));
         assert_eq!(only_resources["params"]["notifications"], json!({"resourceSubscriptions": ["a:b"]}));
+        let tasks = SubscriptionFilter { tasks: vec!["t1".into()], ..filter(&[], &[]) };
+        let only_tasks = parsed(encoder().listen_acknowledged(&id(), &tasks));
+        assert_eq!(only_tasks["params"]["notifications"], json!({"taskIds": ["t1"]}));
         let nothing = parsed(encoder().listen_acknowledged(&id(), &filter(&[], &[])));
         assert_eq!(nothing["params"]["notifications"], json!({}));
         for (kind, method) in [

@@ -16,10 +16,12 @@ mod error;
 mod message;
 mod method;
 mod object_writer;
+mod reply_payload;
 mod request;
 mod revision;
 mod sse;
 mod strict_json;
+mod task;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -32,9 +34,11 @@ pub use error::{ErrorCode, RpcError};
 pub use message::{Id, Message, PeerError, RawNotification, RawRequest, Rejected, Response};
 pub use method::Method;
 pub use omni_call::Question;
+pub use reply_payload::ReplyPayload;
 pub use request::{
     Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
     Notification, Request, RequestMeta, RequestSubject, ServerCapabilities, SubscriptionFilter,
 };
 pub use revision::{AskedBy, CancelledBy, Era, LivenessProbe, Revision, ToolFields, read_complete_params};
 pub use sse::{COMMENT, event, event_parts};
+pub use task::{Task, TaskState, TaskStatus};

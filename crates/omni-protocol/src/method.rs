@@ -24,15 +24,19 @@ pub enum Method {
     ListSkills,
     GetSkill,
     ReadDirectory,
+    /// Of the extension for tasks, as are the two after it.
+    GetTask,
+    UpdateTask,
+    CancelTask,
 }
 
 impl Method {
     /// The most common one first: a name is looked for in this order.
-    const ALL: [Method; 18] = {
+    const ALL: [Method; 21] = {
         use Method::{
-            CallTool, Complete, Discover, GetPrompt, GetSkill, Initialize, ListPrompts,
+            CallTool, CancelTask, Complete, Discover, GetPrompt, GetSkill, GetTask, Initialize, ListPrompts,
             ListResourceTemplates, ListResources, ListSkills, ListTools, Listen, Ping, ReadDirectory,
-            ReadResource, SetLogLevel, Subscribe, Unsubscribe,
+            ReadResource, SetLogLevel, Subscribe, Unsubscribe, UpdateTask,
         };
         // Does not compile while one is missing, so that none is forgotten below.
         match CallTool {
@@ -53,7 +57,10 @@ impl Method {
             | Listen
             | ListSkills
             | GetSkill
-            | ReadDirectory => {}
+            | ReadDirectory
+            | GetTask
+            | UpdateTask
+            | CancelTask => {}
         }
         [
             CallTool,
@@ -74,6 +81,9 @@ impl Method {
             ListSkills,
             GetSkill,
             ReadDirectory,
+            GetTask,
+            UpdateTask,
+            CancelTask,
         ]
     };
 
@@ -98,6 +108,9 @@ impl Method {
             Method::ListSkills => "skills/list",
             Method::GetSkill => "skills/get",
             Method::ReadDirectory => "resources/directory/read",
+            Method::GetTask => "tasks/get",
+            Method::UpdateTask => "tasks/update",
+            Method::CancelTask => "tasks/cancel",
         }
     }
 
@@ -114,7 +127,9 @@ impl Method {
     /// Whether the revisions that open with `initialize` have it.
     pub(crate) fn in_legacy(self) -> bool {
         match self {
-            Method::Discover | Method::Listen => false,
+            Method::Discover | Method::Listen | Method::GetTask | Method::UpdateTask | Method::CancelTask => {
+                false
+            }
             Method::Initialize
             | Method::Ping
             | Method::ListTools
@@ -154,7 +169,10 @@ impl Method {
             | Method::Listen
             | Method::ListSkills
             | Method::GetSkill
-            | Method::ReadDirectory => true,
+            | Method::ReadDirectory
+            | Method::GetTask
+            | Method::UpdateTask
+            | Method::CancelTask => true,
         }
     }
 }

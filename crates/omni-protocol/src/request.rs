@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use omni_call::{CompletionRequest, LogLevel};
 
+use crate::RpcError;
 use crate::asking::{ClientCapabilities, InputResponses};
 use crate::message::Id;
 use crate::method::Method;
@@ -29,6 +30,11 @@ impl Request {
     /// What it is about, where it names one thing.
     pub fn subject(&self) -> Option<RequestSubject<'_>> {
         self.action.subject()
+    }
+
+    /// Why its client may not ask it: it has not declared the extension that this is of.
+    pub fn lacks_capability(&self) -> Option<RpcError> {
+        (self.action.is_of_tasks() && !self.meta.takes_tasks).then(RpcError::tasks_undeclared)
     }
 
     /// The tool call that it is.
@@ -88,6 +94,19 @@ pub enum Action {
         uri: String,
         cursor: Option<String>,
     },
+    /// `tasks/get` of the extension for tasks: how far the task of that id is.
+    GetTask {
+        task: String,
+    },
+    /// `tasks/update`: answers to what it asks, each a JSON object by its question's key.
+    UpdateTask {
+        task: String,
+        responses: Vec<(String, Bytes)>,
+    },
+    /// `tasks/cancel`.
+    CancelTask {
+        task: String,
+    },
 }
 
 impl Action {
@@ -112,6 +131,9 @@ impl Action {
             Action::ListSkills { .. } => Method::ListSkills,
             Action::GetSkill { .. } => Method::GetSkill,
             Action::ReadDirectory { .. } => Method::ReadDirectory,
+            Action::GetTask { .. } => Method::GetTask,
+            Action::UpdateTask { .. } => Method::UpdateTask,
+            Action::CancelTask { .. } => Method::CancelTask,
         }
     }
 
@@ -126,6 +148,7 @@ impl Action {
             Action::ListSkills { .. } | Action::GetSkill { .. } | Action::ReadDirectory { .. } => {
                 offers().skills
             }
+            Action::GetTask { .. } | Action::UpdateTask { .. } | Action::CancelTask { .. } => offers().tasks,
             Action::Initialize(_)
             | Action::Discover
             | Action::Ping
@@ -136,8 +159,8 @@ impl Action {
         }
     }
 
-    /// What it is about, where it names one thing: a tool, a prompt or a resource. Such a request may be answered with a
-    /// question, and Streamable HTTP wants the name in a header.
+    /// What it is about, where it names one thing that is carried out: a tool, a prompt or a resource. Such a request may be
+    /// answered with a question.
     pub fn subject(&self) -> Option<RequestSubject<'_>> {
         match self {
             Action::CallTool(call) => Some(call.subject()),
@@ -153,12 +176,34 @@ impl Action {
             | Action::List { .. }
             | Action::Subscribe { .. }
             | Action::Unsubscribe { .. }
-            // It is answered with values or an error, never with a question, and is named in no header.
+            // It is answered with values or an error, never with a question.
             | Action::Complete(_)
             | Action::Listen(_)
             | Action::ListSkills { .. }
             | Action::GetSkill { .. }
-            | Action::ReadDirectory { .. } => None,
+            | Action::ReadDirectory { .. }
+            | Action::GetTask { .. }
+            | Action::UpdateTask { .. }
+            | Action::CancelTask { .. } => None,
+        }
+    }
+
+    /// What of it Streamable HTTP wants in the header `Mcp-Name`, by which proxies route.
+    pub fn routing_name(&self) -> Option<&str> {
+        match self {
+            Action::GetTask { task } | Action::UpdateTask { task, .. } | Action::CancelTask { task } => {
+                Some(task)
+            }
+            _ => self.subject().map(|subject| subject.name),
+        }
+    }
+
+    /// Whether only a client that has declared the extension for tasks may ask it.
+    fn is_of_tasks(&self) -> bool {
+        match self {
+            Action::GetTask { .. } | Action::UpdateTask { .. } | Action::CancelTask { .. } => true,
+            Action::Listen(wanted) => !wanted.tasks.is_empty(),
+            _ => false,
         }
     }
 }
@@ -176,6 +221,8 @@ pub struct ServerCapabilities {
     pub skills: bool,
     /// The extension for apps: a tool has a page that hosts show, or there is such a page.
     pub apps: bool,
+    /// The extension for tasks.
+    pub tasks: bool,
 }
 
 /// What a list other than that of the tools holds.
@@ -238,6 +285,9 @@ impl ListKind {
 /// The member of a subscription's filter that names single resources.
 pub(crate) const RESOURCE_SUBSCRIPTIONS: &str = "resourceSubscriptions";
 
+/// … and the one that names single tasks.
+pub(crate) const TASK_SUBSCRIPTIONS: &str = "taskIds";
+
 /// Some of the kinds of lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListKinds([bool; ListKind::ALL.len()]);
@@ -274,6 +324,8 @@ pub struct SubscriptionFilter {
     pub lists: ListKinds,
     /// The URIs of resources whose changes it wants to hear of, each once, in the order in which they were named.
     pub resources: Vec<String>,
+    /// The ids of tasks that it wants to hear of, in the same way.
+    pub tasks: Vec<String>,
 }
 
 /// What a request is about, as far as one that is repeated must be about the same.
@@ -342,6 +394,8 @@ pub struct RequestMeta {
     pub client: Option<ClientInfo>,
     /// What the client may be asked, when the request itself says so (modern era).
     pub capabilities: ClientCapabilities,
+    /// The client takes a task for an answer, when the request itself says so (modern era).
+    pub takes_tasks: bool,
     /// The request was made before, and asked for something, which now comes with it (modern era).
     pub input_responses: Option<Box<InputResponses>>,
     /// Answers to questions that the request has not been asked yet, each a JSON object under the key that its tool will

@@ -1,6 +1,8 @@
 //! Which options does a decorator of omni's set?
 
-use omni_call::{ExecutorKind, FunctionKind, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionValue, ToolOption};
+use omni_call::{
+    ExecutorKind, FunctionKind, OPTIONS_WITHOUT_EFFECT, OptionKind, OptionValue, TaskSupport, ToolOption,
+};
 use serde_json::{Map, Value as Json};
 
 use crate::app_config;
@@ -257,6 +259,10 @@ impl Reader<'_, '_> {
             (OptionKind::Seconds, Value::Int(seconds)) => option.seconds(*seconds as f64, place(self.kind)),
             (OptionKind::Seconds, Value::Float(seconds)) => option.seconds(*seconds, place(self.kind)),
             (OptionKind::Count { .. }, Value::Int(number)) => option.count(*number),
+            // As FastMCP spells it.
+            (OptionKind::Choice(_), Value::Bool(flag)) if option.name == "task" => {
+                option.choice(TaskSupport::of_flag(*flag).name())
+            }
             (OptionKind::Choice(_), value) => value.str().and_then(|word| option.choice(word)),
             (OptionKind::Exceptions, value) => exceptions(value).map(OptionValue::Texts),
             (OptionKind::Flag, value) => flag(value).ok().map(OptionValue::Flag),

@@ -145,7 +145,12 @@ impl Server {
             parent: None,
         };
         let named = NamedTool { profile: request.profile, name: &request.name, tool: &tool, viewer };
-        let (outcome, timing) = self.run(named, request.arguments, options, events).await?;
+        // What the author says of tasks (`task`) holds from before anything runs.
+        let refused = tool.spec.policy.task.is_some_and(|task| !events.declare_task(task));
+        let (outcome, timing) = match refused {
+            true => (tasks_alone(&request.name, request.accepted), Timing::default()),
+            false => self.run(named, request.arguments, options, events).await?,
+        };
         let kind = outcome.kind.name();
         let error = match &outcome.kind {
             OutcomeKind::McpError { code, message, data } => {
@@ -521,6 +526,18 @@ fn unread(bug: tokio::task::JoinError) -> ToolResult {
 /// Whose a result is that this session got.
 fn owner_of(session: &Session) -> Owner {
     Owner::new(session.principal.clone(), session.name())
+}
+
+/// How a call ends whose tool runs as a task alone, and whose client takes none.
+fn tasks_alone(tool: &str, accepted: Instant) -> Outcome {
+    let RpcError { code, message, data } = RpcError::tasks_undeclared();
+    tracing::info!(tool, kind = "not_a_task", "call");
+    let kind = OutcomeKind::McpError {
+        code: code.number(),
+        message: format!("`{tool}` runs as a task alone: {message}"),
+        data: data.map(|data| data.to_string().into()),
+    };
+    Outcome::unstarted(kind, accepted.elapsed())
 }
 
 /// The beginning of a name that a client made up.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use omni_call::{
     Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Event, EventSink, LogLevel,
-    Outcome, OutcomeKind, Phase, RunSpec, ServerRequest, Wants,
+    Outcome, OutcomeKind, Phase, RunSpec, ServerRequest, TaskSupport, Wants,
 };
 
 use crate::call_changes::CallChanges;
@@ -222,6 +222,10 @@ impl CallPort for CallLog<'_> {
 
     fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
         self.events.request(request)
+    }
+
+    fn declare_task(&mut self, support: TaskSupport) -> bool {
+        self.events.declare_task(support)
     }
 
     fn ending(&self, spec: &RunSpec) -> Option<BoxFuture<'static, OutcomeKind>> {

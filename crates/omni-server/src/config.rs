@@ -37,12 +37,45 @@ pub struct ServerConfig {
     /// Seals what clients keep for this server: the tokens of sessions and the states of parked calls. Default: a key of
     /// this process alone, so that none of them outlives it.
     pub seal_key: KeySource,
+    /// How calls become tasks, and where these are kept. Default: none do.
+    pub tasks: Option<TasksConfig>,
     /// Where large results are kept, which are then sent as a preview and a link. Default: none are.
     pub stored_results: Option<Arc<StoredResults>>,
     /// What must outlive the process is noted here. Default: nowhere.
     pub store: Option<Store>,
     /// Descriptors that this process may have open for connections. Default: no bound of its own.
     pub connection_descriptors: usize,
+}
+
+/// How calls become tasks, for clients that take tasks. `[tasks]` of omni.toml.
+#[derive(Clone, Debug)]
+pub struct TasksConfig {
+    /// Where they are kept.
+    pub store: Store,
+    /// A call that has not been answered for so long becomes one. `None`: only where its tool says so. Default 20 s.
+    pub after: Option<Duration>,
+    /// How long a task is kept, from its creation on; one that still runs then is ended. Default 24 h.
+    pub keep: Duration,
+    /// How long a client is told to wait between two looks at a task. Default 1 s.
+    pub poll_interval: Duration,
+    /// Tasks of one principal that may run at once. Default 16.
+    pub per_principal: usize,
+    /// … of all together. Default 256.
+    pub total: usize,
+}
+
+impl TasksConfig {
+    /// The defaults, with tasks in that store.
+    pub fn new(store: Store) -> Self {
+        TasksConfig {
+            store,
+            after: Some(Duration::from_secs(20)),
+            keep: Duration::from_hours(24),
+            poll_interval: Duration::from_secs(1),
+            per_principal: 16,
+            total: 256,
+        }
+    }
 }
 
 /// Bounds on what clients may send and keep open. `[admission]` of omni.toml.
@@ -130,6 +163,7 @@ impl ServerConfig {
             limits: Limits::default(),
             asking: AskingLimits::default(),
             seal_key: KeySource::random(),
+            tasks: None,
             stored_results: None,
             store: None,
             connection_descriptors: usize::MAX,

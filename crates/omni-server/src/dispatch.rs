@@ -12,7 +12,7 @@ use crate::call_client::StateUse;
 use crate::caller::{Caller, RequestAnswer};
 use crate::opening::{self, Opening};
 use crate::server::Server;
-use crate::{call, call_client, lists, session, skills, subscriptions};
+use crate::{call, call_client, lists, session, skills, subscriptions, tasks};
 
 /// Reads a request whose session is looked up only if its era has sessions. A method of a feature that is not offered
 /// is as unknown as any other.
@@ -22,10 +22,14 @@ pub(crate) fn read(
     session: impl FnOnce() -> Result<Option<Revision>, RpcError>,
 ) -> Result<Request, Rejected> {
     let request = Request::read_in(raw, session)?;
-    if request.action.offered(|| server.offers()) {
-        return Ok(request);
+    let refused = match request.action.offered(|| server.offers()) {
+        true => request.lacks_capability(),
+        false => Some(RpcError::method_not_found(&request.method)),
+    };
+    match refused {
+        None => Ok(request),
+        Some(error) => Err(Rejected { id: Some(request.id), error }),
     }
-    Err(Rejected { id: Some(request.id), error: RpcError::method_not_found(&request.method) })
 }
 
 /// Whether a request is answered however many are open: it costs nothing, and asks whether we are there.
@@ -105,6 +109,11 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
         Action::ReadDirectory { uri, cursor } => {
             skills::directory(server, id, revision, uri, cursor, &meta, &caller)
         }
+        Action::GetTask { task } => tasks::get(server, id, revision, task, &caller),
+        Action::UpdateTask { task, responses } => {
+            tasks::update(server, id, revision, (task, responses), &caller)
+        }
+        Action::CancelTask { task } => tasks::cancel(server, id, revision, task, &caller),
         Action::Listen(filter) => subscriptions::listen(server, id, revision, filter, &meta, &caller),
     }
 }

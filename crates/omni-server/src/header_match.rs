@@ -80,7 +80,7 @@ fn check_all(
     server: &Server,
     session: &Session,
 ) -> Result<(), RpcError> {
-    let name = request.subject().map(|subject| subject.name);
+    let name = request.action.routing_name();
     check_standard(headers, request.revision.name(), &request.method, name)?;
     let Some(call) = request.tool_call() else { return Ok(()) };
     let profile = server.profile_of(request.meta.client.as_ref(), session);

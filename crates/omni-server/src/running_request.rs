@@ -1,6 +1,5 @@
 //! A request that is still being answered, and the notifications it sends meanwhile.
 
-use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -8,12 +7,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use omni_protocol::{ErrorCode, Frame, Id, RpcError, error_frame};
+use omni_protocol::{Frame, Id};
 
 use crate::call_client::ParkHandle;
-use crate::call_future::{CallEnd, CallFuture};
+use crate::call_future::{CallEnd, CallFuture, bug};
 use crate::outbox::Outbox;
-use crate::random::random_hex;
+use crate::tasks::{BecomingTask, TaskStep};
 
 /// One request on its way to its answer. Whoever holds it drives it; **dropping it cancels the request**.
 pub(crate) struct RunningRequest {
@@ -27,6 +26,8 @@ pub(crate) struct RunningRequest {
     only_listens: bool,
     /// It may end with a question, and go on with another request.
     parking: Option<Arc<ParkHandle>>,
+    /// It may become a task.
+    becoming: Option<Box<BecomingTask>>,
 }
 
 /// What a running request has to send next.
@@ -44,7 +45,11 @@ impl RunningRequest {
         outbox: Option<Arc<Outbox>>,
     ) -> Self {
         let future = Box::pin(AssertUnwindSafe(future.map(Some)).catch_unwind());
-        RunningRequest { id, future, outbox, ended: None, only_listens: false, parking: None }
+        RunningRequest::of(id, future, outbox)
+    }
+
+    fn of(id: Id, future: CallFuture, outbox: Option<Arc<Outbox>>) -> Self {
+        RunningRequest { id, future, outbox, ended: None, only_listens: false, parking: None, becoming: None }
     }
 
     /// A request whose client may have to repeat it with answers.
@@ -54,8 +59,13 @@ impl RunningRequest {
         future: impl Future<Output = Frame> + Send + 'static,
     ) -> Self {
         let mut running = RunningRequest::new(id, future, outbox);
-        running.parking = Some(parking);
+        running.may_be_parked(parking);
         running
+    }
+
+    fn may_be_parked(&mut self, parking: Arc<ParkHandle>) {
+        self.becoming = parking.task_seed().map(|seed| Box::new(BecomingTask::new(seed.clone())));
+        self.parking = Some(parking);
     }
 
     /// A request that was repeated with answers. `ended` is how its call has ended meanwhile, if it has.
@@ -65,8 +75,8 @@ impl RunningRequest {
         future: CallFuture,
         ended: Option<CallEnd>,
     ) -> Self {
-        let mut running =
-            RunningRequest { id, future, outbox, ended: None, only_listens: false, parking: Some(parking) };
+        let mut running = RunningRequest::of(id, future, outbox);
+        running.may_be_parked(parking);
         running.ended = ended.map(|ended| Box::new(running.end(ended)));
         running
     }
@@ -93,7 +103,7 @@ impl RunningRequest {
     /// The requests of a batch. They may end without an answer: each was taken back.
     pub(crate) fn of_batch(answers: impl Future<Output = Option<Frame>> + Send + 'static) -> Self {
         let future = Box::pin(AssertUnwindSafe(answers).catch_unwind());
-        RunningRequest { id: no_id(), future, outbox: None, ended: None, only_listens: false, parking: None }
+        RunningRequest::of(no_id(), future, None)
     }
 
     pub(crate) fn only_listens(&self) -> bool {
@@ -116,6 +126,27 @@ impl RunningRequest {
             }
             return Poll::Ready(Some(RequestOutput::Event(event)));
         }
+        if let (Some(becoming), Some(parking)) = (&mut self.becoming, &self.parking) {
+            let has_ended = finished.is_some() || self.ended.is_some();
+            match becoming.poll(cx, parking.link(), has_ended) {
+                TaskStep::Stays => {}
+                TaskStep::Committing => {
+                    if let Some(answer) = finished {
+                        self.ended = Some(Box::new(answer));
+                    }
+                    return Poll::Pending;
+                }
+                TaskStep::Committed => {
+                    let ended = finished.or_else(|| self.ended.take().map(|ended| *ended));
+                    let call = match ended {
+                        Some(answer) => Box::pin(std::future::ready(Ok(answer))),
+                        None => std::mem::replace(&mut self.future, Box::pin(std::future::pending())),
+                    };
+                    let told = becoming.hand_over(parking.link(), call, self.id.clone());
+                    return Poll::Ready(told.map(RequestOutput::Done));
+                }
+            }
+        }
         match finished.or_else(|| self.ended.take().map(|ended| *ended)) {
             Some(answer) => Poll::Ready(answer.map(RequestOutput::Done)),
             // All events from before the question have been sent.
@@ -127,17 +158,7 @@ impl RunningRequest {
     }
 
     fn end(&self, end: CallEnd) -> Option<Frame> {
-        end.unwrap_or_else(|panic| Some(self.bug(&*panic)))
-    }
-
-    /// A panic of ours costs this one request: the client gets a number that stands in the log too.
-    fn bug(&self, panic: &(dyn Any + Send)) -> Frame {
-        let what =
-            panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
-        let incident = random_hex::<4>();
-        tracing::error!(incident, id = ?self.id, panic = what.unwrap_or("unknown"), "bug: a request panicked");
-        let message = format!("internal error; look for incident {incident} in the server's log");
-        error_frame(Some(&self.id), &RpcError::new(ErrorCode::Internal, message))
+        end.unwrap_or_else(|panic| Some(bug(&self.id, &*panic)))
     }
 }
 

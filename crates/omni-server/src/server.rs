@@ -18,6 +18,7 @@ use crate::list_changes::{CurrentVersions, LISTED, ListChanges, ListVersions, li
 use crate::reload::{LiveSettings, Reload};
 use crate::resource_updates::ResourceUpdates;
 use crate::session::Session;
+use crate::tasks::Tasks;
 use crate::tool_state::ToolStates;
 
 /// How long what comes first waits for a folder whose catalogue is cached. To find that nothing differs takes a few
@@ -57,6 +58,8 @@ pub struct Server {
     /// What tools keep for their clients.
     pub(crate) states: Arc<ToolStates>,
     pub(crate) admission: Arc<Admission>,
+    /// Calls that outlive their requests; `None` where that is not offered.
+    pub(crate) tasks: Option<Arc<Tasks>>,
     /// The calls that wait for a reply to a request of ours.
     pub(crate) asking: Arc<AskingCalls>,
     /// Without completions, which sources may have at one time and not at another.
@@ -91,10 +94,12 @@ impl Server {
             completions: false,
             skills: catalog.offers(CatalogKind::Skills) && has_resources,
             apps: false,
+            tasks: config.tasks.is_some(),
         };
         let versions = list_versions(&catalog);
         let encoder = Encoder::new(&config.implementation, announced);
         let encoder = Arc::new(encoder);
+        let tasks = config.tasks.clone().map(|tasks| Tasks::new(tasks, encoder.clone()));
         let admission = Admission::new(&config.limits, config.connection_descriptors);
         let changes = ListChanges::new(versions);
         Arc::new(Server {
@@ -103,6 +108,7 @@ impl Server {
             encoder,
             live: ArcSwap::from_pointee(LiveSettings::of(&config)),
             reload: OnceLock::new(),
+            tasks,
             config,
             changes,
             updates: Arc::default(),
@@ -116,6 +122,14 @@ impl Server {
             refreshed: watch::Sender::default(),
             large_checks: Arc::new(Semaphore::new(LARGE_CHECKS_MAX)),
         })
+    }
+
+    /// The server stops: tasks whose calls run are ended, and it is stored that they were; to be called once nothing is served
+    /// any more, while executors still are there.
+    pub async fn close_tasks(&self) {
+        if let Some(tasks) = &self.tasks {
+            tasks.close().await;
+        }
     }
 
     /// Brings the catalogue up to date with its folder, off the front's thread, and lets waiting lists go.

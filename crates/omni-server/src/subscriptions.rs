@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use omni_call::with_causes;
 use omni_catalog::{ProfileId, Snapshot, Visibility};
 use omni_protocol::{
     ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, SubscriptionFilter, error_frame,
@@ -18,6 +19,7 @@ use crate::resource_updates::{SubscriptionRefused, Subscriptions};
 use crate::running_request::RunningRequest;
 use crate::server::Server;
 use crate::session::{self, Session};
+use crate::tasks::TaskWatch;
 use crate::viewer::view_of;
 
 /// Tells a legacy client which of the lists it knows are out of date. A modern one subscribes to that.
@@ -150,6 +152,30 @@ async fn until(time: Option<Instant>) {
     }
 }
 
+/// Tells a subscriber how a task is. How it has ended must not be lost: its client waits for that.
+async fn tell_of_task(server: &Server, task: &str, owner: &str, subscription: &Id, outbox: &Outbox) {
+    let Some(tasks) = &server.tasks else { return };
+    let task = match tasks.find(task, owner).await {
+        Ok(Some(task)) => task,
+        // Its time is over.
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(
+                task,
+                error = with_causes(&error),
+                "a subscriber is not told of a task: it cannot be read"
+            );
+            return;
+        }
+    };
+    let frame = server.encoder.task_notification(subscription, &task);
+    if !task.state.status().is_final() {
+        outbox.push(frame);
+    } else if outbox.push_always(frame).is_some() {
+        tracing::debug!("a client has gone that had subscribed to a task");
+    }
+}
+
 /// One subscription, until the server or its session ends; then its result.
 async fn subscription(
     server: Arc<Server>,
@@ -179,7 +205,13 @@ async fn subscription(
         resources.clear();
     }
     // What is never announced is left out, so that the client does not wait for it.
-    let honoured = SubscriptionFilter { lists: wanted.lists.and(server.announced), resources };
+    let watch = Arc::new(TaskWatch::default());
+    let owner = session.principal.seal_text();
+    let tasks = match &server.tasks {
+        Some(tasks) if !wanted.tasks.is_empty() => tasks.watch(&owner, wanted.tasks, &watch).await,
+        _ => Vec::new(),
+    };
+    let honoured = SubscriptionFilter { lists: wanted.lists.and(server.announced), resources, tasks };
     outbox.push(server.encoder.listen_acknowledged(&id, &honoured));
     let mut listener = server.changes.listen();
     // The end of the first refresh is no change: what the client lists waits for it.
@@ -208,6 +240,10 @@ async fn subscription(
                     continue;
                 }
                 Some(server.changes.current())
+            }
+            task = watch.next() => {
+                tell_of_task(&server, &task, &owner, &id, &outbox).await;
+                continue;
             }
             () = until(view_ends) => Some(server.changes.current()),
         };

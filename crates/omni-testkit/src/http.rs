@@ -96,7 +96,8 @@ impl HttpClient {
         if let Some(revision) = params["_meta"]["io.modelcontextprotocol/protocolVersion"].as_str() {
             headers.push(("mcp-protocol-version", revision));
             headers.push(("mcp-method", message["method"].as_str().unwrap()));
-            if let Some(name) = params["name"].as_str().or(params["uri"].as_str()) {
+            let named = ["name", "uri", "taskId"].into_iter().find_map(|member| params[member].as_str());
+            if let Some(name) = named {
                 headers.push(("mcp-name", name));
             }
         }

@@ -208,6 +208,7 @@ pub(crate) fn server(
     config.store = Some(Store::on_first_use(places.store(), StoreConfig::default()));
     let state = places.state.clone();
     config.seal_key = KeySource::new(move || seal_key(&state));
+    config.tasks = Some(settings.tasks.in_store(Store::on_first_use(places.store(), StoreConfig::default())));
     set_result_memory(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);
     let executor = server_policy(executors.choice(), settings.bounds.of_policy());
@@ -292,6 +293,7 @@ async fn stdio(
         tokio::join!(running.keep_refreshed(), reload);
     });
     let served = serve_stdio(server.clone(), streams::input()?, streams::output()?, stop).await;
+    server.close_tasks().await;
     // A client that asked and left may have been faster, and what the cache says of problems may have been mended.
     let _ = tokio::time::timeout(LAST_LOOK, was_told).await;
     keep_refreshed.abort();
@@ -333,7 +335,8 @@ async fn http(
         let snapshot = running.server.snapshot();
         tokio::join!(preparing.prepare_environments(snapshot), running.keep_refreshed(), reload);
     });
-    let served = HttpEndpoint::new(server, access, names).serve(listener, stop).await;
+    let served = HttpEndpoint::new(server.clone(), access, names).serve(listener, stop).await;
+    server.close_tasks().await;
     keep_refreshed.abort();
     served.context("the HTTP server failed")
 }

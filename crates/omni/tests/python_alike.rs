@@ -84,7 +84,7 @@ class Point:
     y: int = 0
 
 @tool(title="Everything", read_only=True, open_world=False, timeout=1.5, idle_timeout=0, concurrency=2,
-      retry_on=(OSError, ValueError), max_attempts=4, cache_ttl=60, affinity="session", category="demo",
+      retry_on=(OSError, ValueError), max_attempts=4, cache_ttl=60, task=True, affinity="session", category="demo",
       tags=["b", "a"], version="2", meta={"x": [1]}, icons=[{"src": "data:,"}])
 def everything(a: int, b: "Optional[Point]" = None, c: Colour = Colour.RED, *, ctx: Context,
                d: Literal["x", 1] = "x") -> Point:

@@ -206,6 +206,7 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     ("grace = -1", 1, "from 0 to a day"),
     ("[embedded]\nthreads = 0", 2, "is not from 1"),
     ("[admission]\ncalls = 0", 2, "is not from 1"),
+    ("[tasks]\nkeep = 59", 2, "is not from 60"),
     ("[environments]\ntimeout = -3", 2, "is not a number of seconds"),
     ("runner = 'ftp://x'", 1, "begins with neither"),
     ("timeout = = 3", 1, "timeout = = 3"),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         retry_on: type[BaseException] | str | Iterable[type[BaseException] | str] | None = None,
         max_attempts: int | None = None,
         enabled: bool | None = None,
+        task: Literal["forbidden", "optional", "required"] | bool | None = None,
         cache_ttl: float | None = None,
         input_schema: dict[str, Any] | None = None,
         output_schema: dict[str, Any] | None = ...,
@@ -70,6 +71,7 @@ def tool(  # noqa: D417 - one keyword per property of a tool
     retry_on: Any = None,
     max_attempts: int | None = None,
     enabled: bool | None = None,
+    task: str | bool | None = None,
     cache_ttl: float | None = None,
     input_schema: dict[str, Any] | None = None,
     output_schema: dict[str, Any] | None = ...,  # type: ignore[assignment] - None says something
@@ -112,6 +114,9 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         max_attempts: Runs of one call at most; 3 with `retry_on`.
         enabled: False for a tool that clients neither list nor call until a call of theirs has shown it with
             `ctx.show`.
+        task: Whether a call becomes a task for clients that take tasks: never (`forbidden`, also `False`), at
+            once (`optional`, also `True`), or at once with all other clients refused (`required`). When it
+            takes long by default.
         cache_ttl: Seconds for which a result answers the same arguments again, whoever asks.
         input_schema: JSON Schema of the arguments, taken as it is; made of the signature by default. Values
             still become what the signature says.
@@ -148,6 +153,7 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         "retry_on": retry_on,
         "max_attempts": max_attempts,
         "enabled": enabled,
+        "task": task,
         "cache_ttl": cache_ttl,
         "input_schema": input_schema,
         "meta": meta,

@@ -122,6 +122,15 @@ OPTIONS = {
         "member": "enabled",
         "without": "what it offers is there from the start",
     },
+    "task": {
+        "kind": "choice",
+        "at": ("decorator", "front_matter", "program"),
+        "choices": ("forbidden", "optional", "required"),
+        "flags": ("forbidden", "optional"),
+        "carried": "policy",
+        "member": "task",
+        "without": "a call becomes a task when it takes long",
+    },
     "cache_ttl": {
         "kind": "seconds",
         "at": ("decorator",),
@@ -231,6 +240,7 @@ POLICY_MEMBERS = (
     "retry_on",
     "max_attempts",
     "enabled",
+    "task",
     "cache_ttl_ms",
     "repeatable",
 )

@@ -54,6 +54,7 @@ _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
 _INTERVAL_SECONDS = 0.25
 _NOTE_CHARACTERS_MAX = 200
 _NEVER = float("-inf")
+_BECOME_TASK = "omni/task/become"
 
 
 class _Done:
@@ -543,6 +544,29 @@ class Context(Asking):
         finally:
             host.release()
         return _DONE
+
+    async def become_task(self) -> bool:
+        """Go on as a task: the client is answered now, and asks for the result later.
+
+        For an `async def` tool; a plain function uses `become_task_sync`. What the tool asks its client
+        before is part of the call, and what it asks from now on part of the task. A call that takes long
+        becomes one by itself, and one of a tool with `task="optional"` is one from its start.
+
+        Returns:
+            True if the call is a task now, or is about to be; False where its client takes none, or the tool
+            has `task="forbidden"`. It goes on in either case.
+        """
+        try:
+            return bool((await self._ask_async(_BECOME_TASK, {}))["task"])
+        except AskRefused:
+            return False
+
+    def become_task_sync(self) -> bool:
+        """Do what `become_task` does, for plain functions."""
+        try:
+            return bool(self._ask(_BECOME_TASK, {})["task"])
+        except AskRefused:
+            return False
 
     def debug(self, data: object, logger: str | None = None) -> _Done:
         """Log at level `debug`."""

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::option::{OptionKind, OptionPlace, OptionValue, ToolOption};
-use crate::Affinity;
+use crate::{Affinity, TaskSupport};
 
 /// Every option, in the order in which a reader is shown them.
-pub const OPTIONS: [ToolOption; 35] = [
+pub const OPTIONS: [ToolOption; 36] = [
     ToolOption {
         name: "name",
         also: &[],
@@ -195,6 +195,13 @@ pub const OPTIONS: [ToolOption; 35] = [
             OptionPlace::Prompt,
         ],
         without: "what it offers is there from the start",
+    },
+    ToolOption {
+        name: "task",
+        also: &[],
+        kind: OptionKind::Choice(&["forbidden", "optional", "required"]),
+        places: &[OptionPlace::Decorator, OptionPlace::FrontMatter, OptionPlace::Program],
+        without: "a call becomes a task when it takes long",
     },
     ToolOption {
         name: "cache_ttl",
@@ -389,6 +396,9 @@ pub struct Policy {
     /// False for a tool that clients neither list nor call until a call of theirs has shown it with `ctx.show`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Whether a call becomes a task for clients that take tasks: never (`forbidden`, also `False`), at once (`optional`, also `True`), or at once with all other clients refused (`required`). When it takes long by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskSupport>,
     /// Seconds for which a result answers the same arguments again, whoever asks. Here in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_ttl_ms: Option<u64>,
@@ -414,6 +424,7 @@ impl Policy {
             retry_on: if self.retry_on.is_empty() { others.retry_on.clone() } else { self.retry_on },
             max_attempts: self.max_attempts.or(others.max_attempts),
             enabled: self.enabled.or(others.enabled),
+            task: self.task.or(others.task),
             cache_ttl_ms: self.cache_ttl_ms.or(others.cache_ttl_ms),
             repeatable: self.repeatable || others.repeatable,
         }
@@ -507,6 +518,7 @@ impl CallOptions {
             ("retry_on", _, OptionValue::Texts(value)) => self.policy.retry_on = value,
             ("max_attempts", _, OptionValue::Count(value)) => self.policy.max_attempts = Some(value),
             ("enabled", _, OptionValue::Flag(value)) => self.policy.enabled = Some(value),
+            ("task", _, OptionValue::Choice(value)) => self.policy.task = value.parse().ok(),
             ("cache_ttl", _, OptionValue::Milliseconds(value)) => self.policy.cache_ttl_ms = Some(value),
             _ => return false,
         }

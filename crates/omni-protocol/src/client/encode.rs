@@ -112,7 +112,7 @@ impl ClientEncoder {
         let headers = match method {
             // There is no agreement yet.
             Method::Initialize => Vec::new(),
-            _ => headers::standard(revision, method.name(), action.subject().map(|subject| subject.name)),
+            _ => headers::standard(revision, method.name(), action.routing_name()),
         };
         Ok(Outgoing { frame: message.frame(), headers })
     }

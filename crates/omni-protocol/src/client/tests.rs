@@ -44,6 +44,7 @@ fn client() -> ClientEncoder {
 const PUBLIC: crate::ListCache = crate::ListCache { scope: crate::CacheScope::Public, is_settled: true };
 
 const OFFERS: crate::ServerCapabilities = crate::ServerCapabilities {
+    tasks: false,
     resources: true,
     subscribe: true,
     prompts: false,
@@ -133,8 +134,15 @@ fn action() -> impl Strategy<Value = Action> {
         (proptest::sample::subsequence(&ListKind::ALL, 0..=3), proptest::collection::btree_set(text(), 0..3))
             .prop_map(|(lists, resources)| {
                 let resources = resources.into_iter().collect();
-                Action::Listen(SubscriptionFilter { lists: lists.into_iter().collect(), resources })
+                let (lists, tasks) = (lists.into_iter().collect(), vec!["t1".to_owned()]);
+                Action::Listen(SubscriptionFilter { lists, resources, tasks })
             }),
+        text().prop_map(|task| Action::GetTask { task }),
+        text().prop_map(|task| Action::CancelTask { task }),
+        text().prop_map(|task| Action::UpdateTask {
+            task,
+            responses: vec![("q\"1".to_owned(), Bytes::from_static(b"{\"a\":[1]}"))],
+        }),
     ]
 }
 

@@ -51,7 +51,10 @@ fn may_come_first(method: Method) -> bool {
         | Method::Listen
         | Method::ListSkills
         | Method::GetSkill
-        | Method::ReadDirectory => false,
+        | Method::ReadDirectory
+        | Method::GetTask
+        | Method::UpdateTask
+        | Method::CancelTask => false,
     }
 }
 

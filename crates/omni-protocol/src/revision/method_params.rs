@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::params::{Params, log_level};
+use super::params::{Params, log_level, responses};
 use super::refusal::invalid;
 use super::table::Revision;
 use crate::RpcError;
@@ -20,7 +20,7 @@ use crate::method::Method;
 use crate::object_writer::ObjectWriter;
 use crate::request::{
     Action, CallTool, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, RESOURCE_SUBSCRIPTIONS,
-    SubscriptionFilter,
+    SubscriptionFilter, TASK_SUBSCRIPTIONS,
 };
 
 /// Reads what is asked by a method that `revision` has.
@@ -59,7 +59,19 @@ pub(super) fn read(method: Method, params: Params<'_>, revision: Revision) -> Re
                 uri(&params).ok_or_else(|| invalid("`params.uri` must be a string: which directory?"))?;
             Ok(Action::ReadDirectory { uri, cursor: cursor(params) })
         }
+        Method::GetTask => Ok(Action::GetTask { task: task_id(&params)? }),
+        Method::UpdateTask => {
+            let given = params.input_responses.filter(|given| given.get().starts_with('{'));
+            let given = given.ok_or_else(|| invalid("`params.inputResponses` must be an object"))?;
+            Ok(Action::UpdateTask { task: task_id(&params)?, responses: responses(given, &params)? })
+        }
+        Method::CancelTask => Ok(Action::CancelTask { task: task_id(&params)? }),
     }
+}
+
+fn task_id(params: &Params<'_>) -> Result<String, RpcError> {
+    let id = params.task_id.and_then(|id| serde_json::from_str(id.get()).ok());
+    id.ok_or_else(|| invalid("`params.taskId` must be a string: which task?"))
 }
 
 /// Writes what [`read`] reads, for a server that speaks `revision`. `client` and `capabilities` say who asks.
@@ -116,7 +128,19 @@ pub(crate) fn write_params(
             if !filter.resources.is_empty() {
                 wanted.insert(RESOURCE_SUBSCRIPTIONS.to_owned(), json!(filter.resources));
             }
+            if !filter.tasks.is_empty() {
+                wanted.insert(TASK_SUBSCRIPTIONS.to_owned(), json!(filter.tasks));
+            }
             params.put("notifications", &Value::Object(wanted));
+        }
+        Action::GetTask { task } | Action::CancelTask { task } => params.put("taskId", &json!(task)),
+        Action::UpdateTask { task, responses } => {
+            params.put("taskId", &json!(task));
+            let mut given = ObjectWriter::default();
+            for (key, response) in responses {
+                given.put_object(key, Some(response));
+            }
+            params.put_raw("inputResponses", &given.text());
         }
     }
 }
@@ -267,6 +291,8 @@ fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
         prompts_list_changed: bool,
         #[serde(borrow, default)]
         resource_subscriptions: Vec<Cow<'a, str>>,
+        #[serde(borrow, default)]
+        task_ids: Vec<Cow<'a, str>>,
     }
     let filter = params.notifications.filter(|filter| filter.get().starts_with('{'));
     let Some(filter) = filter else {
@@ -283,8 +309,11 @@ fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
         ListKind::Prompts => filter.prompts_list_changed,
     };
     let lists = ListKind::ALL.into_iter().filter(wanted).collect();
-    let mut seen = HashSet::new();
-    let named = filter.resource_subscriptions.iter().filter(|uri| seen.insert(&***uri));
-    let resources = named.map(|uri| uri.clone().into_owned()).collect();
-    Ok(Action::Listen(SubscriptionFilter { lists, resources }))
+    let once = |named: &[Cow<'_, str>]| {
+        let mut seen = HashSet::new();
+        let named = named.iter().filter(|name| seen.insert(&***name));
+        named.map(|name| name.clone().into_owned()).collect()
+    };
+    let (resources, tasks) = (once(&filter.resource_subscriptions), once(&filter.task_ids));
+    Ok(Action::Listen(SubscriptionFilter { lists, resources, tasks }))
 }

@@ -1,17 +1,15 @@
 //! How requests are read in the era of those that carry what they need.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::method_params;
-use super::params::{MetaParts, Params, Parts, log_level, progress_token, timing};
+use super::params::{
+    MetaParts, Params, Parts, log_level, progress_token, responses, responses_not_an_object, timing,
+};
 use super::refusal::{invalid, method_not_found, unsupported};
 use super::table::Revision;
 use crate::RpcError;
-use crate::asking::{ClientCapabilities, InputResponses};
-use crate::error::truncate_chars;
+use crate::asking::{ClientCapabilities, InputResponses, takes_tasks};
 use crate::method::Method;
 use crate::request::ClientInfo;
 
@@ -26,6 +24,7 @@ pub(super) fn read<'a>(name: &str, mut params: Params<'a>) -> Result<Parts<'a>, 
             "`params._meta` must hold an object `io.modelcontextprotocol/clientCapabilities` (`{}` for none)",
         ));
     };
+    let takes_tasks = takes_tasks(capabilities.get());
     let capabilities = ClientCapabilities::read(capabilities.get());
     let (input_responses, early_answers) = input_responses(&params)?;
     let level = meta.and_then(|meta| meta.log_level.as_deref());
@@ -37,8 +36,16 @@ pub(super) fn read<'a>(name: &str, mut params: Params<'a>) -> Result<Parts<'a>, 
     let method = Method::from_name(name).filter(|method| revision.has_method(*method));
     let method = method.ok_or_else(|| method_not_found(name))?;
     let action = method_params::read(method, params, revision)?;
-    let meta =
-        MetaParts { progress_token, log_level, timing, client, capabilities, input_responses, early_answers };
+    let meta = MetaParts {
+        progress_token,
+        log_level,
+        timing,
+        client,
+        capabilities,
+        takes_tasks,
+        input_responses,
+        early_answers,
+    };
     Ok(Parts { revision, action, meta })
 }
 
@@ -48,23 +55,10 @@ type Answers = Vec<(String, Bytes)>;
 /// Reads the answers to what an earlier result asked for. Without the state that it gave out they are for questions that
 /// have not been asked yet.
 fn input_responses(params: &Params<'_>) -> Result<(Option<Box<InputResponses>>, Answers), RpcError> {
-    let malformed = || invalid("`params.inputResponses` must be an object");
-    let mut responses = Vec::new();
-    if let Some(given) = params.input_responses {
-        if !given.get().starts_with('{') {
-            return Err(malformed());
-        }
-        let given: HashMap<String, &RawValue> = serde_json::from_str(given.get()).map_err(|_| malformed())?;
-        for (key, response) in given {
-            if !response.get().starts_with('{') {
-                return Err(invalid(format!(
-                    "`params.inputResponses.{}` must be an object",
-                    truncate_chars(key, 60)
-                )));
-            }
-            responses.push((key, params.text.slice_ref(response.get().as_bytes())));
-        }
+    if params.input_responses.is_some_and(|responses| !responses.get().starts_with('{')) {
+        return Err(responses_not_an_object());
     }
+    let responses = params.input_responses.map_or(Ok(Vec::new()), |given| responses(given, params))?;
     // Whoever keeps a tool's question open gave the state out as a string; nothing else can be one.
     let Some(state) = params.request_state else { return Ok((None, responses)) };
     let state = serde_json::from_str(state.get())

@@ -1,6 +1,7 @@
 //! The members of `params` that any method reads, and what `_meta` says of the request.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use omni_call::LogLevel;
@@ -55,6 +56,8 @@ pub(super) struct Params<'a> {
     pub(super) request_state: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "inputResponses", deserialize_with = "present")]
     pub(super) input_responses: Option<&'a RawValue>,
+    #[serde(borrow, rename = "taskId")]
+    pub(super) task_id: Option<&'a RawValue>,
     #[serde(borrow, rename = "protocolVersion")]
     pub(super) protocol_version: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -114,6 +117,7 @@ pub(super) struct MetaParts<'a> {
     pub(super) timing: bool,
     pub(super) client: Option<ClientInfo>,
     pub(super) capabilities: ClientCapabilities,
+    pub(super) takes_tasks: bool,
     pub(super) input_responses: Option<Box<InputResponses>>,
     pub(super) early_answers: Vec<(String, Bytes)>,
 }
@@ -128,6 +132,7 @@ impl MetaParts<'_> {
             timing: self.timing,
             client: self.client,
             capabilities: self.capabilities,
+            takes_tasks: self.takes_tasks,
             input_responses: self.input_responses,
             early_answers: self.early_answers,
         }
@@ -153,6 +158,25 @@ pub(super) fn progress_token<'a>(meta: Option<&Meta<'a>>) -> Result<Option<&'a R
         number if is_integer(number) => Ok(Some(token)),
         _ => Err(invalid("`_meta.progressToken` must be a string or an integer")),
     }
+}
+
+pub(super) fn responses_not_an_object() -> RpcError {
+    invalid("`params.inputResponses` must be an object")
+}
+
+/// The answers to questions, each by its question's key.
+pub(super) fn responses(given: &RawValue, params: &Params<'_>) -> Result<Vec<(String, Bytes)>, RpcError> {
+    let given: HashMap<String, &RawValue> =
+        serde_json::from_str(given.get()).map_err(|_| responses_not_an_object())?;
+    let mut responses = Vec::with_capacity(given.len());
+    for (key, response) in given {
+        if !response.get().starts_with('{') {
+            let key = truncate_chars(key, 60);
+            return Err(invalid(format!("`params.inputResponses.{key}` must be an object")));
+        }
+        responses.push((key, params.text.slice_ref(response.get().as_bytes())));
+    }
+    Ok(responses)
 }
 
 pub(super) fn log_level(name: &str, at: &str) -> Result<LogLevel, RpcError> {

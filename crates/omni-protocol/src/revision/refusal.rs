@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::table::Revision;
+use crate::task::TASKS_EXTENSION;
 use crate::{ErrorCode, RpcError};
 
 impl RpcError {
@@ -20,6 +21,17 @@ impl RpcError {
     /// The refusal of a request in a session that there is not.
     pub fn unknown_session() -> Self {
         RpcError::new(ErrorCode::UnknownSession, "no such session; send `initialize` to open a new one")
+    }
+
+    /// The refusal of what only a client that has declared the extension for tasks is answered.
+    pub fn tasks_undeclared() -> Self {
+        let why = format!(
+            "the request does not declare that its client takes tasks: `_meta` must have `extensions.{TASKS_EXTENSION}` \
+             in its `io.modelcontextprotocol/clientCapabilities`"
+        );
+        let required = json!({ "extensions": { TASKS_EXTENSION: {} } });
+        RpcError::new(ErrorCode::MissingCapability, why)
+            .with_data(json!({ "requiredCapabilities": required }))
     }
 
     /// The refusal of a protocol version we do not speak; lists those we do.

@@ -336,3 +336,19 @@ fn every_option_of_a_completion_is_read_and_a_wrong_value_is_told() {
         assert_eq!(codes, ["invalid-option"], "{}={bad}", option.name);
     }
 }
+
+#[test]
+fn whether_calls_become_tasks_is_a_word_or_a_flag_as_in_fastmcp() {
+    for (value, read) in [
+        ("True", Some("optional")),
+        ("False", Some("forbidden")),
+        ("\"required\"", Some("required")),
+        ("\"maybe\"", None),
+        ("1", None),
+    ] {
+        let text = format!("from omni import tool\n@tool(task={value})\ndef go(): ...\n");
+        let found = scan_text(&text);
+        assert_eq!(found.tools[0].policy.task.map(omni_call::TaskSupport::name), read, "{value}");
+        assert_eq!(found.diagnostics.len(), usize::from(read.is_none()), "{value}");
+    }
+}

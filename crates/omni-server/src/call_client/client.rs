@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use omni_call::{
-    Answer, Ask, AskRefusal, BoxFuture, CallPort, Event, EventSink, OutcomeKind, RunSpec, Wants,
+    Answer, Ask, AskRefusal, BoxFuture, CallPort, Event, EventSink, OutcomeKind, RunSpec, ServerMethod,
+    ServerRequest, TaskSupport, Wants,
 };
 use omni_protocol::{
-    AskedBy, ClientCapabilities, Encoder, Frame, Id, InputResponses, Request, RequestMeta, RequestSubject,
-    Revision, error_frame,
+    AskedBy, ClientCapabilities, Encoder, Frame, Id, InputResponses, Method, Request, RequestMeta,
+    RequestSubject, Revision, error_frame,
 };
 
 use super::answers_ahead::AnswersAhead;
@@ -25,6 +27,7 @@ use crate::outbox::Outbox;
 use crate::running_request::RunningRequest;
 use crate::server::Server;
 use crate::session::{PeerReply, Session};
+use crate::tasks::TaskSeed;
 
 /// The client of one call.
 pub(crate) enum CallClient {
@@ -70,13 +73,21 @@ impl CallClient {
         subject: RequestSubject<'_>,
         ahead: AnswersAhead,
     ) -> Self {
+        let tasks =
+            server.tasks.as_ref().filter(|_| meta.takes_tasks && subject.method == Method::CallTool.name());
         let capabilities = match revision.asked_by() {
-            AskedBy::InputRequired if !meta.capabilities.is_empty() || ahead.is_rerun => {
+            AskedBy::InputRequired if !meta.capabilities.is_empty() || ahead.is_rerun || tasks.is_some() => {
                 let recipient = recipient_of((id, revision), meta, caller, false);
                 let encoder = server.encoder.clone();
                 let link = Arc::new(ClientLink::new(encoder, recipient, meta.capabilities, ahead));
                 let identity = RequestIdentity::new(&caller.session.principal, &caller.account, subject);
-                return CallClient::Resumable(Arc::new(ParkHandle::new(&caller.parked, identity, link)));
+                let task = tasks.map(|tasks| {
+                    link.may_become_task();
+                    let owner = caller.session.principal.seal_text();
+                    TaskSeed::new(tasks, &owner, subject.method, subject.name)
+                });
+                let parking = ParkHandle::new(&caller.parked, identity, link, task);
+                return CallClient::Resumable(Arc::new(parking));
             }
             AskedBy::InputRequired => meta.capabilities,
             AskedBy::Request => caller.capabilities,
@@ -181,6 +192,7 @@ impl EventSink for ClientPort<'_> {
                 recipient.tell(self.encoder, &mut self.progress, event);
             }
             CallClient::Resumable(parking) => {
+                parking.link.heard(&event);
                 parking
                     .link
                     .with_recipient(|recipient| recipient.tell(self.encoder, &mut self.progress, event));
@@ -203,8 +215,31 @@ impl CallPort for ClientPort<'_> {
     fn can_be_asked(&self) -> bool {
         match self.client {
             CallClient::SingleRequest(single) => !single.capabilities.is_empty(),
-            // A client is resumable only if it has declared that it can be asked.
-            CallClient::Resumable(_) => true,
+            CallClient::Resumable(parking) => parking.link.can_be_asked(),
+        }
+    }
+
+    fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
+        let answer = match request.method {
+            ServerMethod::BecomeTask => {
+                let becomes = match self.client {
+                    CallClient::SingleRequest(_) => false,
+                    CallClient::Resumable(parking) => parking.link.wish_task(),
+                };
+                Answer::Result(Bytes::from(format!(r#"{{"task":{becomes}}}"#)))
+            }
+            ServerMethod::CallTool
+            | ServerMethod::ReadResource
+            | ServerMethod::GetState
+            | ServerMethod::SetState => Answer::no_server(request.method),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn declare_task(&mut self, support: TaskSupport) -> bool {
+        match self.client {
+            CallClient::SingleRequest(_) => support != TaskSupport::Required,
+            CallClient::Resumable(parking) => parking.link.declare_task(support),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use omni_call::{Answer, Ask, AskRefusal, BoxFuture, OutcomeKind, Wants};
+use omni_call::{Answer, Ask, AskRefusal, BoxFuture, Event, OutcomeKind, TaskSupport, Wants};
 use omni_protocol::{ClientCapabilities, Encoder, Frame, Id, Revision};
 use tokio::sync::oneshot;
 
@@ -16,6 +16,9 @@ use super::digest::{Digest, question_digest};
 use super::recipient::Recipient;
 use super::refusal::{not_askable, refused};
 use crate::outbox::Outbox;
+
+/// Of what a tool says of how far it is, a task keeps so much.
+const MESSAGE_CHARS_MAX: usize = 500;
 
 /// Questions that one call may have open at once.
 const QUESTIONS_MAX: usize = 32;
@@ -55,6 +58,29 @@ struct LinkState {
     lost: bool,
     /// The call is over, and waits for a request to answer.
     waiting: Option<Waker>,
+    task: TaskState,
+}
+
+/// Whether a call is to become a task, where its client takes tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TaskWish {
+    /// When it takes long.
+    #[default]
+    WhenSlow,
+    /// Now: its tool says so.
+    AtOnce,
+    /// Never, says its tool.
+    Never,
+}
+
+/// What is known of a call as a task.
+#[derive(Default)]
+struct TaskState {
+    /// Its client takes tasks.
+    may_be: bool,
+    wish: TaskWish,
+    /// What the tool said last of how far it is.
+    message: Option<String>,
 }
 
 struct OpenQuestion {
@@ -96,6 +122,7 @@ impl ClientLink {
             log,
             lost: false,
             waiting: None,
+            task: TaskState::default(),
         };
         let link = ClientLink {
             encoder,
@@ -113,7 +140,96 @@ impl ClientLink {
     }
 
     pub(super) fn wants(&self) -> Wants {
-        self.state().recipient.as_ref().map(Recipient::wants).unwrap_or_default()
+        let state = self.state();
+        let wants = state.recipient.as_ref().map(Recipient::wants).unwrap_or_default();
+        // A task has a line that says how far it is.
+        Wants { progress: wants.progress || state.task.may_be, ..wants }
+    }
+
+    /// Whether asking can lead to anything.
+    pub(super) fn can_be_asked(&self) -> bool {
+        self.is_rerun || !self.state().capabilities.is_empty()
+    }
+
+    /// Its client takes a task for an answer.
+    pub(super) fn may_become_task(&self) {
+        self.state().task.may_be = true;
+    }
+
+    /// Takes note of what the author has declared. `false` when the call may be nothing but a task, and cannot be one.
+    pub(super) fn declare_task(&self, support: TaskSupport) -> bool {
+        let task = &mut self.state().task;
+        task.wish = match support {
+            TaskSupport::Forbidden => TaskWish::Never,
+            TaskSupport::Optional | TaskSupport::Required => TaskWish::AtOnce,
+        };
+        task.may_be || support != TaskSupport::Required
+    }
+
+    /// The tool wants to go on as a task. Returns whether it does.
+    pub(super) fn wish_task(&self) -> bool {
+        let task = &mut self.state().task;
+        if task.may_be && task.wish == TaskWish::WhenSlow {
+            task.wish = TaskWish::AtOnce;
+        }
+        task.may_be && task.wish == TaskWish::AtOnce
+    }
+
+    /// Whether the call is to become a task.
+    pub(crate) fn task_wish(&self) -> TaskWish {
+        self.state().task.wish
+    }
+
+    /// The call is a task from now on: the client that has begun it hears no more of it on its way. Returns what that client
+    /// speaks.
+    pub(crate) fn detach(&self) -> Revision {
+        let mut state = self.state();
+        if let Some(recipient) = &mut state.recipient {
+            recipient.silence();
+        }
+        state.revision
+    }
+
+    /// The questions that are open, by their keys, in the order in which they were asked.
+    pub(crate) fn open_asks(&self) -> Vec<(String, Ask)> {
+        let state = self.state();
+        state.questions.iter().map(|question| (question.key.clone(), question.ask.clone())).collect()
+    }
+
+    /// What the tool said last of how far it is.
+    pub(crate) fn last_message(&self) -> Option<String> {
+        self.state().task.message.clone()
+    }
+
+    /// Answers questions by their keys. What is not open is passed over.
+    pub(crate) fn answer(&self, responses: &[(String, Bytes)]) {
+        let mut answered = Vec::new();
+        let mut state = self.state();
+        for question in std::mem::take(&mut state.questions) {
+            match response_to(&question.key, responses) {
+                Some(result) => {
+                    let answer = Answer::Result(result);
+                    state.log.record(question.digest, Some(&answer));
+                    answered.push((question, answer));
+                }
+                None => state.questions.push(question),
+            }
+        }
+        drop(state);
+        for (question, answer) in answered {
+            // Nobody waits any more for what was taken back just now.
+            let _ = question.answer.send(answer);
+        }
+    }
+
+    /// Takes note of what a task says of itself.
+    pub(super) fn heard(&self, event: &Event) {
+        if let Event::Progress { message: Some(message), .. } = event {
+            let task = &mut self.state().task;
+            if task.may_be {
+                task.message = Some(message.chars().take(MESSAGE_CHARS_MAX).collect());
+            }
+        }
     }
 
     /// Calls `tell` with the current recipient, if there is one.

@@ -22,5 +22,6 @@ mod used_states;
 pub(crate) use answers_ahead::AnswersAhead;
 pub(crate) use asking_calls::AskingCalls;
 pub(crate) use client::{CallClient, StateUse, use_state};
+pub(crate) use client_link::{ClientLink, TaskWish};
 pub(crate) use parked::{ParkHandle, ParkedCalls};
 pub(crate) use replay::{Replay, StateClaim};

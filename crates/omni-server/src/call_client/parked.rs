@@ -30,6 +30,7 @@ use crate::outbox::Outbox;
 use crate::principal::Principal;
 use crate::seal_key::KeySource;
 use crate::server::Server;
+use crate::tasks::TaskSeed;
 
 /// The parked calls of one connection that carries everything of its client, or of one HTTP endpoint.
 ///
@@ -105,11 +106,26 @@ pub(crate) struct ParkHandle {
     parked: Weak<ParkedCalls>,
     identity: RequestIdentity,
     pub(super) link: Arc<ClientLink>,
+    /// What the call becomes where it becomes a task; `None` where its client takes none.
+    task: Option<TaskSeed>,
 }
 
 impl ParkHandle {
-    pub(super) fn new(parked: &Arc<ParkedCalls>, identity: RequestIdentity, link: Arc<ClientLink>) -> Self {
-        ParkHandle { parked: Arc::downgrade(parked), identity, link }
+    pub(super) fn new(
+        parked: &Arc<ParkedCalls>,
+        identity: RequestIdentity,
+        link: Arc<ClientLink>,
+        task: Option<TaskSeed>,
+    ) -> Self {
+        ParkHandle { parked: Arc::downgrade(parked), identity, link, task }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<ClientLink> {
+        &self.link
+    }
+
+    pub(crate) fn task_seed(&self) -> Option<&TaskSeed> {
+        self.task.as_ref()
     }
 
     /// Parks the call when it has asked something that its client does not know of, and returns the answer to the

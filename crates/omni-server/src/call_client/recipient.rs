@@ -29,6 +29,13 @@ impl Recipient {
         Wants { progress: self.progress_token.is_some(), log: self.log_level }
     }
 
+    /// What is said before the answer reaches it no more.
+    pub(super) fn silence(&mut self) {
+        self.outbox = None;
+        self.progress_token = None;
+        self.log_level = None;
+    }
+
     /// Says how many notifications were lost, if any were.
     pub(super) fn report_dropped(&self, encoder: &Encoder) {
         let Some(outbox) = &self.outbox else { return };

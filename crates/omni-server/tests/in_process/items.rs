@@ -159,6 +159,7 @@ const BOTH: ServerCapabilities = ServerCapabilities {
     completions: false,
     skills: false,
     apps: false,
+    tasks: false,
 };
 
 const ALL: ServerCapabilities = ServerCapabilities { completions: true, ..BOTH };

@@ -22,6 +22,7 @@ mod stale;
 mod start;
 mod streams;
 mod subscriptions;
+mod tasks;
 mod visibility;
 mod visible_items;
 

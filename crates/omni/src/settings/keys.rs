@@ -425,6 +425,38 @@ pub(super) const KEYS: &[SettingKey] = &[
         untrusted: UntrustedRule::Lower,
         about: "A call whose client has not answered for so long is ended.",
     },
+    // [tasks]
+    SettingKey {
+        name: "tasks.after",
+        kind: ValueKind::Number(limit("seconds", 20, 1..=7 * DAY_SECONDS)),
+        untrusted: UntrustedRule::Trust,
+        about: "A tool call that has not been answered for so long becomes a task, where its client takes tasks and the tool does not \
+                forbid it ([long work](../guide/long-work.md)). 0: only calls whose tools say so become tasks.",
+    },
+    SettingKey {
+        name: "tasks.keep",
+        kind: ValueKind::Number(number("seconds", 86_400, 60..=30 * DAY_SECONDS)),
+        untrusted: UntrustedRule::Lower,
+        about: "How long a task and its result are kept, from the task's creation on. One that still runs then is ended.",
+    },
+    SettingKey {
+        name: "tasks.poll_interval",
+        kind: ValueKind::Number(number("seconds", 1, 1..=3600)),
+        untrusted: UntrustedRule::Trust,
+        about: "How long clients are told to wait between two looks at a task.",
+    },
+    SettingKey {
+        name: "tasks.per_principal",
+        kind: ValueKind::Number(number("tasks", 16, 1..=MANY)),
+        untrusted: UntrustedRule::Lower,
+        about: "Tasks of one client that run at once. Beyond it a call does not become a task, and is answered when it has ended.",
+    },
+    SettingKey {
+        name: "tasks.total",
+        kind: ValueKind::Number(number("tasks", 256, 1..=MANY)),
+        untrusted: UntrustedRule::Lower,
+        about: "The same of all clients together.",
+    },
     // [results]
     SettingKey {
         name: "results.inline_kib",

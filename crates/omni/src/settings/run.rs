@@ -13,6 +13,7 @@ use super::bounds::ExecBounds;
 use super::environments::EnvironmentSettings;
 use super::seconds::grace;
 use super::settings_file::SettingsFile;
+use super::tasks::TaskSettings;
 use super::time_limit::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};
 use crate::args::{Errors, Isolation, RunArguments, Workers};
 use crate::python::PythonChoice;
@@ -38,6 +39,7 @@ pub(crate) struct RunSettings {
     pub(crate) limits: ProcessLimits,
     pub(crate) admission: omni_server::Limits,
     pub(crate) asking: omni_server::AskingLimits,
+    pub(crate) tasks: TaskSettings,
     pub(crate) fork: ForkSettings,
     pub(crate) embedded_threads: usize,
     pub(crate) bounds: ExecBounds,
@@ -94,6 +96,7 @@ impl RunSettings {
             bounds: ExecBounds::resolve(file, &admission)?,
             admission,
             asking: file.asking.resolve()?,
+            tasks: file.tasks.resolve()?,
             fork: file.fork.resolve()?,
             embedded_threads: file.embedded.threads()?,
             environments: file.environments.resolve()?,

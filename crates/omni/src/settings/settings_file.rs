@@ -20,6 +20,7 @@ use super::profiles::{FoundFilter, ProfileTable};
 use super::queue::{QueueTable, SpawnTable};
 use super::reload::ReloadMode;
 use super::results::ResultsTable;
+use super::tasks::TasksTable;
 use super::workers::WorkerSettings;
 use crate::args::{Errors, Isolation, Names, Transport};
 use crate::http_access::HttpTable;
@@ -83,6 +84,8 @@ pub(crate) struct SettingsFile {
     pub(super) admission: AdmissionTable,
     #[serde(default)]
     pub(super) asking: AskingTable,
+    #[serde(default)]
+    pub(super) tasks: TasksTable,
     #[serde(default)]
     pub(crate) http: HttpTable,
     #[serde(default)]

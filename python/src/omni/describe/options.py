@@ -185,6 +185,8 @@ def _count(option: dict[str, Any], value: Any) -> int:
 
 
 def _choice(option: dict[str, Any], value: Any) -> str:
+    if type(value) is bool and "flags" in option:
+        return option["flags"][value]
     if value not in option["choices"]:
         raise _WantedError(wanted(option, "decorator"))
     return value

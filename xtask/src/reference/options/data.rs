@@ -85,6 +85,9 @@ pub(super) struct Entry {
     pub(super) choices: Vec<String>,
     /// The type of a choice, in Rust.
     pub(super) r#type: Option<String>,
+    /// What `False` and `True` mean, where a choice may be one.
+    #[serde(default)]
+    pub(super) flags: Vec<String>,
     pub(super) hint: Option<String>,
     pub(super) carried: Option<String>,
     pub(super) front_matter_member: Option<String>,

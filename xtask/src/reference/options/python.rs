@@ -151,6 +151,7 @@ if TYPE_CHECKING:
         };
         let r#type = match entry.kind.as_str() {
             "exceptions" => "Any".to_owned(),
+            "choice" if made.bare && !entry.flags.is_empty() => "str | bool | None".to_owned(),
             "choice" | "executor" if made.bare => "str | None".to_owned(),
             _ => format!("{} | None", checked_type(entry, &executors)?),
         };
@@ -202,7 +203,10 @@ fn checked_type(entry: &Entry, executors: &[&str]) -> Result<String> {
         "flag" => "bool".to_owned(),
         "seconds" => "float".to_owned(),
         "count" => "int".to_owned(),
-        "choice" => literal(&entry.choices.iter().map(String::as_str).collect::<Vec<_>>()),
+        "choice" => {
+            let words = literal(&entry.choices.iter().map(String::as_str).collect::<Vec<_>>());
+            if entry.flags.is_empty() { words } else { format!("{words} | bool") }
+        }
         "executor" => literal(executors),
         "exceptions" => "type[BaseException] | str | Iterable[type[BaseException] | str]".to_owned(),
         "schema" | "object" | "annotations" => "dict[str, Any]".to_owned(),
@@ -254,6 +258,9 @@ pub(in super::super) fn table(options: &Options) -> Result<String> {
         }
         if !entry.choices.is_empty() {
             writeln!(text, "        \"choices\": {},", tuple(&entry.choices))?;
+        }
+        if !entry.flags.is_empty() {
+            writeln!(text, "        \"flags\": {},", tuple(&entry.flags))?;
         }
         if let Some(hint) = &entry.hint {
             writeln!(text, "        \"hint\": {hint:?},")?;

@@ -11,7 +11,7 @@ pub(in super::super) fn table(options: &Options) -> Result<String> {
     let mut text = String::from(
         "//! The options, and what carries them. Generated from `conformance/options.json` by `cargo xtask docs`; do not edit.\n\n\
          use serde::{Deserialize, Serialize};\n\n\
-         use super::option::{OptionKind, OptionPlace, OptionValue, ToolOption};\nuse crate::Affinity;\n\n",
+         use super::option::{OptionKind, OptionPlace, OptionValue, ToolOption};\nuse crate::{Affinity, TaskSupport};\n\n",
     );
     writeln!(
         text,
