@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use omni_call::{Answer, Ask, BoxFuture, CallPort, ChildStatus, Event, EventSink, ServerRequest};
+use bytes::Bytes;
+use omni_call::{
+    Answer, Ask, BoxFuture, CallPort, ChildStatus, Event, EventSink, ServerMethod, ServerRequest,
+};
 use tokio::sync::oneshot;
 
 /// A call's port, and what its tool wants of the server.
@@ -23,6 +26,11 @@ impl<'a> SharedPort<'a> {
 
     fn port(&self) -> MutexGuard<'_, &'a mut dyn CallPort> {
         self.port.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the call's own port answers.
+    pub(super) fn request(&self, request: ServerRequest) -> BoxFuture<'static, Answer> {
+        self.port().request(request)
     }
 
     /// What the tool has asked for since the last time.
@@ -96,5 +104,18 @@ impl CallPort for ChildPort<'_> {
 
     fn can_be_asked(&self) -> bool {
         self.port.port().can_be_asked()
+    }
+
+    fn request(&mut self, request: ServerRequest) -> BoxFuture<'static, Answer> {
+        let answer = match request.method {
+            // Its client knows the one call alone that made it.
+            ServerMethod::BecomeTask => Answer::Result(Bytes::from_static(br#"{"task":false}"#)),
+            // The call has a port around this one that answers these.
+            ServerMethod::CallTool
+            | ServerMethod::ReadResource
+            | ServerMethod::GetState
+            | ServerMethod::SetState => Answer::no_server(request.method),
+        };
+        Box::pin(std::future::ready(answer))
     }
 }

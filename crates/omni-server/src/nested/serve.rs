@@ -107,6 +107,8 @@ impl Server {
                 ServerMethod::ReadResource => self.read_for_tool(&request, scope, &asking, &mut port).await,
                 ServerMethod::GetState => self.get_state(&request.params, scope, &asking),
                 ServerMethod::SetState => self.set_state(&request.params, scope, &asking),
+                // A matter of the call and its client alone.
+                ServerMethod::BecomeTask => return shared.request(request).await,
             };
             match answer {
                 Ok(result) => Answer::Result(result),
