@@ -76,8 +76,10 @@ fn acknowledged(
 ) -> RequestAnswer {
     let server = server.clone();
     let running = id.clone();
+    // Dropping the answer would leave it half done: a task that is stored as cancelled, and runs on.
+    let done = tokio::spawn(done);
     let answer = async move {
-        match done.await {
+        match done.await.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic())) {
             Ok(()) => server.encoder.empty_result(&id, revision),
             Err(error) => error_frame(Some(&id), &error),
         }

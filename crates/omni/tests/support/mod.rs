@@ -541,7 +541,8 @@ impl Http {
     pub fn modern(&self, method: &str, mut params: Value, more: &[(&str, &str)]) -> Reply {
         let extra = params.get("_meta").cloned().unwrap_or_default();
         params["_meta"] = modern(&extra);
-        let name = params["name"].as_str().or(params["uri"].as_str()).unwrap_or_default().to_owned();
+        let name = ["name", "uri", "taskId"].into_iter().find_map(|member| params[member].as_str());
+        let name = name.unwrap_or_default().to_owned();
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let mut headers = vec![("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
         if !name.is_empty() {
