@@ -23,6 +23,16 @@ def long(log: str, seconds: float) -> str:
         file.write(str(os.getpid()))
     time.sleep(seconds)
     return f"worked {seconds} s"
+
+@tool
+async def decides(ctx: Context) -> str:
+    """Become a task, if that is possible."""
+    return f"task: {await ctx.become_task()}"
+
+@tool
+def decides_sync(ctx: Context) -> str:
+    """Become a task, if that is possible."""
+    return f"task: {ctx.become_task_sync()}"
 "#;
 
 /// A request of a client that takes tasks.
@@ -129,4 +139,18 @@ fn a_server_that_is_stopped_ends_its_tasks_and_says_so() {
     let stopped = ended(&second, &task);
     assert_eq!(stopped["status"], "failed", "{stopped}");
     assert!(stopped["error"]["message"].as_str().unwrap().contains("was stopped"), "{stopped}");
+}
+
+#[test]
+fn a_tool_becomes_a_task_by_itself_where_its_client_takes_tasks_whatever_else_that_can_do() {
+    let folder = Folder::new(TOOLS);
+    let server = folder.http(&[]);
+    for tool in ["t.decides", "t.decides_sync"] {
+        let call = json!({"name": tool, "arguments": {}});
+        let answer = server.modern("tools/call", taking(call.clone()), &[]).json();
+        let task = answer["result"]["taskId"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        assert_eq!(text(&ended(&server, task)["result"]), "task: True");
+        let answer = server.modern("tools/call", call, &[]).json();
+        assert_eq!(text(&answer["result"]), "task: False", "{answer}");
+    }
 }

@@ -1,4 +1,4 @@
-"""What a running call asks of the server that runs it: other tools, resources, values that it keeps.
+"""What a running call asks of the server that runs it: other tools, resources, kept values, to be a task.
 
 Loaded by the first of them; the methods of `Context` are in `skill.py`.
 """
@@ -24,6 +24,7 @@ _CALL = "tools/call"
 _READ = "resources/read"
 _GET = "omni/state/get"
 _SET = "omni/state/set"
+_BECOME_TASK = "omni/task/become"
 #: So many tasks of a call ask the server at once; others wait. Fewer than questions may be open, so that the
 #: client can be asked meanwhile.
 _AT_ONCE = ASKS_OPEN_MAX - 4
@@ -241,6 +242,22 @@ async def set_state_async(context: Context, params: dict[str, Any]) -> None:
             await _ask_async(context, _SET, params)
         except AskRefused as refused:
             raise RequestError(str(refused)) from None
+
+
+def become_task(context: Context) -> bool:
+    """See `Context.become_task_sync`."""
+    try:
+        return bool(_ask(context, _BECOME_TASK, {})["task"])
+    except AskRefused:
+        return False
+
+
+async def become_task_async(context: Context) -> bool:
+    """See `Context.become_task`."""
+    try:
+        return bool((await _ask_async(context, _BECOME_TASK, {}))["task"])
+    except AskRefused:
+        return False
 
 
 def state_change(key: str, handle: str | None, *value: Any) -> dict[str, Any]:

@@ -54,7 +54,6 @@ _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
 _INTERVAL_SECONDS = 0.25
 _NOTE_CHARACTERS_MAX = 200
 _NEVER = float("-inf")
-_BECOME_TASK = "omni/task/become"
 
 
 class _Done:
@@ -556,17 +555,15 @@ class Context(Asking):
             True if the call is a task now, or is about to be; False where its client takes none, or the tool
             has `task="forbidden"`. It goes on in either case.
         """
-        try:
-            return bool((await self._ask_async(_BECOME_TASK, {}))["task"])
-        except AskRefused:
-            return False
+        from omni import server_requests
+
+        return await server_requests.become_task_async(self)
 
     def become_task_sync(self) -> bool:
         """Do what `become_task` does, for plain functions."""
-        try:
-            return bool(self._ask(_BECOME_TASK, {})["task"])
-        except AskRefused:
-            return False
+        from omni import server_requests
+
+        return server_requests.become_task(self)
 
     def debug(self, data: object, logger: str | None = None) -> _Done:
         """Log at level `debug`."""
