@@ -177,7 +177,19 @@ class Asking:
             TypeError: The messages are none.
             ValueError: A number or a word is none that MCP has.
         """
-        question = _sampling(default, **_named(locals()))
+        question = _sampling(
+            default,
+            messages,
+            system_prompt=system_prompt,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            stop_sequences=stop_sequences,
+            model_preferences=model_preferences,
+            include_context=include_context,
+            tools=tools,
+            tool_choice=tool_choice,
+            metadata=metadata,
+        )
         return await self._answered_async(question, key)
 
     def sample_sync(
@@ -197,7 +209,19 @@ class Asking:
         key: str | None = None,
     ) -> SamplingResult:
         """Do what `sample` does, and block this thread until the answer is there."""
-        question = _sampling(default, **_named(locals()))
+        question = _sampling(
+            default,
+            messages,
+            system_prompt=system_prompt,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            stop_sequences=stop_sequences,
+            model_preferences=model_preferences,
+            include_context=include_context,
+            tools=tools,
+            tool_choice=tool_choice,
+            metadata=metadata,
+        )
         return self._answered(question, key)
 
     async def roots(self, *, default: Any = _NOT_GIVEN, key: str | None = None) -> list[Root]:
@@ -297,15 +321,10 @@ def _url(message: str, url: str, default: Any) -> Question:
     return METHOD, params, read, _default(default, lambda _: answer)
 
 
-def _sampling(default: Any, **arguments: Any) -> Question:
+def _sampling(default: Any, messages: Any, **options: Any) -> Question:
     from omni.sample import SAMPLE, default_sample, read_sample, sample_params
 
-    return SAMPLE, sample_params(**arguments), read_sample, _default(default, default_sample)
-
-
-def _named(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a question that say what is asked."""
-    return {name: value for name, value in arguments.items() if name not in ("self", "default", "key")}
+    return SAMPLE, sample_params(messages, **options), read_sample, _default(default, default_sample)
 
 
 def _roots(default: Any) -> Question:
