@@ -33,9 +33,23 @@ async def decides(ctx: Context) -> str:
 def decides_sync(ctx: Context) -> str:
     """Become a task, if that is possible."""
     return f"task: {ctx.become_task_sync()}"
+
+@tool(task="required")
+async def asks_twice(ctx: Context) -> str:
+    """Ask for two names under one key."""
+    first = await ctx.elicit("first?", str, key="name")
+    second = await ctx.elicit("second?", str, key="name")
+    return f"{first.data} {second.data}"
 "#;
 
-/// A request of a client that takes tasks.
+/// A request of a client that takes tasks and shows forms.
+fn taking_and_asked(mut params: Value) -> Value {
+    params = taking(params);
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"]["elicitation"] = json!({});
+    params
+}
+
+/// A request of a client that takes tasks, and can do nothing else.
 fn taking(mut params: Value) -> Value {
     let able = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
     params["_meta"] = modern(&json!({"io.modelcontextprotocol/clientCapabilities": able}));
@@ -57,17 +71,22 @@ fn get(server: &Http, task: &str) -> Value {
     server.modern("tasks/get", taking(json!({"taskId": task})), &[]).json()
 }
 
-/// The task once it has ended.
-fn ended(server: &Http, task: &str) -> Value {
-    let until = Instant::now() + Duration::from_secs(120);
+/// The task once that holds of it.
+fn until(server: &Http, task: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let patience = Instant::now() + Duration::from_secs(120);
     loop {
         let answer = get(server, task);
-        if answer["result"]["status"] != "working" {
+        if holds(&answer["result"]) {
             return answer["result"].clone();
         }
-        assert!(Instant::now() < until, "{answer}");
+        assert!(Instant::now() < patience, "{answer}");
         sleep(Duration::from_millis(20));
     }
+}
+
+/// The task once it has ended.
+fn ended(server: &Http, task: &str) -> Value {
+    until(server, task, |task| !["working", "input_required"].map(Value::from).contains(&task["status"]))
 }
 
 fn kill(server: &Http) {
@@ -153,4 +172,21 @@ fn a_tool_becomes_a_task_by_itself_where_its_client_takes_tasks_whatever_else_th
         let answer = server.modern("tools/call", call, &[]).json();
         assert_eq!(text(&answer["result"]), "task: False", "{answer}");
     }
+}
+
+#[test]
+fn no_two_questions_of_a_task_have_one_key_even_where_its_tool_gives_them_one() {
+    let folder = Folder::new(TOOLS);
+    let server = folder.http(&[]);
+    let call = taking_and_asked(json!({"name": "t.asks_twice", "arguments": {}}));
+    let answer = server.modern("tools/call", call, &[]).json();
+    let task = answer["result"]["taskId"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    for (key, name) in [("name", "Ada"), ("name-2", "Bob")] {
+        let asked = until(&server, task, |task| task["inputRequests"].get(key).is_some());
+        let field = asked["inputRequests"][key]["params"]["requestedSchema"]["required"][0].as_str().unwrap();
+        let responses = json!({key: {"action": "accept", "content": {field: name}}});
+        let update = taking_and_asked(json!({"taskId": task, "inputResponses": responses}));
+        server.modern("tasks/update", update, &[]);
+    }
+    assert_eq!(text(&ended(&server, task)["result"]), "Ada Bob");
 }

@@ -1,5 +1,6 @@
 //! The client of a call of the modern era: whoever has sent the latest request for it, and what it has not answered.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -81,6 +82,8 @@ struct TaskState {
     wish: TaskWish,
     /// What the tool said last of how far it is.
     message: Option<String>,
+    /// The keys of its questions, once it is a task: of them none may be used twice. `None` before.
+    keys: Option<HashSet<String>>,
 }
 
 struct OpenQuestion {
@@ -187,6 +190,8 @@ impl ClientLink {
         if let Some(recipient) = &mut state.recipient {
             recipient.silence();
         }
+        let keys = state.questions.iter().map(|question| question.key.clone()).collect();
+        state.task.keys = Some(keys);
         state.revision
     }
 
@@ -318,6 +323,7 @@ impl ClientLink {
             return ready(answer);
         }
         let key = state.key_of(&ask, &digest);
+        let key = state.task.unused(key);
         // A client that is away has the question already if an earlier process of the call has asked it.
         let sent = state.recipient.is_none() && state.told.iter().any(|(told, _)| *told == key);
         let (answer, coming) = oneshot::channel();
@@ -420,6 +426,21 @@ impl ClientLink {
         if let Some(waiting) = waiting {
             waiting.wake();
         }
+    }
+}
+
+impl TaskState {
+    /// The key, or another where the task has used it before: a client passes over what it has answered. Each is unique over
+    /// the lifetime of a task (extension for tasks, "Task Update Requests").
+    fn unused(&mut self, key: String) -> String {
+        let Some(used) = &mut self.keys else { return key };
+        let mut unused = key.clone();
+        let mut number = 1;
+        while !used.insert(unused.clone()) {
+            number += 1;
+            unused = format!("{key}-{number}");
+        }
+        unused
     }
 }
 
