@@ -112,7 +112,9 @@ impl Client {
 /// The one reply in an HTTP body, which may be a stream.
 fn only_reply(reply: &Reply) -> Result<Value, String> {
     if reply.status != 200 {
-        return Err(format!("status {}: {}", reply.status, reply.body));
+        // Some errors of MCP have a status of their own.
+        let error = serde_json::from_str(&reply.body).ok().filter(|body: &Value| body["error"].is_object());
+        return error.ok_or_else(|| format!("status {}: {}", reply.status, reply.body));
     }
     if reply.header("content-type") != Some("text/event-stream") {
         return serde_json::from_str(&reply.body).map_err(|error| format!("{error}: {}", reply.body));
