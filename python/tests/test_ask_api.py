@@ -257,6 +257,13 @@ def test_what_is_asked_wrongly_is_a_mistake_whoever_the_client_is():
         (lambda: context.elicit_sync(5, bool, default=True), TypeError),
         (lambda: context.elicit_url_sync("Go.", "example.com/x", default="accept"), ValueError),
         (lambda: context.elicit_url_sync("Go.", "https://a b", default="accept"), ValueError),
+        (lambda: context.elicit_url_sync("Go.", "https://", default="accept"), ValueError),
+        (lambda: context.elicit_url_sync("Go.", "https:a.example", default="accept"), ValueError),
+        (lambda: context.elicit_url_sync("Go.", "https:///a", default="accept"), ValueError),
+        (lambda: context.elicit_url_sync("Go.", "file:///etc/hosts", default="accept"), ValueError),
+        (lambda: context.elicit_url_sync("Go.", "javascript:alert(1)", default="accept"), ValueError),
+        (lambda: context.sample_sync("Go.", tool_choice="maybe", default="a"), ValueError),
+        (lambda: context.sample_sync("Go.", temperature=float("nan"), default="a"), ValueError),
         (lambda: context.elicit_url_sync("Go.", "https://a", default="yes"), ValueError),
         (lambda: context.sample_sync([], default=""), TypeError),
         (lambda: context.sample_sync(None, default=""), TypeError),
@@ -274,7 +281,7 @@ def test_answers_are_told_apart_by_class_action_and_equality():
     assert AcceptedElicitation[int](1).action == "accept"
     _, read = form_question("m", bool, None, None)
     assert read({"action": "accept", "content": {"value": True}}) == AcceptedElicitation(data=True)
-    _, read = url_question("m", "mailto:a@b.example")
+    _, read = url_question("m", "HTTPS://b.example/?q")
     assert read({"action": "decline"}) == DeclinedElicitation()
 
 

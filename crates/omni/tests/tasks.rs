@@ -34,6 +34,12 @@ def decides_sync(ctx: Context) -> str:
     """Become a task, if that is possible."""
     return f"task: {ctx.become_task_sync()}"
 
+@tool
+async def asks_first(ctx: Context) -> str:
+    """Ask, and become a task then."""
+    await ctx.elicit("go on?", bool)
+    return f"task: {await ctx.become_task()}"
+
 @tool(task="required")
 async def asks_twice(ctx: Context) -> str:
     """Ask for two names under one key."""
@@ -189,4 +195,32 @@ fn no_two_questions_of_a_task_have_one_key_even_where_its_tool_gives_them_one() 
         server.modern("tasks/update", update, &[]);
     }
     assert_eq!(text(&ended(&server, task)["result"]), "Ada Bob");
+}
+
+#[test]
+fn what_the_latest_request_declares_says_whether_its_answer_may_be_a_task() {
+    let folder = Folder::new(TOOLS);
+    let server = folder.http(&[]);
+    let first = taking_and_asked(json!({"name": "t.asks_first", "arguments": {}}));
+    for takes_tasks in [true, false] {
+        let asked = server.modern("tools/call", first.clone(), &[]).json();
+        let requests = asked["result"]["inputRequests"].as_object().unwrap_or_else(|| panic!("{asked}"));
+        let (key, field) = requests.iter().next().unwrap();
+        let field = field["params"]["requestedSchema"]["required"][0].as_str().unwrap();
+        let mut again = first.clone();
+        again["requestState"] = asked["result"]["requestState"].clone();
+        again["inputResponses"] = json!({key: {"action": "accept", "content": {field: true}}});
+        if !takes_tasks {
+            let declared = &mut again["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+            *declared = json!({"elicitation": {}});
+        }
+        let answer = server.modern("tools/call", again, &[]).json();
+        match takes_tasks {
+            true => {
+                let task = answer["result"]["taskId"].as_str().unwrap_or_else(|| panic!("{answer}"));
+                assert_eq!(text(&ended(&server, task)["result"]), "task: True");
+            }
+            false => assert_eq!(text(&answer["result"]), "task: False", "{answer}"),
+        }
+    }
 }

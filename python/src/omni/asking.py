@@ -127,7 +127,7 @@ class Asking:
             anything has been done there: find that out by yourself.
 
         Raises:
-            ValueError: The URL is no address, or the default no action.
+            ValueError: The URL is no address of a page (`https`, `http`), or the default no action.
         """
         return await self._answered_async(_url(message, url, default), key)
 

@@ -123,10 +123,16 @@ def url_question(message: str, url: str) -> tuple[dict[str, Any], Callable[[dict
 
     Raises:
         TypeError: Something is no text.
-        ValueError: The URL is none with a scheme.
+        ValueError: The URL is no page's address.
     """
-    if ":" not in _text("url", url).partition("/")[0] or any(character <= " " for character in url):
-        message = f"`url` is an address with its scheme, such as `https://…`, not {url!r:.80}"
+    scheme, _, address = _text("url", url).partition("://")
+    # A client opens it in a browser, which does other things with other schemes.
+    if (
+        scheme.lower() not in ("http", "https")
+        or address[:1] in ("", "/", "?", "#")
+        or any(character <= " " for character in url)
+    ):
+        message = f"`url` is the address of a page, `https://…` or `http://…`, not {url!r:.80}"
         raise ValueError(message)
     return {"mode": "url", "message": _text("message", message), "url": url}, lambda result: _answer(
         result, lambda: None

@@ -14,6 +14,7 @@ SAMPLE = "sampling/createMessage"
 ROOTS = "roots/list"
 
 _INCLUDED = ("none", "thisServer", "allServers")
+_CHOICES = ("auto", "required", "none")
 
 
 class SamplingResult:
@@ -116,7 +117,13 @@ def sample_params(
         model_preferences = [model_preferences]
     if isinstance(model_preferences, (list, tuple)):
         model_preferences = {"hints": [{"name": name} for name in model_preferences]}
+    if temperature is not None and float(temperature) - float(temperature) != 0.0:  # NaN and the infinities
+        message = f"`temperature` is a finite number, not {temperature}"
+        raise ValueError(message)
     if isinstance(tool_choice, str):
+        if tool_choice not in _CHOICES:
+            message = f"`tool_choice` is one of {', '.join(_CHOICES)}, not {tool_choice!r:.40}"
+            raise ValueError(message)
         tool_choice = {"mode": tool_choice}
     params = {
         "messages": _messages(messages),

@@ -149,7 +149,7 @@ impl LimitTable {
         })
     }
 
-    /// Always first of the tool, then of the skill: with one order for all there is no deadlock.
+    /// Those of the tool and of the skill.
     fn limits(&self, spec: &RunSpec) -> [Option<Arc<ScopeLimit>>; 2] {
         let policy = &spec.policy;
         [
@@ -245,20 +245,35 @@ impl Drop for ScopePermit {
 
 impl QueuedPermits {
     /// Resolves when the call may run. The error is that it never could.
+    ///
+    /// It holds nothing while it waits: of two permits it drops the one when the other is not free, and waits for that. Else a
+    /// call that waits for its skill could hold what a call of that skill waits for.
     async fn permits(self) -> Result<ConcurrencyPermits, OutcomeKind> {
-        let mut permits = [None, None];
-        for (permit, limit) in permits.iter_mut().zip(self.limits) {
-            if let Some((limit, _counted)) = limit {
-                let _waits = match &self.parent {
-                    Some(parent) if limit.lent_to(Some(parent)).is_none() => {
-                        Some(self.waits.begin(&limit, parent).ok_or_else(|| deadlock(parent))?)
-                    }
-                    _ => None,
-                };
-                *permit = limit.acquire(self.call, self.may_call, self.parent.as_ref()).await;
+        let mut wanted = usize::from(self.limits[0].is_none());
+        loop {
+            let permit = self.wait_for(wanted).await?;
+            let other = 1 - wanted;
+            let Some((limit, _)) = &self.limits[other] else {
+                return Ok(ConcurrencyPermits([permit, None]));
+            };
+            if let Some(second) = limit.try_acquire(self.call, self.may_call, self.parent.as_ref()) {
+                return Ok(ConcurrencyPermits([permit, Some(second)]));
             }
+            drop(permit);
+            wanted = other;
         }
-        Ok(ConcurrencyPermits(permits))
+    }
+
+    /// A permit of one of the limits.
+    async fn wait_for(&self, which: usize) -> Result<Option<ScopePermit>, OutcomeKind> {
+        let Some((limit, _counted)) = &self.limits[which] else { return Ok(None) };
+        let _waits = match &self.parent {
+            Some(parent) if limit.lent_to(Some(parent)).is_none() => {
+                Some(self.waits.begin(limit, parent).ok_or_else(|| deadlock(parent))?)
+            }
+            _ => None,
+        };
+        Ok(limit.acquire(self.call, self.may_call, self.parent.as_ref()).await)
     }
 }
 
@@ -495,6 +510,28 @@ mod tests {
         assert!(message.contains("what s.b holds"), "{message}");
         drop(held.1);
         first.await.expect("the one that was not refused goes on");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_for_its_skill_holds_no_permit_that_a_call_of_the_skill_needs() {
+        let limits = LimitTable::default();
+        let skill = |command, tool| {
+            let mut spec = calling(command, tool);
+            spec.policy.skill_concurrency = Some(1);
+            spec
+        };
+        let (a, b) = (skill("a", None), skill("b", Some(1)));
+        let one = call(1, &a, None);
+        let held = now(limits.acquire(&one)).expect("the first may run");
+        let mut waiting = Box::pin(later(limits.acquire(&call(2, &b, None))).permits());
+        assert!(futures_pending(&mut waiting).await, "the skill runs one call at a time");
+        let child = now(limits.acquire(&call(3, &b, Some(&one)))).expect("the skill's permit is lent to it");
+        assert!(futures_pending(&mut waiting).await);
+        drop(child);
+        assert!(futures_pending(&mut waiting).await);
+        drop(held);
+        waiting.await.expect("its turn");
+        assert!(now(acquire(&limits, &b)).is_some(), "all is given back");
     }
 
     #[tokio::test]

@@ -336,7 +336,7 @@ pub(crate) fn use_state(
     let principal = &caller.session.principal;
     let InputResponses { state, responses } = brought;
     let brought = BroughtState { text: state, responses, principal, subject };
-    match caller.parked.resume(&brought, recipient, meta.capabilities) {
+    match caller.parked.resume(&brought, recipient, (meta.capabilities, meta.takes_tasks)) {
         Ok(Resumption::Call(Resumed { address, parking, future, ended })) => {
             StateUse::Resumed(RunningRequest::resumed(address, parking, future, ended))
         }

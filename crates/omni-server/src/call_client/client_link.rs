@@ -77,6 +77,8 @@ pub(crate) enum TaskWish {
 /// What is known of a call as a task.
 #[derive(Default)]
 struct TaskState {
+    /// The client of its first request took tasks: what makes one is there.
+    is_prepared: bool,
     /// Its client takes tasks.
     may_be: bool,
     wish: TaskWish,
@@ -156,7 +158,8 @@ impl ClientLink {
 
     /// Its client takes a task for an answer.
     pub(super) fn may_become_task(&self) {
-        self.state().task.may_be = true;
+        let task = &mut self.state().task;
+        (task.is_prepared, task.may_be) = (true, true);
     }
 
     /// Takes note of what the author has declared. `false` when the call may be nothing but a task, and cannot be one.
@@ -178,9 +181,10 @@ impl ClientLink {
         task.may_be && task.wish == TaskWish::AtOnce
     }
 
-    /// Whether the call is to become a task.
+    /// Whether the call is to become a task. Never, where the client of the latest request takes none.
     pub(crate) fn task_wish(&self) -> TaskWish {
-        self.state().task.wish
+        let task = &self.state().task;
+        if task.may_be { task.wish } else { TaskWish::Never }
     }
 
     /// The call is a task from now on: the client that has begun it hears no more of it on its way. Returns what that client
@@ -374,11 +378,12 @@ impl ClientLink {
     pub(super) fn attach(
         &self,
         recipient: Recipient,
-        capabilities: ClientCapabilities,
+        (capabilities, takes_tasks): (ClientCapabilities, bool),
         responses: &[(String, Bytes)],
     ) {
         let revision = recipient.revision;
         let mut state = self.state();
+        state.task.may_be = state.task.is_prepared && takes_tasks;
         state.recipient = Some(recipient);
         state.revision = revision;
         state.capabilities = capabilities;

@@ -245,12 +245,13 @@ impl ParkedCalls {
         Ok(text)
     }
 
-    /// What a repeated request goes on with. Of two that bring the same state, one gets it.
+    /// What a repeated request goes on with. Of two that bring the same state, one gets it. `declared` is what its client may be
+    /// asked, and whether it takes tasks.
     pub(super) fn resume(
         &self,
         brought: &BroughtState<'_>,
         recipient: Recipient,
-        capabilities: ClientCapabilities,
+        declared: (ClientCapabilities, bool),
     ) -> Result<Resumption, RpcError> {
         let BroughtState { text, responses, principal, subject } = brought;
         let principal = principal.seal_text();
@@ -287,7 +288,7 @@ impl ParkedCalls {
                     true => self.once(&contents, address.0.clone(), future),
                     false => future,
                 };
-                parking.link.attach(recipient, capabilities, responses);
+                parking.link.attach(recipient, declared, responses);
                 Ok(Resumption::Call(Resumed { address, parking, future, ended }))
             }
             None => Ok(Resumption::Gone(contents)),

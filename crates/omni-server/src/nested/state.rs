@@ -1,7 +1,7 @@
 //! The values that a tool keeps for its client.
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -16,8 +16,13 @@ use crate::tool_state::{NAME_BYTES_MAX, StateClient, StateOwner, VALUE_BYTES_MAX
 struct Params<'a> {
     key: String,
     handle: Option<String>,
-    #[serde(borrow)]
+    /// `null` is a value, too.
+    #[serde(borrow, default, deserialize_with = "given")]
     value: Option<&'a RawValue>,
+}
+
+fn given<'de: 'a, 'a, D: Deserializer<'de>>(value: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(value).map(Some)
 }
 
 impl Server {

@@ -423,7 +423,7 @@ pub(super) const KEYS: &[SettingKey] = &[
         name: "asking.expires_after",
         kind: ValueKind::Number(number("seconds", 600, 1..=7 * DAY_SECONDS)),
         untrusted: UntrustedRule::Lower,
-        about: "A call whose client has not answered for so long is ended.",
+        about: "A call whose client has not answered for so long is ended. In a task a question stays open as long as the task is kept.",
     },
     // [tasks]
     SettingKey {
