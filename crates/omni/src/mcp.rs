@@ -205,10 +205,11 @@ pub(crate) fn server(
     config.limits = settings.admission;
     config.stored_results = stored_results;
     config.asking = settings.asking;
-    config.store = Some(Store::on_first_use(places.store(), StoreConfig::default()));
+    let store = Store::on_first_use(places.store(), StoreConfig::default());
+    config.store = Some(store.clone());
     let state = places.state.clone();
     config.seal_key = KeySource::new(move || seal_key(&state));
-    config.tasks = Some(settings.tasks.in_store(Store::on_first_use(places.store(), StoreConfig::default())));
+    config.tasks = Some(settings.tasks.in_store(store));
     set_result_memory(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);
     let executor = server_policy(executors.choice(), settings.bounds.of_policy());
