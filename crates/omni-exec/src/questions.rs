@@ -440,6 +440,6 @@ mod tests {
     fn what_no_client_can_be_asked_is_refused_with_what_it_can_be() {
         let Answer::Refused { why, message } = no_such_method(&"x".repeat(1000)) else { panic!() };
         assert_eq!(why, AskRefusal::Unsupported);
-        assert!(message.contains("`roots/list`") && message.len() < 300, "{message}");
+        assert!(message.contains("`roots/list`") && message.len() < 400, "{message}");
     }
 }
