@@ -213,12 +213,13 @@ async fn both_clocks_stand_still_while_a_question_is_open() {
         ways.spawn(async move {
             // The first call imports the file, which takes its time.
             tool_of(&lab, "repeats", false).run().await;
-            let limit = Duration::from_millis(1500);
+            // Long enough for a process to start on a busy machine.
+            let limit = Duration::from_secs(4);
             for function in ["asks_once", "async_asks_once"] {
                 for call in [tool(&lab, function).idle_timeout(limit), tool(&lab, function).timeout(limit)] {
                     let mut call = call.start();
                     let question = call.question().await;
-                    tokio::time::sleep(2 * limit).await;
+                    tokio::time::sleep(limit + limit / 4).await;
                     question.answer(&json!({"late": true}));
                     assert_eq!(said(&call.end().await.0), json!({"late": true}), "{way} {function}");
                 }
