@@ -157,7 +157,7 @@ fn a_name_that_omni_does_not_have_keeps_the_file_off_the_list() {
         ("Tool", "`tool`"),
         ("skill_comand", "`skill_command`"),
         ("Contxt", "`Context`"),
-        ("FastMCP", "its names are `AppConfig`"),
+        ("FastMCP", "its names are `AcceptedElicitation`"),
     ] {
         let found = scan(&[Source {
             path: "scripts/a.py",
