@@ -137,6 +137,11 @@ impl RunSpec {
         self.target.python().is_some_and(crate::PythonTarget::takes_context)
     }
 
+    /// Whether a call of the tool may want something of the server that runs it: of a runner's tool nobody here knows.
+    pub fn may_request(&self) -> bool {
+        self.may_ask() || matches!(self.target, Target::Remote { .. })
+    }
+
     /// Which version of which skill's code is meant. Computed on first use and kept, since it is asked with every call.
     pub fn code(&self) -> Code {
         *self.code.get_or_init(|| Code {
@@ -224,6 +229,13 @@ mod tests {
         assert!(!spec(ProgramTarget::default()).may_ask());
         assert!(!spec(Target::Remote { source: "r".into(), name: "notes.save".into() }).may_ask());
         assert!(!spec(Target::Native { name: "omni.doctor".into() }).may_ask());
+    }
+
+    #[test]
+    fn what_may_ask_and_what_a_runner_has_may_want_something_of_the_server() {
+        assert!(spec(python(&[("ctx", "context")])).may_request());
+        assert!(spec(Target::Remote { source: "r".into(), name: "notes.save".into() }).may_request());
+        assert!(!spec(python(&[])).may_request() && !spec(ProgramTarget::default()).may_request());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_call::{CallOrigin, RunSpec, Target};
+use omni_call::{CallOrigin, RunSpec};
 use omni_protocol::{AskedBy, ClientCapabilities, ClientInfo, Id, RequestMeta, Revision};
 use serde_json::json;
 
@@ -35,7 +35,7 @@ impl RequestOrigin {
 
     /// What a tool is told; `None` for one that cannot ask.
     pub(crate) fn told(&self, spec: &RunSpec) -> Option<Arc<CallOrigin>> {
-        (spec.may_ask() || matches!(spec.target, Target::Remote { .. })).then(|| self.of_request())
+        spec.may_request().then(|| self.of_request())
     }
 
     /// The same for anything that is asked for.

@@ -8,9 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use omni_call::{
-    BoxFuture, Call, CallId, CallPort, Executor, Outcome, OutcomeKind, ParentCall, RunSpec, Target,
-};
+use omni_call::{BoxFuture, Call, CallId, CallPort, Executor, Outcome, OutcomeKind, ParentCall, RunSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::function_key::FunctionKey;
@@ -124,7 +122,7 @@ impl LimitTable {
     /// Permits for a call, or a place in the queue for them.
     fn acquire(&self, call: &Call) -> AcquireResult {
         let limits = self.limits(&call.spec);
-        let (may_call, parent) = (may_call(&call.spec), call.parent.as_ref());
+        let (may_call, parent) = (call.spec.may_request(), call.parent.as_ref());
         let free = limits.each_ref().map(|limit| match limit {
             None => Some(None),
             Some(limit) => limit.try_acquire(call.id, may_call, parent).map(Some),
@@ -171,11 +169,6 @@ impl LimitTable {
         }
         Arc::clone(limit)
     }
-}
-
-/// Whether a call may wait for one that it makes.
-fn may_call(spec: &RunSpec) -> bool {
-    spec.may_ask() || matches!(spec.target, Target::Remote { .. })
 }
 
 impl ScopeLimit {
@@ -370,7 +363,7 @@ impl Drop for WaitingCount {
 
 #[cfg(test)]
 mod tests {
-    use omni_call::{CallRequest, Deadline, FunctionKind, InjectedParameter, PythonTarget};
+    use omni_call::{CallRequest, Deadline, FunctionKind, InjectedParameter, PythonTarget, Target};
 
     use super::*;
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use omni_call::{
     Answer, AskRefusal, BoxFuture, Call, CallId, CallOrigin, CallPort, Outcome, ParentCall, RunSpec,
-    ServerMethod, ServerRequest, Target,
+    ServerMethod, ServerRequest,
 };
 use omni_catalog::ProfileId;
 use tokio::sync::oneshot;
@@ -58,7 +58,7 @@ impl Server {
         scope: RequestScope<'_>,
         port: &mut dyn CallPort,
     ) -> Outcome {
-        if scope.forwards || !may_request(&call.spec) {
+        if scope.forwards || !call.spec.may_request() {
             return self.executor.run(call, port).await;
         }
         let asking = Asking {
@@ -116,11 +116,6 @@ impl Server {
             }
         })
     }
-}
-
-/// Whether a call can want something: of a runner's tool nobody here knows.
-fn may_request(spec: &RunSpec) -> bool {
-    spec.may_ask() || matches!(spec.target, Target::Remote { .. })
 }
 
 /// A request of a tool on its way to its answer.
