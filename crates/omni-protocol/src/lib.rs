@@ -41,4 +41,4 @@ pub use request::{
 };
 pub use revision::{AskedBy, CancelledBy, Era, LivenessProbe, Revision, ToolFields, read_complete_params};
 pub use sse::{COMMENT, event, event_parts};
-pub use task::{Task, TaskState, TaskStatus};
+pub use task::{Task, TaskState};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use omni_call::TaskStatus;
 
 /// The extension by which a request says that it takes a task for its answer, and a server that it gives some.
 pub(crate) const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
@@ -38,51 +39,8 @@ pub enum TaskState {
     Cancelled,
 }
 
-/// The state of a task without what belongs to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TaskStatus {
-    Working,
-    InputRequired,
-    Completed,
-    Failed,
-    Cancelled,
-}
-
-impl TaskStatus {
-    pub const ALL: [TaskStatus; 5] = [
-        TaskStatus::Working,
-        TaskStatus::InputRequired,
-        TaskStatus::Completed,
-        TaskStatus::Failed,
-        TaskStatus::Cancelled,
-    ];
-
-    /// The name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            TaskStatus::Working => "working",
-            TaskStatus::InputRequired => "input_required",
-            TaskStatus::Completed => "completed",
-            TaskStatus::Failed => "failed",
-            TaskStatus::Cancelled => "cancelled",
-        }
-    }
-
-    /// The status of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        TaskStatus::ALL.into_iter().find(|status| status.name() == name)
-    }
-
-    /// Whether it stays like that for good.
-    pub fn is_final(self) -> bool {
-        match self {
-            TaskStatus::Working | TaskStatus::InputRequired => false,
-            TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => true,
-        }
-    }
-}
-
 impl TaskState {
+    /// The state without what belongs to it.
     pub fn status(&self) -> TaskStatus {
         match self {
             TaskState::Working => TaskStatus::Working,
@@ -141,15 +99,5 @@ mod tests {
         ] {
             assert_eq!(iso_8601(Duration::from_millis(milliseconds)), written);
         }
-    }
-
-    #[test]
-    fn a_status_is_found_by_its_name_and_three_are_for_good() {
-        for status in TaskStatus::ALL {
-            assert_eq!(TaskStatus::from_name(status.name()), Some(status));
-        }
-        let last: Vec<_> = TaskStatus::ALL.into_iter().filter(|status| status.is_final()).collect();
-        assert_eq!(last, [TaskStatus::Completed, TaskStatus::Failed, TaskStatus::Cancelled]);
-        assert_eq!(TaskStatus::from_name("done"), None);
     }
 }

@@ -31,6 +31,4 @@ pub use error::{OpenError, Quota, SqliteError, StoreError};
 pub use overview::{Overview, overview};
 pub use reply::Reply;
 pub use store::Store;
-pub use task::{
-    Changed, Ending, LostTask, NewTask, RemovedTask, Requested, Task, TaskChange, TaskRequest, TaskStatus,
-};
+pub use task::{Changed, Ending, LostTask, NewTask, RemovedTask, Requested, Task, TaskChange, TaskRequest};

@@ -2,53 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Where a task is, by the names of MCP's tasks extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TaskStatus {
-    /// It runs.
-    Working,
-    /// It waits for answers of its client.
-    InputRequired,
-    /// It has a result.
-    Completed,
-    /// It has an error.
-    Failed,
-    /// Its client has cancelled it.
-    Cancelled,
-}
-
-impl TaskStatus {
-    pub(crate) const ALL: [TaskStatus; 5] = [
-        TaskStatus::Working,
-        TaskStatus::InputRequired,
-        TaskStatus::Completed,
-        TaskStatus::Failed,
-        TaskStatus::Cancelled,
-    ];
-
-    /// The name in MCP, and in the database.
-    pub fn name(self) -> &'static str {
-        match self {
-            TaskStatus::Working => "working",
-            TaskStatus::InputRequired => "input_required",
-            TaskStatus::Completed => "completed",
-            TaskStatus::Failed => "failed",
-            TaskStatus::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether it is an end: a task that has one never changes again.
-    pub fn has_ended(self) -> bool {
-        match self {
-            TaskStatus::Working | TaskStatus::InputRequired => false,
-            TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => true,
-        }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        TaskStatus::ALL.into_iter().find(|status| status.name() == name)
-    }
-}
+use omni_call::TaskStatus;
 
 /// A task that begins to work. The store gives it to the server that creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use omni_call::TaskStatus;
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
 
 use crate::bounds::TASK_BYTES_MIN;
@@ -9,7 +10,7 @@ use crate::error::{Quota, StoreError};
 use crate::operation::{Scope, Stop};
 use crate::server_lock;
 use crate::task::{
-    Changed, Ending, LostTask, NewTask, RemovedTask, Requested, Task, TaskChange, TaskRequest, TaskStatus,
+    Changed, Ending, LostTask, NewTask, RemovedTask, Requested, Task, TaskChange, TaskRequest,
 };
 use crate::time::{duration, length, millis, time};
 
@@ -146,11 +147,11 @@ fn write(scope: &mut Scope<'_>, id: &str, values: &Values<'_>, now: SystemTime) 
         })
         .optional()?;
     let Some((before, bytes_before, message_before, texts)) = found else { return Ok(Changed::Unknown) };
-    if before.has_ended() {
+    if before.is_final() {
         return Ok(Changed::HadEnded(before));
     }
     let message = match values.message {
-        None if !values.status.has_ended() => message_before.as_deref(),
+        None if !values.status.is_final() => message_before.as_deref(),
         message => message,
     };
     let length_of = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
@@ -224,7 +225,7 @@ pub(crate) fn request(
     now: SystemTime,
 ) -> Result<Requested, Stop> {
     let Some(task) = task(scope, id, owner, now)? else { return Ok(Requested::Unknown) };
-    if task.status.has_ended() {
+    if task.status.is_final() {
         return Ok(Requested::HadEnded(task.status));
     }
     match request {

@@ -9,7 +9,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use omni_store::{Ending, OpenError, Store, StoreConfig, StoreError, TaskStatus, overview};
+use omni_call::TaskStatus;
+use omni_store::{Ending, OpenError, Store, StoreConfig, StoreError, overview};
 use rusqlite::Connection;
 use support::Lab;
 

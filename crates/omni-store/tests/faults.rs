@@ -17,9 +17,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use omni_call::TaskStatus;
 use omni_store::{
     Changed, Ending, NewTask, OpenError, Requested, Store, StoreConfig, StoreError, TaskChange, TaskRequest,
-    TaskStatus, overview,
+    overview,
 };
 use support::Lab;
 

@@ -13,7 +13,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use omni_store::{Ending, NewTask, Reply, Store, StoreConfig, TaskStatus, overview};
+use omni_call::TaskStatus;
+use omni_store::{Ending, NewTask, Reply, Store, StoreConfig, overview};
 use support::Lab;
 
 /// Set for the process that plays the server: its number, which its tasks are named after.

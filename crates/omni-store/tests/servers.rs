@@ -8,7 +8,8 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use omni_store::{LostTask, NewTask, OpenError, Quota, Requested, StoreError, TaskRequest, TaskStatus};
+use omni_call::TaskStatus;
+use omni_store::{LostTask, NewTask, OpenError, Quota, Requested, StoreError, TaskRequest};
 use support::Lab;
 
 fn locks(lab: &Lab) -> usize {

@@ -6,9 +6,10 @@ mod support;
 
 use std::time::Duration;
 
+use omni_call::TaskStatus;
 use omni_store::{
     Changed, Ending, NewTask, Quota, RemovedTask, Requested, Store, StoreConfig, StoreError, TaskChange,
-    TaskRequest, TaskStatus,
+    TaskRequest,
 };
 use support::Lab;
 

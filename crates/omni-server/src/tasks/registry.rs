@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use omni_call::with_causes;
+use omni_call::{TaskStatus, with_causes};
 use omni_protocol::{Encoder, Id, Task, TaskState};
-use omni_store::{Ending, NewTask, Requested, Store, StoreError, TaskRequest, TaskStatus};
+use omni_store::{Ending, NewTask, Requested, Store, StoreError, TaskRequest};
 use serde_json::value::RawValue;
 use tokio::task::JoinHandle;
 
@@ -142,7 +142,7 @@ impl Tasks {
         }
         let stored = self.store().task(id, owner, SystemTime::now()).await?;
         let Some(stored) = stored else { return Ok(None) };
-        if stored.status.has_ended() || stored.is_mine {
+        if stored.status.is_final() || stored.is_mine {
             return Ok(Some(told(stored)));
         }
         // Another server runs it, if that server lives.
