@@ -174,34 +174,30 @@ def call_tool(context: Context, name: str, arguments: dict[str, Any] | None) -> 
     """See `Context.call_tool_sync`."""
     params = _call_params(name, arguments)
     try:
-        return _called(name, _ask(context, _CALL, params))
-    except AskRefused as refused:
+        answer = _ask(context, _CALL, params)
+    except RequestError as refused:
         raise ToolCallError(str(refused), name) from None
+    return _called(name, answer)
 
 
 async def call_tool_async(context: Context, name: str, arguments: dict[str, Any] | None) -> ToolCallResult:
     """See `Context.call_tool`."""
     params = _call_params(name, arguments)
     try:
-        return _called(name, await _ask_async(context, _CALL, params))
-    except AskRefused as refused:
+        answer = await _ask_async(context, _CALL, params)
+    except RequestError as refused:
         raise ToolCallError(str(refused), name) from None
+    return _called(name, answer)
 
 
 def read_resource(context: Context, uri: str) -> ReadResourceResult:
     """See `Context.read_resource_sync`."""
-    try:
-        return ReadResourceResult(_ask(context, _READ, {"uri": str(uri)}))
-    except AskRefused as refused:
-        raise RequestError(str(refused)) from None
+    return ReadResourceResult(_ask(context, _READ, {"uri": str(uri)}))
 
 
 async def read_resource_async(context: Context, uri: str) -> ReadResourceResult:
     """See `Context.read_resource`."""
-    try:
-        return ReadResourceResult(await _ask_async(context, _READ, {"uri": str(uri)}))
-    except AskRefused as refused:
-        raise RequestError(str(refused)) from None
+    return ReadResourceResult(await _ask_async(context, _READ, {"uri": str(uri)}))
 
 
 def get_state(context: Context, key: str, default: Any, handle: str | None) -> Any:
@@ -210,45 +206,33 @@ def get_state(context: Context, key: str, default: Any, handle: str | None) -> A
     kept = context._host.kept
     if kept is not None:
         return wire.scan_json(kept[key, handle]) if (key, handle) in kept else default
-    try:
-        return _ask(context, _GET, params).get("value", default)
-    except AskRefused as refused:
-        raise RequestError(str(refused)) from None
+    return _ask(context, _GET, params).get("value", default)
 
 
 async def get_state_async(context: Context, key: str, default: Any, handle: str | None) -> Any:
     """See `Context.get_state`."""
     if context._host.kept is not None:
         return get_state(context, key, default, handle)
-    try:
-        return (await _ask_async(context, _GET, _state_params(key, handle))).get("value", default)
-    except AskRefused as refused:
-        raise RequestError(str(refused)) from None
+    return (await _ask_async(context, _GET, _state_params(key, handle))).get("value", default)
 
 
 def set_state(context: Context, params: dict[str, Any]) -> None:
     """Keep or drop what `state_change` says."""
     if not _set_here(context, params):
-        try:
-            _ask(context, _SET, params)
-        except AskRefused as refused:
-            raise RequestError(str(refused)) from None
+        _ask(context, _SET, params)
 
 
 async def set_state_async(context: Context, params: dict[str, Any]) -> None:
     """Keep or drop what `state_change` says."""
     if not _set_here(context, params):
-        try:
-            await _ask_async(context, _SET, params)
-        except AskRefused as refused:
-            raise RequestError(str(refused)) from None
+        await _ask_async(context, _SET, params)
 
 
 def become_task(context: Context) -> bool:
     """See `Context.become_task_sync`."""
     try:
         return bool(_ask(context, _BECOME_TASK, {})["task"])
-    except AskRefused:
+    except RequestError:
         return False
 
 
@@ -256,7 +240,7 @@ async def become_task_async(context: Context) -> bool:
     """See `Context.become_task`."""
     try:
         return bool((await _ask_async(context, _BECOME_TASK, {}))["task"])
-    except AskRefused:
+    except RequestError:
         return False
 
 
@@ -322,18 +306,26 @@ def _resource_content(item: dict[str, Any]) -> ResourceContent:
 
 
 def _ask(context: Context, method: str, params: dict[str, Any]) -> dict[str, Any]:
-    return _asker(context, method).ask(context, method, params, None)
+    """Have the server answer. Raises `RequestError` where it does not."""
+    try:
+        return _asker(context, method).ask(context, method, params, None)
+    except AskRefused as refused:
+        raise RequestError(str(refused)) from None
 
 
 async def _ask_async(context: Context, method: str, params: dict[str, Any]) -> dict[str, Any]:
-    asks = _asker(context, method)
-    room = asks.rooms.get(context._call.id)
-    if room is None:
-        from asyncio import Semaphore
+    """Do what `_ask` does, and let others run meanwhile."""
+    try:
+        asks = _asker(context, method)
+        room = asks.rooms.get(context._call.id)
+        if room is None:
+            from asyncio import Semaphore
 
-        room = asks.rooms[context._call.id] = Semaphore(_AT_ONCE)
-    async with room:
-        return await asks.ask_async(context, method, params, None)
+            room = asks.rooms[context._call.id] = Semaphore(_AT_ONCE)
+        async with room:
+            return await asks.ask_async(context, method, params, None)
+    except AskRefused as refused:
+        raise RequestError(str(refused)) from None
 
 
 def _asker(context: Context, method: str) -> Asks:
