@@ -86,15 +86,7 @@ impl BecomingTask {
             }
             match self.seed.begin() {
                 Ok(row) => self.row = Some(row),
-                Err(why) => {
-                    tracing::warn!(
-                        tool = &*self.seed.tool,
-                        why,
-                        "a call cannot become a task, and goes on without"
-                    );
-                    self.given_up = true;
-                    return TaskStep::Stays;
-                }
+                Err(why) => return self.give_up(why),
             }
         }
         let Some(pending) = &mut self.row else { return TaskStep::Stays };
@@ -102,19 +94,20 @@ impl BecomingTask {
             Poll::Pending => TaskStep::Committing,
             Poll::Ready(Ok(())) => TaskStep::Committed,
             Poll::Ready(Err(error)) => {
-                let why = with_causes(&error);
-                tracing::warn!(
-                    tool = &*self.seed.tool,
-                    why,
-                    "a call cannot become a task, and goes on without"
-                );
                 // There is no row.
                 pending.row = None;
                 self.row = None;
-                self.given_up = true;
-                TaskStep::Stays
+                self.give_up(&with_causes(&error))
             }
         }
+    }
+
+    /// The call stays what it is, for that reason.
+    fn give_up(&mut self, why: &str) -> TaskStep {
+        let tool = &*self.seed.tool;
+        tracing::warn!(tool, why, "a call cannot become a task, and goes on without");
+        self.given_up = true;
+        TaskStep::Stays
     }
 
     /// Hands the call over once its row is committed; returns the answer to its request, whose id is `request`.
