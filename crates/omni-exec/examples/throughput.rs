@@ -7,17 +7,19 @@
 
 use std::error::Error;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use omni_call::{
-    Call, CallId, CallRequest, Deadline, Executor as _, InjectedParameter, NoClient, OutcomeKind,
-    PythonTarget, RunSpec, Wants,
+    Call, CallId, CallRequest, Deadline, Executor as _, InjectedParameter, PythonTarget, RunSpec,
 };
 use omni_exec::{ExecConfig, Pool};
+
+mod support;
+use support::{drive, percentile, python};
 
 const TOOL: &str = "
 from omni import Context, tool
@@ -72,20 +74,19 @@ async fn measure(calls: usize, in_flight: Vec<usize>) -> Result<(), Box<dyn Erro
             if function == "cecho" {
                 target.inject = vec![InjectedParameter { parameter: "ctx".into(), kind: "context".into() }];
             }
-            let spec = Arc::new(RunSpec::new("bench", function, target));
-            drive(&pool, &spec, 200, workers).await;
+            let (spec, session) = (Arc::new(RunSpec::new("bench", function, target)), Arc::from("bench"));
+            let echo = move || call(&spec, &session);
+            drive(&pool, 200, workers, echo.clone()).await;
             for &width in &in_flight {
                 let started = Instant::now();
-                let mut latencies = drive(&pool, &spec, calls, width).await;
+                let latencies = drive(&pool, calls, width, echo.clone()).await;
                 let took = started.elapsed();
-                latencies.sort_unstable();
-                let p = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_micros();
                 writeln!(
                     std::io::stdout(),
                     "{function:5} workers {workers}..{workers_max:2} in flight {width:3}: {:6.0} calls/s, p50 {} µs, p99 {} µs",
                     calls as f64 / took.as_secs_f64(),
-                    p(50),
-                    p(99)
+                    percentile(&latencies, 50),
+                    percentile(&latencies, 99)
                 )?;
             }
         }
@@ -96,52 +97,12 @@ async fn measure(calls: usize, in_flight: Vec<usize>) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-/// Makes `calls` calls, `width` at a time, and returns how long each took.
-async fn drive(pool: &Rc<Pool>, spec: &Arc<RunSpec>, calls: usize, width: usize) -> Vec<Duration> {
+/// A call of the measured tool.
+fn call(spec: &Arc<RunSpec>, session: &Arc<str>) -> Call {
     static IDS: AtomicU64 = AtomicU64::new(1);
-    let session: Arc<str> = "bench".into();
-    let tasks: Vec<_> = (0..width)
-        .map(|_| {
-            let (pool, spec, session) = (Rc::clone(pool), Arc::clone(spec), Arc::clone(&session));
-            tokio::task::spawn_local(async move {
-                let mut latencies = Vec::with_capacity(calls / width);
-                for _ in 0..calls / width {
-                    let accepted = Instant::now();
-                    let call = Call {
-                        id: CallId(IDS.fetch_add(1, Ordering::Relaxed)),
-                        spec: Arc::clone(&spec),
-                        request: CallRequest::tool(r#"{"text":"hello"}"#),
-                        deadline: Deadline::new(
-                            accepted,
-                            Some(Duration::from_secs(1800)),
-                            Some(Duration::from_secs(120)),
-                        ),
-                        wants: Wants::default(),
-                        session: Arc::clone(&session),
-                        affinity: None,
-                        origin: None,
-                        parent: None,
-                    };
-                    let outcome = pool.run(call, &mut NoClient).await;
-                    assert!(matches!(outcome.kind, OutcomeKind::Finished(_)), "{outcome:?}");
-                    latencies.push(accepted.elapsed());
-                }
-                latencies
-            })
-        })
-        .collect();
-    let mut latencies = Vec::new();
-    for task in tasks {
-        latencies.extend(task.await.unwrap_or_default());
-    }
-    latencies
-}
-
-fn python() -> Result<PathBuf, Box<dyn Error>> {
-    if let Some(path) = std::env::var_os("PYTHON") {
-        return Ok(path.into());
-    }
-    let output =
-        std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output()?;
-    Ok(String::from_utf8(output.stdout)?.trim().into())
+    let (total, idle) = (Duration::from_secs(1800), Duration::from_secs(120));
+    let deadline = Deadline::new(Instant::now(), Some(total), Some(idle));
+    let id = CallId(IDS.fetch_add(1, Ordering::Relaxed));
+    let request = CallRequest::tool(r#"{"text":"hello"}"#);
+    Call { session: Arc::clone(session), ..Call::new(id, Arc::clone(spec), request, deadline) }
 }

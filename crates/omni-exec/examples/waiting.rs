@@ -6,7 +6,7 @@
 
 use std::error::Error;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,10 +14,13 @@ use std::time::{Duration, Instant};
 
 use omni_call::{
     Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, Deadline, Event, EventSink, Executor as _,
-    InjectedParameter, NoClient, OutcomeKind, PythonTarget, RunSpec,
+    InjectedParameter, OutcomeKind, PythonTarget, RunSpec,
 };
 use omni_exec::{ExecConfig, Pool};
 use tokio::sync::{mpsc, oneshot};
+
+mod support;
+use support::{drive, percentile, python};
 
 const TOOL: &str = "
 from omni import Context, tool
@@ -63,8 +66,9 @@ async fn measure(waiting: usize, calls: usize) -> Result<(), Box<dyn Error>> {
     asking.inject = vec![InjectedParameter { parameter: "ctx".into(), kind: "context".into() }];
     let asks = Arc::new(RunSpec::new("bench", "asks", asking));
 
-    drive(&pool, &echo, 9_000).await;
-    say("alone", &drive(&pool, &echo, calls).await)?;
+    let echoing = move || call(&echo, r#"{"text":"hello"}"#);
+    drive(&pool, 9_000, WIDTH, echoing.clone()).await;
+    say("alone", &drive(&pool, calls, WIDTH, echoing.clone()).await)?;
     let before = memory()?;
     let (questions, mut asked) = mpsc::unbounded_channel();
     let (mut open, mut tasks) = (Vec::new(), Vec::new());
@@ -84,7 +88,7 @@ async fn measure(waiting: usize, calls: usize) -> Result<(), Box<dyn Error>> {
         took.as_secs_f64(),
         held as f64 / 1024.0 / waiting.max(1) as f64
     )?;
-    say("beside them", &drive(&pool, &echo, calls).await)?;
+    say("beside them", &drive(&pool, calls, WIDTH, echoing.clone()).await)?;
     let began = Instant::now();
     for answer in open {
         let _ = answer.send(Answer::Result(r#"{"roots":[]}"#.into()));
@@ -94,7 +98,7 @@ async fn measure(waiting: usize, calls: usize) -> Result<(), Box<dyn Error>> {
         assert!(matches!(outcome.kind, OutcomeKind::Finished(_)), "{outcome:?}");
     }
     writeln!(std::io::stdout(), "all answered in {:.2} s", began.elapsed().as_secs_f64())?;
-    say("afterwards", &drive(&pool, &echo, calls).await)?;
+    say("afterwards", &drive(&pool, calls, WIDTH, echoing).await)?;
     pool.shut_down().await;
     Ok(())
 }
@@ -121,39 +125,13 @@ fn call(spec: &Arc<RunSpec>, arguments: &'static str) -> Call {
     Call::new(id, Arc::clone(spec), CallRequest::tool(arguments), deadline)
 }
 
-/// Makes that many calls, and returns how long each took.
-async fn drive(pool: &Rc<Pool>, spec: &Arc<RunSpec>, calls: usize) -> Vec<Duration> {
-    let tasks: Vec<_> = (0..WIDTH)
-        .map(|_| {
-            let (pool, spec) = (Rc::clone(pool), Arc::clone(spec));
-            tokio::task::spawn_local(async move {
-                let mut latencies = Vec::with_capacity(calls / WIDTH);
-                for _ in 0..calls / WIDTH {
-                    let began = Instant::now();
-                    let outcome = pool.run(call(&spec, r#"{"text":"hello"}"#), &mut NoClient).await;
-                    assert!(matches!(outcome.kind, OutcomeKind::Finished(_)), "{outcome:?}");
-                    latencies.push(began.elapsed());
-                }
-                latencies
-            })
-        })
-        .collect();
-    let mut latencies = Vec::new();
-    for task in tasks {
-        latencies.extend(task.await.unwrap_or_default());
-    }
-    latencies.sort_unstable();
-    latencies
-}
-
 fn say(when: &str, latencies: &[Duration]) -> Result<(), Box<dyn Error>> {
-    let p = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_micros();
     let rate = latencies.len() as f64 * WIDTH as f64 / latencies.iter().sum::<Duration>().as_secs_f64();
     writeln!(
         std::io::stdout(),
         "{WIDTH} ordinary calls at a time, {when}: {rate:.0} calls/s, p50 {} µs, p99 {} µs",
-        p(50),
-        p(99)
+        percentile(latencies, 50),
+        percentile(latencies, 99)
     )?;
     Ok(())
 }
@@ -180,13 +158,4 @@ fn descends(pid: u32) -> bool {
     };
     std::iter::successors(Some(pid), |pid| parent(*pid).filter(|parent| *parent > 1))
         .any(|pid| pid == std::process::id())
-}
-
-fn python() -> Result<PathBuf, Box<dyn Error>> {
-    if let Some(path) = std::env::var_os("PYTHON") {
-        return Ok(path.into());
-    }
-    let output =
-        std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output()?;
-    Ok(String::from_utf8(output.stdout)?.trim().into())
 }
