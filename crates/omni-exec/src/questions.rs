@@ -20,7 +20,7 @@ use omni_call::{
 use crate::wire::{AskFrame, WireError};
 
 /// How much of the name of an unknown method a message repeats.
-const METHOD_CHARS_MAX: usize = 100;
+const METHOD_CHARS_MAX: usize = 80;
 
 /// Answers at most that wait here because the worker does not read: twice as many as questions may be open, since half
 /// of them may be answers to questions that have been taken back meanwhile.
@@ -440,6 +440,6 @@ mod tests {
     fn what_no_client_can_be_asked_is_refused_with_what_it_can_be() {
         let Answer::Refused { why, message } = no_such_method(&"x".repeat(1000)) else { panic!() };
         assert_eq!(why, AskRefusal::Unsupported);
-        assert!(message.contains("`roots/list`") && message.len() < 400, "{message}");
+        assert!(message.contains("`roots/list`") && message.len() < 300, "{message}");
     }
 }
