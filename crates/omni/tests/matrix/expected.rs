@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use crate::client::Transport;
 use crate::support::Folder;
 
 /// One way to misbehave, and what must be seen of it.
@@ -53,6 +54,8 @@ pub(crate) enum OneOf {
 struct Differs {
     ways: Vec<String>,
     because: String,
+    /// Only by that transport.
+    transport: Option<Transport>,
     /// Only where this machine has no pid namespaces for tools.
     #[serde(default)]
     without_namespaces: bool,
@@ -100,13 +103,14 @@ impl OneOf {
 
 impl Fixture {
     /// What this way must show, or why it is left out.
-    pub(crate) fn expected(&self, way: &str) -> Result<Expected, String> {
+    pub(crate) fn expected(&self, transport: Transport, way: &str) -> Result<Expected, String> {
         let mut expected = self.expected.clone();
         if way == "embedded" && !expected.trusted {
             return Err("a tool inside the server's process can do to it whatever it likes".to_owned());
         }
         for differs in &self.expected.differs {
-            let concerns = differs.ways.iter().any(|named| named == way || named == "all");
+            let concerns = differs.ways.iter().any(|named| named == way || named == "all")
+                && differs.transport.is_none_or(|named| named == transport);
             if !concerns || differs.without_namespaces && has_namespaces() {
                 continue;
             }

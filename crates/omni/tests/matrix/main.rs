@@ -71,7 +71,7 @@ fn lane(transport: Transport, way: &str, left: &Mutex<VecDeque<&Fixture>>, lines
     let mut served = Vec::new();
     loop {
         let Some(fixture) = left.lock().unwrap().pop_front() else { break };
-        let expected = match fixture.expected(way) {
+        let expected = match fixture.expected(transport, way) {
             Ok(expected) => expected,
             Err(because) => {
                 lines.lock().unwrap().push(format!("SKIP\t{}\t{because}", fixture.tool));
