@@ -54,8 +54,14 @@ def tool(name: str) -> dict:
     return {"name": name, "description": f"Is {name}.", "inputSchema": {"type": "object"}}
 
 
-# Each call of the first adds another one. The others are there because the suite calls them; they say `done`.
-TOOLS = [tool("test_trigger_tool_change"), tool("test_logging_tool"), tool("test_streaming_elicitation")]
+# Each call of the first adds another one. The second needs a client that can be asked for a sample. The others are
+# there because the suite calls them; they say `done`.
+TOOLS = [
+    tool("test_trigger_tool_change"),
+    tool("test_missing_capability"),
+    tool("test_logging_tool"),
+    tool("test_streaming_elicitation"),
+]
 
 
 class RefusedError(Exception):
@@ -119,8 +125,12 @@ def events(call: dict) -> bytes:
         raise RefusedError(404, "unknown_tool", f"there is no tool `{call['name']}`")
     if call["name"] == "test_trigger_tool_change":
         TOOLS.append(tool(f"test_added_{len(TOOLS)}"))
-    result = {"id": call["id"], "content": [{"type": "text", "text": "done"}]}
-    lines = [{"started": {"id": call["id"]}}, {"result": result}]
+    last = {"result": {"id": call["id"], "content": [{"type": "text", "text": "done"}]}}
+    client = call["context"].get("client", {})
+    if call["name"] == "test_missing_capability" and "sampling" not in client.get("capabilities", []):
+        said = {"message": "this client takes no sampling", "intended": True, "capability": "sampling"}
+        last = {"error": {"id": call["id"], "kind": "tool_error", "class": "AskRefused", **said}}
+    lines = [{"started": {"id": call["id"]}}, last]
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 

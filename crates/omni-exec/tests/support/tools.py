@@ -476,17 +476,17 @@ def says_farewell(path: str) -> str:
 
 @tool
 def helper_speaks(how: str, times: int, ctx: Context) -> str:
-    """Have somebody else report, a quarter of a second apart, and stay silent oneself."""
+    """Have somebody else report, three quarters of a second apart, and stay silent oneself."""
 
     def work() -> None:
         for n in range(times):
-            time.sleep(0.25)
+            time.sleep(0.75)
             ctx.progress(n + 1, times, how) if n % 2 else heartbeat()
 
     code = (
         "import sys, time, omni\n"
         "for n in range(int(sys.argv[1])):\n"
-        "    time.sleep(0.25)\n"
+        "    time.sleep(0.75)\n"
         "    omni.progress(n + 1, int(sys.argv[1]), 'child') if n % 2 else omni.heartbeat()"
     )
     if how == "thread":
