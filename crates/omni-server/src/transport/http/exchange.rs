@@ -1,28 +1,27 @@
-//! One HTTP request and its reply.
+//! One request to the endpoint of MCP and its reply.
 
 #![expect(
     clippy::result_large_err,
     reason = "a refusal is a reply like any other, and is made once a request"
 )]
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Request as HttpRequest, Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use omni_protocol::{ErrorCode, Id, Message, RawRequest, Rejected, RpcError, error_frame};
 use tokio::time::sleep;
 
 use super::body::{EventStream, HeldPermits, ReplyBody, counted};
-use super::cors;
 use super::negotiation::{self, Accepts};
 use super::reply::{
-    EVENT_STREAM, Reply, accepted, accepted_with, json, refusal, refused, stream, unavailable,
+    EVENT_STREAM, Reply, accepted, accepted_with, json, method_not_allowed, refusal, refused, stream,
+    unavailable,
 };
 use super::request_body;
-use super::shared::{AdmittedConnection, Shared};
+use super::shared::Shared;
 use crate::access::AccessDecision;
 use crate::admission::{BusyGuard, PeerAccount, Permit};
 use crate::frames::decode_frame;
@@ -39,87 +38,14 @@ use crate::{dispatch, header_match, subscriptions};
 /// gives up.
 const STREAM_AFTER: Duration = Duration::from_secs(5);
 
-/// Others are looked at before an answer of more bytes is written.
-const LARGE_ANSWER_BYTES: u64 = 32 << 10;
-
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// Answers one HTTP request. Dropping the future (the client hung up) cancels what it started.
-pub(super) async fn respond(
-    shared: Arc<Shared>,
-    admitted: Arc<AdmittedConnection>,
-    request: HttpRequest<Incoming>,
-) -> Result<Reply, Infallible> {
-    let work = admitted.connection.mark_busy();
-    let origin = shared.names.reading_origin(request.headers()).cloned();
-    let mut reply = exchange(&shared, &admitted, request, work).await.unwrap_or_else(|refusal| refusal);
-    cors::mark(&mut reply, origin);
-    if reply.body().size_hint().lower() > LARGE_ANSWER_BYTES {
-        // A client may send requests ahead of their answers. Tokio lets a connection go on for 128 answers before
-        // others are looked at, and those of large lists take a millisecond each. In a task, since hyper asks again
-        // within the same turn, which would count as having yielded.
-        let _ = tokio::spawn(tokio::task::yield_now()).await;
-    }
-    Ok(reply)
-}
-
-async fn exchange(
-    shared: &Arc<Shared>,
-    admitted: &AdmittedConnection,
-    request: HttpRequest<Incoming>,
-    work: BusyGuard,
-) -> Result<Reply, Reply> {
-    let access = &admitted.access;
-    if let Some(why) = &access.refused {
-        let mut reply = refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, why);
-        // Nothing else will be served on this connection, so it is closed and its place is free.
-        reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        return Err(reply);
-    }
-    let (parts, body) = request.into_parts();
-    let headers = &parts.headers;
-    let local = access.peer.local.ip();
-    shared.names.check(parts.version, &parts.uri, headers, local).map_err(|rejection| match rejection {
-        HostRejection::Malformed(why) => {
-            refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, &why)
-        }
-        HostRejection::Forbidden(why) => {
-            refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, &why)
-        }
-    })?;
-    // Many clients and proxies add the slash.
-    if !matches!(parts.uri.path(), "/mcp" | "/mcp/") {
-        let why = "the endpoint is `/mcp`";
-        return Err(refusal(StatusCode::NOT_FOUND, None, ErrorCode::InvalidRequest, why));
-    }
-    if parts.method == Method::OPTIONS
-        && let Some(answer) = cors::preflight(headers)
-    {
-        return Ok(answer);
-    }
-    let peer = &authenticate(shared, access, headers)?;
-    let account = match peer.principal {
-        Some(_) => &shared.server.admission.account(Some(peer.key())),
-        None => admitted.connection.account(),
-    };
-    let client = Client { shared, peer, account, headers };
-    // A session is of the legacy era; whatever names the modern one has none.
-    let in_session = headers.contains_key(SESSION_HEADER) && !header_match::names_no_session(headers);
-    match parts.method {
-        Method::POST => client.post(body, work).await,
-        Method::GET if in_session => client.listen(),
-        Method::DELETE if in_session => client.delete(),
-        _ => {
-            let why = "POST a message; in a session, GET what is said outside of requests, or DELETE it";
-            let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, None, ErrorCode::InvalidRequest, why);
-            reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
-            Err(reply)
-        }
-    }
-}
-
 /// The peer of a connection, with the principal of this request.
-fn authenticate(shared: &Shared, access: &AccessDecision, headers: &HeaderMap) -> Result<Peer, Reply> {
+pub(super) fn authenticate(
+    shared: &Shared,
+    access: &AccessDecision,
+    headers: &HeaderMap,
+) -> Result<Peer, Reply> {
     let refuse = |status, challenge, why: &str| {
         let mut reply = refusal(status, None, ErrorCode::InvalidRequest, why);
         if let Some(challenge) = challenge {
@@ -145,14 +71,35 @@ fn authenticate(shared: &Shared, access: &AccessDecision, headers: &HeaderMap) -
 
 /// Who sends a request, as its headers say.
 #[derive(Clone, Copy)]
-struct Client<'a> {
-    shared: &'a Arc<Shared>,
-    peer: &'a Peer,
-    account: &'a PeerAccount,
-    headers: &'a HeaderMap,
+pub(super) struct Client<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) peer: &'a Peer,
+    pub(super) account: &'a PeerAccount,
+    pub(super) headers: &'a HeaderMap,
 }
 
 impl Client<'_> {
+    /// Answers a request to the endpoint. Dropping the future (the client hung up) cancels what it started.
+    pub(super) async fn answer(
+        self,
+        method: &Method,
+        body: Incoming,
+        work: BusyGuard,
+    ) -> Result<Reply, Reply> {
+        // A session is of the legacy era; whatever names the modern one has none.
+        let in_session =
+            self.headers.contains_key(SESSION_HEADER) && !header_match::names_no_session(self.headers);
+        match *method {
+            Method::POST => self.post(body, work).await,
+            Method::GET if in_session => self.listen(),
+            Method::DELETE if in_session => self.delete(),
+            _ => {
+                let why = "POST a message; in a session, GET what is said outside of requests, or DELETE it";
+                Err(method_not_allowed("POST, GET, DELETE", why))
+            }
+        }
+    }
+
     async fn post(self, body: Incoming, work: BusyGuard) -> Result<Reply, Reply> {
         let accepts = check_negotiation(self.headers)?;
         let max = self.shared.server.config.limits.body_bytes_max;

@@ -9,6 +9,7 @@ mod exchange;
 mod negotiation;
 mod reply;
 mod request_body;
+mod routes;
 mod shared;
 
 use std::io::{self, Read as _, Write as _};
@@ -272,7 +273,7 @@ async fn serve_requests(
     mut stop: watch::Receiver<bool>,
 ) {
     let stream = StallGuard::new(stream, admitted.connection.clone());
-    let service = service_fn(|request| exchange::respond(shared.clone(), admitted.clone(), request));
+    let service = service_fn(|request| routes::respond(shared.clone(), admitted.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

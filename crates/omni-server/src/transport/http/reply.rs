@@ -29,6 +29,13 @@ pub(super) fn refusal(status: StatusCode, id: Option<&Id>, code: ErrorCode, why:
     json(status, error_frame(id, &RpcError::new(code, why)))
 }
 
+/// The refusal of a method, with those that there are.
+pub(super) fn method_not_allowed(allowed: &'static str, why: &str) -> Reply {
+    let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, None, ErrorCode::InvalidRequest, why);
+    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    reply
+}
+
 pub(super) fn json(status: StatusCode, frame: Frame) -> Reply {
     let mut reply = Response::new(ReplyBody::frame(frame));
     *reply.status_mut() = status;

@@ -1,0 +1,101 @@
+//! Which resource of the server a request's target names, and what is asked of a request before it is answered.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::body::{Body, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request as HttpRequest, StatusCode};
+use omni_protocol::ErrorCode;
+
+use super::cors;
+use super::exchange::{Client, authenticate};
+use super::reply::{Reply, refusal};
+use super::shared::{AdmittedConnection, Shared};
+use crate::admission::BusyGuard;
+use crate::host_check::HostRejection;
+
+/// Others are looked at before an answer of more bytes is written.
+const LARGE_ANSWER_BYTES: u64 = 32 << 10;
+
+/// What of the server a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    /// `/mcp`: the endpoint of MCP, in both eras (Streamable HTTP).
+    Mcp,
+}
+
+impl Route {
+    /// `None` for what this server does not have.
+    fn of(path: &str) -> Option<Route> {
+        match path {
+            // Many clients and proxies add the slash.
+            "/mcp" | "/mcp/" => Some(Route::Mcp),
+            _ => None,
+        }
+    }
+}
+
+/// Answers one HTTP request. Dropping the future (the client hung up) cancels what it started.
+pub(super) async fn respond(
+    shared: Arc<Shared>,
+    admitted: Arc<AdmittedConnection>,
+    request: HttpRequest<Incoming>,
+) -> Result<Reply, Infallible> {
+    let work = admitted.connection.mark_busy();
+    let origin = shared.names.reading_origin(request.headers()).cloned();
+    let mut reply = answer(&shared, &admitted, request, work).await.unwrap_or_else(|refusal| refusal);
+    cors::mark(&mut reply, origin);
+    if reply.body().size_hint().lower() > LARGE_ANSWER_BYTES {
+        // A client may send requests ahead of their answers. Tokio lets a connection go on for 128 answers before
+        // others are looked at, and those of large lists take a millisecond each. In a task, since hyper asks again
+        // within the same turn, which would count as having yielded.
+        let _ = tokio::spawn(tokio::task::yield_now()).await;
+    }
+    Ok(reply)
+}
+
+/// Whose connection it is, and by which names it calls us, is checked on every route; then the route decides.
+async fn answer(
+    shared: &Arc<Shared>,
+    admitted: &AdmittedConnection,
+    request: HttpRequest<Incoming>,
+    work: BusyGuard,
+) -> Result<Reply, Reply> {
+    let access = &admitted.access;
+    if let Some(why) = &access.refused {
+        let mut reply = refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, why);
+        // Nothing else will be served on this connection, so it is closed and its place is free.
+        reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return Err(reply);
+    }
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    let local = access.peer.local.ip();
+    shared.names.check(parts.version, &parts.uri, headers, local).map_err(|rejection| match rejection {
+        HostRejection::Malformed(why) => {
+            refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, &why)
+        }
+        HostRejection::Forbidden(why) => {
+            refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, &why)
+        }
+    })?;
+    let route = Route::of(parts.uri.path()).ok_or_else(|| {
+        let why = "the endpoint is `/mcp`";
+        refusal(StatusCode::NOT_FOUND, None, ErrorCode::InvalidRequest, why)
+    })?;
+    if parts.method == Method::OPTIONS
+        && let Some(answer) = cors::preflight(headers)
+    {
+        return Ok(answer);
+    }
+    let peer = &authenticate(shared, access, headers)?;
+    let account = match peer.principal {
+        Some(_) => &shared.server.admission.account(Some(peer.key())),
+        None => admitted.connection.account(),
+    };
+    let client = Client { shared, peer, account, headers };
+    match route {
+        Route::Mcp => client.answer(&parts.method, body, work).await,
+    }
+}
