@@ -47,6 +47,12 @@ const EDGES: &[Edge] = &[
         reason: "a template reaches what it is handed, and nothing else",
     },
     Edge {
+        of: "omni-jwt",
+        never: INPUT_AND_OUTPUT,
+        control: "omni",
+        reason: "whether a token holds is a function of it, the keys and the time",
+    },
+    Edge {
         of: "omni-server",
         never: &["omni-exec"],
         control: "omni",
