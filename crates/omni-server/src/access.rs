@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::HeaderMap;
+use hyper::header::HeaderValue;
 
+use crate::authentication::{Authentication, Identity, Refusal};
 use crate::peer::{Peer, PeerLookup};
-use crate::token::{Tokens, Unauthorized};
 
 /// The rule by which callers over TCP are let in.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct Access {
 #[derive(Debug)]
 enum Rule {
     Users { lookup: PeerLookup, own: u32, others: Vec<u32>, refusals: Mutex<RefusalLog> },
-    Tokens(Tokens),
+    Authenticated(Authentication),
     Everybody,
 }
 
@@ -65,9 +66,9 @@ impl Access {
         Access { rule: Rule::Users { lookup, own, others, refusals: Mutex::default() } }
     }
 
-    /// Lets in whoever sends one of these with each request, and nobody else.
-    pub fn tokens(tokens: Tokens) -> Self {
-        Access { rule: Rule::Tokens(tokens) }
+    /// Lets in whoever sends credentials with each request that `authentication` knows, and nobody else.
+    pub fn authenticated(authentication: Authentication) -> Self {
+        Access { rule: Rule::Authenticated(authentication) }
     }
 
     /// Lets in whoever reaches the port.
@@ -80,7 +81,7 @@ impl Access {
     /// To be asked once for a connection, before anything is read from it: what it is told holds for all of its
     /// requests. Asks the kernel twice, which takes a few microseconds, and does not wait.
     pub fn check(&self, stream: impl AsFd, remote: SocketAddr, local: SocketAddr) -> AccessDecision {
-        let peer = |uid| Peer { remote, local, uid, principal: None };
+        let peer = |uid| Peer { remote, local, uid };
         let Rule::Users { lookup, own, others, refusals } = &self.rule else {
             return AccessDecision { peer: peer(None), refused: None };
         };
@@ -103,11 +104,24 @@ impl Access {
         AccessDecision { peer: peer(uid), refused: Some(why) }
     }
 
-    /// The principal that a request names by its token, where callers need one. `None` where they need not.
-    pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Unauthorized> {
+    /// Who has sent a request with these headers: whom its credentials stand for where callers need some, else
+    /// whom its connection is of.
+    pub(crate) async fn identify(
+        &self,
+        connection: &Arc<Identity>,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Identity>, Refusal> {
         match &self.rule {
-            Rule::Tokens(tokens) => tokens.principal(headers).map(Some),
-            Rule::Users { .. } | Rule::Everybody => Ok(None),
+            Rule::Authenticated(authentication) => authentication.identify(headers).await,
+            Rule::Users { .. } | Rule::Everybody => Ok(connection.clone()),
+        }
+    }
+
+    /// The value of `WWW-Authenticate` for a request that was refused; `None` where none belongs.
+    pub(crate) fn challenge(&self, refusal: &Refusal) -> Option<HeaderValue> {
+        match &self.rule {
+            Rule::Authenticated(authentication) => authentication.challenge(refusal),
+            Rule::Users { .. } | Rule::Everybody => None,
         }
     }
 }

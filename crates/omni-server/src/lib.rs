@@ -7,6 +7,7 @@
 
 mod access;
 mod admission;
+mod authentication;
 mod authority;
 mod call;
 mod call_changes;
@@ -47,7 +48,6 @@ mod stale_call;
 mod stored_results;
 mod subscriptions;
 mod tasks;
-mod token;
 mod tool_state;
 mod transport;
 mod viewer;
@@ -56,18 +56,20 @@ mod viewer;
 pub mod fuzz;
 
 pub use access::{Access, AccessDecision};
+pub use authentication::{
+    Authentication, BearerTokens, Challenge, TokenError, TokenHolder, TokenListChange, Tokens,
+};
 pub use call::{ToolReply, ToolRequest};
 pub use call_log::Timing;
 pub use config::{AskingLimits, Limits, ServerConfig, TasksConfig};
 pub use host_check::{AllowedHostError, AllowedHosts};
 pub use omni_protocol::{ListKind, ServerCapabilities};
-pub use peer::{Peer, PeerKey, PeerLookup, PeerUnknown};
+pub use peer::{Peer, PeerLookup, PeerUnknown};
 pub use reload::{LiveSettings, Reload};
 pub use runner::{RunnerListener, serve as serve_runner};
 pub use seal_key::{KeySource, SealKey};
 pub use server::Server;
 pub use skill_reader::{SKILL_READER, skill_reader_list};
 pub use stored_results::{StoredResults, StoredResultsConfig};
-pub use token::{TokenError, Tokens};
 pub use transport::http::HttpEndpoint;
 pub use transport::stdio::serve as serve_stdio;

@@ -4,12 +4,12 @@ mod sock_diag;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 
 use crate::peer::sock_diag::SockDiag;
+use crate::principal::Principal;
 
-/// The other end of one connection, asked for once, when it is accepted. It is the same for every request that
-/// comes over it, except for the principal: a proxy may send requests of many on one connection.
+/// The other end of one connection, asked for once, when it is accepted. It is the same for every request that comes
+/// over it, while the principal may differ: a proxy may send requests of many on one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The address the connection comes from.
@@ -20,26 +20,24 @@ pub struct Peer {
     /// It is the maker's, not the writer's: a relay (`ssh -L`, a proxy, a published container port) shows the user
     /// that the relay runs as, and a socket handed on to another process shows the one who made it.
     pub uid: Option<u32>,
-    /// Whom a request's token stands for.
-    pub principal: Option<Arc<str>>,
 }
 
 /// What counts as one peer where peers share something: the most that is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum PeerKey {
-    Principal(Arc<str>),
+pub(crate) enum PeerKey {
+    /// Whom credentials stand for.
+    Principal(Principal),
     User(u32),
     /// Of IPv6 the network of 64 bits, since whoever has one address there has all of them.
     Address(IpAddr),
 }
 
 impl Peer {
-    /// The principal, else the user, else the address.
-    pub fn key(&self) -> PeerKey {
-        match (&self.principal, self.uid) {
-            (Some(principal), _) => PeerKey::Principal(principal.clone()),
-            (None, Some(uid)) => PeerKey::User(uid),
-            (None, None) => PeerKey::Address(network(self.remote.ip().to_canonical())),
+    /// The user, else the address.
+    pub(crate) fn key(&self) -> PeerKey {
+        match self.uid {
+            Some(uid) => PeerKey::User(uid),
+            None => PeerKey::Address(network(self.remote.ip().to_canonical())),
         }
     }
 }

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::peer::Peer;
-
 /// Who is behind a session. A session is its principal's, and nobody else may use it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Principal {
@@ -12,20 +10,18 @@ pub(crate) enum Principal {
     LocalUser,
     /// A user of this machine, as the kernel says of the connection.
     User(u32),
-    /// Whoever has one of the bearer tokens; the name tells nothing of it.
-    TokenHolder(Arc<str>),
+    /// Whoever has a bearer token of that name.
+    Token(Arc<str>),
+    /// Whoever has one bearer token that has no name; what stands for it tells nothing of it.
+    UnnamedToken(Arc<str>),
     /// Nothing but an address is known, which may change: all of these look alike.
     Unknown,
 }
 
 impl Principal {
-    /// The most that is known of who sent a request: whom its token stands for, else the user of its connection.
-    pub(crate) fn of(peer: &Peer) -> Self {
-        match (&peer.principal, peer.uid) {
-            (Some(holder), _) => Principal::TokenHolder(holder.clone()),
-            (None, Some(uid)) => Principal::User(uid),
-            (None, None) => Principal::Unknown,
-        }
+    /// The user of a connection, where the kernel tells one.
+    pub(crate) fn of_user(uid: Option<u32>) -> Self {
+        uid.map_or(Principal::Unknown, Principal::User)
     }
 
     /// What profiles match it by.
@@ -33,8 +29,9 @@ impl Principal {
         match self {
             Principal::LocalUser => "local".into(),
             Principal::User(uid) => format!("user:{uid}").into(),
-            // A token has no name, so all of them are one principal to profiles.
-            Principal::TokenHolder(_) => "token".into(),
+            Principal::Token(name) => format!("token:{name}").into(),
+            // Without a name all of them are one principal to profiles.
+            Principal::UnnamedToken(_) => "token".into(),
             Principal::Unknown => "unknown".into(),
         }
     }
@@ -44,7 +41,8 @@ impl Principal {
         match self {
             Principal::LocalUser => "local".into(),
             Principal::User(uid) => format!("user {uid}").into(),
-            Principal::TokenHolder(holder) => format!("principal {holder}").into(),
+            Principal::Token(name) => format!("token {name}").into(),
+            Principal::UnnamedToken(digest) => format!("principal {digest}").into(),
             Principal::Unknown => "".into(),
         }
     }

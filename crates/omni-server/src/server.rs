@@ -218,6 +218,10 @@ impl Server {
         if rules.is_one() {
             return ProfileId::EVERYBODY;
         }
+        // What credentials say goes before what profiles match.
+        if let Some(id) = session.assigned_profile.as_deref().and_then(|name| rules.id(name)) {
+            return id;
+        }
         let principal = || session.principal.profile_text();
         match client {
             Some(client) => rules.choose(Some(&client.name), &principal()),

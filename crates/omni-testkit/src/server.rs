@@ -79,7 +79,7 @@ impl TestServer {
     pub fn http_stream(&self, uid: Option<u32>, bytes: usize) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(bytes);
         let (endpoint, stop) = (self.endpoint.clone(), self.stop.subscribe());
-        let peer = Peer { remote: REMOTE, local: LOCAL, uid, principal: None };
+        let peer = Peer { remote: REMOTE, local: LOCAL, uid };
         tokio::spawn(async move {
             endpoint.serve_stream(theirs, AccessDecision { peer, refused: None }, stop).await
         });

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use omni_server::{Access, AllowedHosts};
+use omni_server::{Access, AllowedHosts, Authentication, BearerTokens, TokenHolder};
 use tokio::net::TcpListener;
 
 use crate::args::McpArguments;
@@ -62,7 +63,10 @@ pub(crate) async fn open(
         );
     }
     let (access, unknown_peers) = match tokens {
-        Some(tokens) => (Access::tokens(tokens), None),
+        Some(tokens) => {
+            let tokens = BearerTokens::new(vec![(TokenHolder::default(), tokens)])?;
+            (Access::authenticated(Authentication::default().with_tokens(Arc::new(tokens))), None)
+        }
         None if local => http_access::on_loopback(&arguments.allow_users, table, address.ip())?,
         None => (Access::everybody(), None),
     };

@@ -75,6 +75,8 @@ pub(super) struct Slot {
     pub(super) account: Weak<Handle>,
     pub(super) used: [usize; QUANTITIES],
     pub(super) calls: VecDeque<Waiter>,
+    /// Calls that it may have at a time, where it has a bound of its own.
+    pub(super) calls_max: Option<usize>,
     pub(super) bodies: VecDeque<Waiter>,
     /// Its connections, roughly in the order of their last use.
     pub(super) connections: VecDeque<Arc<ConnectionStatus>>,
@@ -197,6 +199,11 @@ impl PeerAccount {
     /// Whose account it is.
     pub(crate) fn key(&self) -> &AccountKey {
         &self.0.key
+    }
+
+    /// Bounds the calls that the peer may have at a time; those that it has go on.
+    pub(crate) fn set_calls_max(&self, calls_max: Option<usize>) {
+        self.admission().state().slots[self.0.slot].calls_max = calls_max;
     }
 
     /// Takes that much whether it fits or not: for bytes that are in memory already, and for a call that goes on.

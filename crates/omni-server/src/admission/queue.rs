@@ -6,7 +6,7 @@ use std::time::Duration;
 use omni_protocol::{ErrorCode, RpcError};
 use tokio::sync::oneshot;
 
-use super::account::{AdmissionState, PeerAccount, Permit, Quantity, Waiter};
+use super::account::{AdmissionState, PeerAccount, Permit, Quantity, Slot, Waiter};
 
 /// A call that has waited this long is refused: its client has given up, or will.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -161,8 +161,15 @@ impl AdmissionState {
     /// gets no further calls begun.
     fn call_fits(&self, slot: usize) -> bool {
         let unread = self.slots[slot].used[Quantity::AnswerBytes as usize];
-        self.fits(Quantity::Calls, slot, 1)
+        !self.has_own_calls(slot)
+            && self.fits(Quantity::Calls, slot, 1)
             && (unread == 0 || unread <= self.fair(Quantity::AnswerBytes, slot))
+    }
+
+    /// Whether the peer of `slot` has as many calls as its own bound allows.
+    fn has_own_calls(&self, slot: usize) -> bool {
+        let Slot { calls_max, used, .. } = &self.slots[slot];
+        calls_max.is_some_and(|max| used[Quantity::Calls as usize] >= max)
     }
 
     fn body_fits(&mut self, slot: usize, amount: usize, body: u64) -> bool {
@@ -208,13 +215,15 @@ impl AdmissionState {
 
     fn serve(&mut self, queue: Queue) -> Vec<Permit> {
         let mut unwanted = Vec::new();
-        let mut looks = 0;
+        // Peers that have as many calls as they may are passed over, however many they are: else those behind them
+        // would wait for theirs to end.
+        let (mut looks, mut passed) = (0, 0);
         loop {
             let turns = match queue {
                 Queue::Calls => &mut self.call_queue,
                 Queue::Bodies => &mut self.body_queue,
             };
-            if looks == LOOKS_MAX.min(turns.len()) {
+            if looks + passed >= turns.len() || looks == LOOKS_MAX {
                 return unwanted;
             }
             let Some(slot) = turns.pop_front() else { return unwanted };
@@ -225,9 +234,12 @@ impl AdmissionState {
                 Some(body) => self.body_fits(slot, amount, body),
                 None => self.call_fits(slot),
             };
-            looks += 1;
+            match body.is_none() && self.has_own_calls(slot) {
+                true => passed += 1,
+                false => looks += 1,
+            }
             if fits && let Some(account) = self.slots[slot].account.upgrade() {
-                looks = 0;
+                (looks, passed) = (0, 0);
                 let quantity = queue.quantity();
                 self.take(quantity, slot, amount);
                 let permit = Permit { account: PeerAccount(account), quantity, amount };

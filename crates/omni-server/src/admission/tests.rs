@@ -206,3 +206,23 @@ fn an_account_ends_with_its_last_user() {
     let state = admission.state();
     assert!(state.slots_by_key.is_empty() && state.slots.len() == 1);
 }
+
+#[tokio::test]
+async fn a_peer_with_a_bound_of_its_own_waits_at_it_and_holds_up_nobody_behind_it() {
+    let admission = calls(1000, 1000);
+    let limited: Vec<_> = (0..100).map(|uid| user(&admission, uid)).collect();
+    limited.iter().for_each(|account| account.set_calls_max(Some(1)));
+    let mut running: Vec<_> = limited.iter().map(|account| account.call_permit().unwrap()).collect();
+    assert!(running.iter().all(|permit| matches!(permit, PendingPermit::Now(_))));
+    let mut waiting: Vec<_> = limited.iter().map(|account| account.call_permit().unwrap()).collect();
+    assert!(waiting.iter().all(|permit| matches!(permit, PendingPermit::Later { .. })));
+    let other = user(&admission, 1000).call_permit().unwrap();
+    assert!(matches!(other, PendingPermit::Now(_)), "others have what they may");
+    // More peers wait before the last one than are looked at where the bound of all is reached.
+    drop(running.pop());
+    waiting.pop().unwrap().wait().await.unwrap();
+    // Without the bound the next call begins as soon as anything is given back.
+    limited[0].set_calls_max(None);
+    drop(other);
+    waiting.remove(0).wait().await.unwrap();
+}

@@ -116,20 +116,18 @@ fn a_client_that_closes_after_it_was_looked_at_is_what_it_was() {
 
 #[test]
 fn peers_are_told_apart_by_the_most_that_is_known() {
-    let peer = |uid, principal: Option<&str>, remote: &str| Peer {
+    let peer = |uid, remote: &str| Peer {
         remote: remote.parse().unwrap(),
         local: "127.0.0.1:1".parse().unwrap(),
         uid,
-        principal: principal.map(Into::into),
     };
     let keys = [
-        peer(Some(1), Some("p"), "127.0.0.1:5").key(),
-        peer(Some(1), None, "127.0.0.1:5").key(),
-        peer(None, None, "[2001:db8::1:2]:5").key(),
-        peer(None, None, "[::ffff:192.0.2.1]:5").key(),
-        peer(None, None, "[::1]:5").key(),
+        peer(Some(1), "127.0.0.1:5").key(),
+        peer(None, "[2001:db8::1:2]:5").key(),
+        peer(None, "[::ffff:192.0.2.1]:5").key(),
+        peer(None, "[::1]:5").key(),
     ];
     let addresses = ["2001:db8::", "192.0.2.1", "::1"].map(|ip| PeerKey::Address(ip.parse().unwrap()));
     let [network, mapped, loopback] = addresses;
-    assert_eq!(keys, [PeerKey::Principal("p".into()), PeerKey::User(1), network, mapped, loopback]);
+    assert_eq!(keys, [PeerKey::User(1), network, mapped, loopback]);
 }

@@ -117,10 +117,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::authentication::Identity;
     use crate::principal::Principal;
 
     fn session() -> Arc<Session> {
-        let session = Session::of_connection(Principal::LocalUser, 10);
+        let session = Session::of_connection(&Identity::of(Principal::LocalUser), 10);
         let agreed = Revision::NEWEST_LEGACY;
         let (client, capabilities) = Default::default();
         let initialize = Initialize { agreed, client, capabilities };

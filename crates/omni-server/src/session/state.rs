@@ -10,6 +10,7 @@ use omni_protocol::{ClientCapabilities, ClientInfo, Id, ListKinds, Revision};
 use tokio::sync::{Notify, oneshot};
 
 use super::pending_requests::PendingRequests;
+use crate::authentication::Identity;
 use crate::change_queue::ChangeQueue;
 use crate::list_changes::{ListVersionSeen, ListVersions};
 use crate::outbox::Outbox;
@@ -28,6 +29,8 @@ const NOT_AGREED: u8 = u8::MAX;
 pub(crate) struct Session {
     /// The principal that opened it, and alone may use it.
     pub(crate) principal: Principal,
+    /// The profile that its credentials always have.
+    pub(crate) assigned_profile: Option<Arc<str>>,
     /// Frames for the client that belong to no request of it. Read by whatever stream the client has for that.
     pub(crate) outbox: Outbox,
     /// Names it to tools, and over HTTP to its client; unset until there is a session to speak of.
@@ -100,25 +103,25 @@ pub(super) struct Negotiated {
 
 impl Session {
     /// The session of a connection that carries everything of one client.
-    pub(crate) fn of_connection(principal: Principal, in_flight_max: usize) -> Arc<Self> {
-        Arc::new(Session::new(principal, SessionScope::Connection { in_flight_max }))
+    pub(crate) fn of_connection(owner: &Identity, in_flight_max: usize) -> Arc<Self> {
+        Arc::new(Session::new(owner, SessionScope::Connection { in_flight_max }))
     }
 
     /// A session for one request, as long as it is not opened.
-    pub(crate) fn of_request(principal: Principal) -> Arc<Self> {
-        Arc::new(Session::new(principal, SessionScope::OneRequest))
+    pub(crate) fn of_request(owner: &Identity) -> Arc<Self> {
+        Arc::new(Session::new(owner, SessionScope::OneRequest))
     }
 
     /// A session that an `initialize` is about to open, and that later requests will name.
-    pub(crate) fn lasting(principal: Principal) -> Arc<Self> {
-        Arc::new(Session::new(principal, SessionScope::Lasting))
+    pub(crate) fn lasting(owner: &Identity) -> Arc<Self> {
+        Arc::new(Session::new(owner, SessionScope::Lasting))
     }
 
     /// A session of which only its token is known: what its client was shown before is not, so whatever lists there are
     /// now are news to it.
-    pub(super) fn revived(principal: Principal, token: &str, negotiated: Negotiated) -> Arc<Self> {
+    pub(super) fn revived(owner: &Identity, token: &str, negotiated: Negotiated) -> Arc<Self> {
         let Negotiated { revision, ignores_cursors, capabilities, profile } = negotiated;
-        let session = Session::lasting(principal);
+        let session = Session::lasting(owner);
         session.agree(revision, profile);
         let _ = session.name.set(token.into());
         let mut state = session.state();
@@ -129,9 +132,10 @@ impl Session {
         session
     }
 
-    fn new(principal: Principal, scope: SessionScope) -> Self {
+    fn new(owner: &Identity, scope: SessionScope) -> Self {
         Session {
-            principal,
+            principal: owner.principal.clone(),
+            assigned_profile: owner.profile.clone(),
             outbox: Outbox::default(),
             name: OnceLock::new(),
             negotiated: AtomicU8::new(NOT_AGREED),
@@ -143,6 +147,12 @@ impl Session {
             ending: Notify::new(),
             state: Mutex::default(),
         }
+    }
+
+    /// Whether it is that owner's. Credentials that give another profile do not go on with it: its client is asked to say
+    /// again who it is, and is then shown what these credentials may see.
+    pub(super) fn belongs_to(&self, owner: &Identity) -> bool {
+        self.principal == owner.principal && self.assigned_profile == owner.profile
     }
 
     /// What tools know it by; empty outside of a session.

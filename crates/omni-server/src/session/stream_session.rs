@@ -9,11 +9,11 @@ use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt, se
 use omni_protocol::{ErrorCode, Frame, RpcError, error_frame};
 
 use crate::admission::{PeerAccount, Permit, Quantity};
+use crate::authentication::Identity;
 use crate::call_client::ParkedCalls;
 use crate::change_queue::Changes;
 use crate::frames::{decode_frame, refusal};
 use crate::list_changes::CurrentVersions;
-use crate::principal::Principal;
 use crate::running_request::RequestOutput;
 use crate::server::Server;
 use crate::session::{InFlightRequest, MessageContext, Received, Session};
@@ -39,8 +39,8 @@ enum Change {
 }
 
 impl StreamSession {
-    pub(crate) fn new(server: Arc<Server>, principal: Principal) -> Self {
-        let session = Session::of_connection(principal, server.config.limits.in_flight_max);
+    pub(crate) fn new(server: Arc<Server>, owner: &Identity) -> Self {
+        let session = Session::of_connection(owner, server.config.limits.in_flight_max);
         // On stdio there is one client, whoever started the process: its account needs no key.
         let account = server.admission.account(None);
         let for_everybody = server.changes.listen().into_stream().map(Change::Everybody);

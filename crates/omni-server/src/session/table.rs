@@ -10,6 +10,7 @@ use omni_catalog::{ProfileId, ToolRules};
 use omni_protocol::{ClientCapabilities, Revision};
 
 use crate::admission::AccountKey;
+use crate::authentication::Identity;
 use crate::principal::Principal;
 use crate::seal_key::{KeySource, SealKey};
 use crate::server::Server;
@@ -112,10 +113,10 @@ impl Sessions {
 
     /// The session of a token: open, or revived from its seal. `None` for tokens that we never sealed for `owner`
     /// and for sessions that were ended.
-    pub(crate) fn find(&self, token: &str, owner: &Principal, peer: &AccountKey) -> Option<Arc<Session>> {
+    pub(crate) fn find(&self, token: &str, owner: &Identity, peer: &AccountKey) -> Option<Arc<Session>> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(SessionEntry { session, .. }) = table.open.get(token) {
-            return (session.principal == *owner).then(|| session.clone());
+            return session.belongs_to(owner).then(|| session.clone());
         }
         if table.ended.contains(token) {
             return None;
@@ -126,7 +127,7 @@ impl Sessions {
     }
 
     /// Ends a session and cancels what runs in it. False when there is no such session.
-    pub(crate) fn end(&self, token: &str, owner: &Principal, peer: &AccountKey) -> bool {
+    pub(crate) fn end(&self, token: &str, owner: &Identity, peer: &AccountKey) -> bool {
         let Some(session) = self.find(token, owner, peer) else { return false };
         session.close();
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,11 +149,11 @@ impl Sessions {
         }
     }
 
-    fn unseal(&self, token: &str, owner: &Principal) -> Option<Arc<Session>> {
+    fn unseal(&self, token: &str, owner: &Identity) -> Option<Arc<Session>> {
         let bytes = unhex(token)?;
         let (payload, given) = bytes.split_at(PAYLOAD_BYTES);
         // `blake3::Hash` compares in constant time; the truncated seal is compared by hand the same way.
-        let expected = seal(self.key.key(), payload, owner);
+        let expected = seal(self.key.key(), payload, &owner.principal);
         let difference = expected.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b));
         let revision = Revision::from_index(payload[NONCE_BYTES])?;
         let ignores_cursors = payload[NONCE_BYTES + 1] == 1;
@@ -162,7 +163,7 @@ impl Sessions {
         let profile = (self.profiles)().iter().position(|known| known == stamp)?;
         let profile = ProfileId::from_number(u16::try_from(profile).ok()?);
         let negotiated = Negotiated { revision, ignores_cursors, capabilities, profile };
-        (difference == 0).then(|| Session::revived(owner.clone(), token, negotiated))
+        (difference == 0).then(|| Session::revived(owner, token, negotiated))
     }
 }
 
@@ -243,14 +244,19 @@ mod tests {
     use super::*;
     use crate::peer::PeerKey;
 
-    const ME: Principal = Principal::User(1);
+    const ME: Identity =
+        Identity { principal: Principal::User(1), profile: None, calls_max: None, revoked: None };
 
     fn table(key: KeySource, sessions_max: usize) -> Sessions {
         Sessions::new(key, sessions_max, || profile_stamps(&ToolRules::default()))
     }
 
+    fn token(name: &str) -> Identity {
+        Identity::of(Principal::Token(name.into()))
+    }
+
     /// A session that a client of that name has opened.
-    fn open(sessions: &Sessions, name: &str, owner: Principal, peer: &AccountKey) -> Arc<Session> {
+    fn open(sessions: &Sessions, name: &str, owner: &Identity, peer: &AccountKey) -> Arc<Session> {
         let client = ClientInfo { name: name.into(), version: "1".into() };
         let session = Session::lasting(owner);
         let capabilities = ClientCapabilities::of(&[Question::ListRoots]);
@@ -267,7 +273,7 @@ mod tests {
     #[test]
     fn a_session_outlives_a_restart_with_the_same_key_and_no_other() {
         let key = KeySource::random();
-        let token = open(&table(key.clone(), 10), "gemini-cli-mcp-client", ME, &None).name();
+        let token = open(&table(key.clone(), 10), "gemini-cli-mcp-client", &ME, &None).name();
         let revived = table(key, 10).find(&token, &ME, &None).expect("revived");
         assert_eq!(revived.name(), token);
         let capabilities = ClientCapabilities::of(&[Question::ListRoots]);
@@ -284,13 +290,13 @@ mod tests {
     #[test]
     fn a_token_with_any_digit_changed_is_refused() {
         let sessions = table(KeySource::random(), 10);
-        let token = open(&sessions, "c", ME, &None).name().to_string();
+        let token = open(&sessions, "c", &ME, &None).name().to_string();
         for at in 0..token.len() {
             let mut forged = token.clone().into_bytes();
             forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
             assert!(sessions.find(std::str::from_utf8(&forged).unwrap(), &ME, &None).is_none(), "digit {at}");
         }
-        let token = open(&sessions, "c", ME, &None).name().to_string();
+        let token = open(&sessions, "c", &ME, &None).name().to_string();
         let other_spellings = [
             token.to_uppercase(),
             format!(" {token}"),
@@ -308,10 +314,16 @@ mod tests {
     fn a_session_is_its_owners_also_when_it_is_revived() {
         let key = KeySource::random();
         let sessions = table(key.clone(), 10);
-        let token = open(&sessions, "c", ME, &None).name();
+        let token = open(&sessions, "c", &ME, &None).name();
         for sessions in [sessions, table(key, 10)] {
-            let others = [Principal::Unknown, Principal::LocalUser, Principal::User(10)];
-            for other in others.into_iter().chain([Principal::TokenHolder("1".into())]) {
+            let others = [
+                Principal::Unknown,
+                Principal::LocalUser,
+                Principal::User(10),
+                Principal::UnnamedToken("1".into()),
+                Principal::Token("1".into()),
+            ];
+            for other in others.map(Identity::of) {
                 assert!(sessions.find(&token, &other, &None).is_none(), "{other:?}");
                 assert!(!sessions.end(&token, &other, &None), "{other:?}");
             }
@@ -322,7 +334,7 @@ mod tests {
     #[test]
     fn an_ended_session_stays_ended_and_cancels_its_requests() {
         let sessions = table(KeySource::random(), 10);
-        let session = open(&sessions, "c", ME, &None);
+        let session = open(&sessions, "c", &ME, &None);
         let id = Id::parse(&Bytes::from_static(b"1")).unwrap();
         let (_in_flight, mut cancelled) = session.begin(id.clone()).expect("first of its id");
         assert!(session.begin(id).is_err(), "an id in flight is taken");
@@ -335,9 +347,9 @@ mod tests {
     #[test]
     fn a_full_table_forgets_the_longest_unused_but_its_token_still_works() {
         let sessions = table(KeySource::random(), 2);
-        let first = open(&sessions, "a", ME, &None).name();
-        open(&sessions, "b", ME, &None);
-        open(&sessions, "c", ME, &None);
+        let first = open(&sessions, "a", &ME, &None).name();
+        open(&sessions, "b", &ME, &None);
+        open(&sessions, "c", &ME, &None);
         assert_eq!(sessions.table.lock().unwrap().open.len(), 2);
         assert!(sessions.find(&first, &ME, &None).is_some());
     }
@@ -345,14 +357,14 @@ mod tests {
     fn a_peer_that_opens_sessions_without_end_pushes_out_its_own_and_nobody_elses() {
         let sessions = table(KeySource::random(), 100);
         let (modest, greedy) = (Some(PeerKey::User(1)), Some(PeerKey::User(2)));
-        let kept = open(&sessions, "a", Principal::TokenHolder("a".into()), &modest);
+        let kept = open(&sessions, "a", &token("a"), &modest);
         crate::session::set_log_level(&kept, LogLevel::Debug);
-        let first_of_greedy = open(&sessions, "b", Principal::TokenHolder("b".into()), &greedy);
+        let first_of_greedy = open(&sessions, "b", &token("b"), &greedy);
         for _ in 0..10_000 {
             first_of_greedy.begin_stream();
-            open(&sessions, "b", Principal::TokenHolder("b".into()), &greedy);
+            open(&sessions, "b", &token("b"), &greedy);
         }
-        let found = sessions.find(&kept.name(), &kept.principal, &modest).expect("open");
+        let found = sessions.find(&kept.name(), &token("a"), &modest).expect("open");
         assert_eq!(found.state().log_level, Some(LogLevel::Debug), "it was never pushed out");
         let table = sessions.table.lock().unwrap();
         assert!(table.open.contains_key(&*first_of_greedy.name()), "what is used is not the longest unused");
@@ -363,9 +375,9 @@ mod tests {
     #[test]
     fn sessions_that_are_ended_leave_nothing_behind_but_their_tokens() {
         let sessions = table(KeySource::random(), 100);
-        let first = open(&sessions, "a", ME, &None);
+        let first = open(&sessions, "a", &ME, &None);
         for _ in 0..10_000 {
-            let session = open(&sessions, "b", ME, &None);
+            let session = open(&sessions, "b", &ME, &None);
             assert!(sessions.end(&session.name(), &ME, &None));
         }
         assert!(sessions.table.lock().unwrap().by_peer[&None].len() <= 20);
@@ -396,7 +408,7 @@ mod tests {
         let before = rules(&["claude", "cursor"]);
         let stamps = profile_stamps(&before);
         let sessions = Sessions::new(key.clone(), 10, move || stamps.clone());
-        let session = Session::lasting(ME);
+        let session = Session::lasting(&ME);
         let client = ClientInfo { name: "cursor".into(), version: "1".into() };
         let agreed = Revision::NEWEST_LEGACY;
         let initialize = Initialize { agreed, client, capabilities: ClientCapabilities::of(&[]) };

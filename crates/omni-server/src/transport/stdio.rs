@@ -12,6 +12,7 @@ use omni_protocol::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
+use crate::authentication::Identity;
 use crate::frames;
 use crate::principal::Principal;
 use crate::server::Server;
@@ -40,7 +41,7 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let frame_bytes_max = server.config.limits.frame_bytes_max;
-    let conversation = StreamSession::new(server.clone(), Principal::LocalUser);
+    let conversation = StreamSession::new(server.clone(), &Identity::of(Principal::LocalUser));
     let mut client = Client { conversation, frame_bytes_max, output: Output::new(output) };
     client.serve(LineReader::new(input, frame_bytes_max), stop).await?;
     client.drain(&server).await

@@ -30,8 +30,17 @@ pub(crate) struct HeldPermits {
 
 /// The body of any reply.
 pub(crate) enum ReplyBody {
-    Whole { parts: VecDeque<Bytes>, left: u64 },
+    Whole {
+        parts: VecDeque<Bytes>,
+        left: u64,
+    },
     Events(Box<EventStream>),
+    /// The same, until the credentials are taken back that asked for it. Then the stream is dropped, which cancels its
+    /// request, and the body ends.
+    RevocableEvents {
+        events: Option<Box<EventStream>>,
+        revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
+    },
 }
 
 impl ReplyBody {
@@ -158,6 +167,15 @@ impl Body for ReplyBody {
                 Poll::Ready(part)
             }
             ReplyBody::Events(stream) => stream.poll_event(cx),
+            ReplyBody::RevocableEvents { events, revoked } => {
+                if events.is_some() && revoked.as_mut().poll(cx).is_ready() {
+                    *events = None;
+                }
+                match events {
+                    Some(stream) => stream.poll_event(cx),
+                    None => Poll::Ready(None),
+                }
+            }
         };
         data.map(|data| data.map(|bytes| Ok(BodyFrame::data(bytes))))
     }
@@ -169,7 +187,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             ReplyBody::Whole { left, .. } => SizeHint::with_exact(*left),
-            ReplyBody::Events(_) => SizeHint::default(),
+            ReplyBody::Events(_) | ReplyBody::RevocableEvents { .. } => SizeHint::default(),
         }
     }
 }

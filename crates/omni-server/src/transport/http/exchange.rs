@@ -22,16 +22,13 @@ use super::reply::{
 };
 use super::request_body;
 use super::shared::Shared;
-use crate::access::AccessDecision;
 use crate::admission::{BusyGuard, PeerAccount, Permit};
+use crate::authentication::Identity;
 use crate::frames::decode_frame;
 use crate::host_check::{HostRejection, single};
 use crate::outbox::Outbox;
-use crate::peer::Peer;
-use crate::principal::Principal;
 use crate::running_request::{RequestOutput, RunningRequest};
 use crate::session::{InFlightRequest, MessageContext, Received, Session};
-use crate::token::Unauthorized;
 use crate::{dispatch, header_match, subscriptions};
 
 /// A call that takes longer than this is answered as a stream, so that its client sees headers before it
@@ -40,40 +37,11 @@ const STREAM_AFTER: Duration = Duration::from_secs(5);
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// The peer of a connection, with the principal of this request.
-pub(super) fn authenticate(
-    shared: &Shared,
-    access: &AccessDecision,
-    headers: &HeaderMap,
-) -> Result<Peer, Reply> {
-    let refuse = |status, challenge, why: &str| {
-        let mut reply = refusal(status, None, ErrorCode::InvalidRequest, why);
-        if let Some(challenge) = challenge {
-            reply.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        reply
-    };
-    match shared.access.principal(headers) {
-        Ok(principal) => Ok(Peer { principal, ..access.peer.clone() }),
-        Err(Unauthorized::Malformed(why)) => Err(refuse(StatusCode::BAD_REQUEST, None, &why)),
-        Err(Unauthorized::Missing) => {
-            let why = "this server wants `Authorization: Bearer TOKEN`, with a token from the file that its \
-                       `--http-token` names";
-            Err(refuse(StatusCode::UNAUTHORIZED, Some("Bearer realm=\"omni\""), why))
-        }
-        Err(Unauthorized::Unknown) => {
-            let challenge = "Bearer realm=\"omni\", error=\"invalid_token\"";
-            let why = "the bearer token is none from the file that this server's `--http-token` names";
-            Err(refuse(StatusCode::UNAUTHORIZED, Some(challenge), why))
-        }
-    }
-}
-
 /// Who sends a request, as its headers say.
 #[derive(Clone, Copy)]
 pub(super) struct Client<'a> {
     pub(super) shared: &'a Arc<Shared>,
-    pub(super) peer: &'a Peer,
+    pub(super) identity: &'a Arc<Identity>,
     pub(super) account: &'a PeerAccount,
     pub(super) headers: &'a HeaderMap,
 }
@@ -112,11 +80,6 @@ impl Client<'_> {
         }
     }
 
-    /// Whom the request stands for.
-    fn principal(self) -> Principal {
-        Principal::of(self.peer)
-    }
-
     /// The stream of a legacy session, for what belongs to no request.
     fn listen(self) -> Result<Reply, Reply> {
         let session = self.session().map_err(|error| no_session(None, &error))?;
@@ -134,7 +97,7 @@ impl Client<'_> {
     fn delete(self) -> Result<Reply, Reply> {
         let session = self.session().map_err(|error| no_session(None, &error))?;
         if let Some(session) = session {
-            self.shared.sessions.end(&session.name(), &session.principal, self.account.key());
+            self.shared.sessions.end(&session.name(), self.identity, self.account.key());
         }
         Ok(accepted_with(StatusCode::OK))
     }
@@ -146,7 +109,7 @@ impl Client<'_> {
             RpcError::new(ErrorCode::InvalidRequest, why)
         })?;
         let Some(token) = token else { return Ok(None) };
-        let session = self.shared.sessions.find(token, &self.principal(), self.account.key());
+        let session = self.shared.sessions.find(token, self.identity, self.account.key());
         session.map(Some).ok_or_else(RpcError::unknown_session)
     }
 }
@@ -182,8 +145,8 @@ impl Exchange<'_> {
         let opens_session = request.opens_session();
         let session = match session {
             Some(session) if !opens_session => session,
-            _ if opens_session => Session::lasting(client.principal()),
-            _ => Session::of_request(client.principal()),
+            _ if opens_session => Session::lasting(client.identity),
+            _ => Session::of_request(client.identity),
         };
         header_match::check(client.headers, &request, server, &session)
             .map_err(|error| refused(&Rejected { id: Some(request.id.clone()), error }))?;
@@ -205,7 +168,7 @@ impl Exchange<'_> {
             true => None,
             false => client.session().map_err(|error| no_session(None, &error))?,
         };
-        let session = session.unwrap_or_else(|| Session::of_request(client.principal()));
+        let session = session.unwrap_or_else(|| Session::of_request(client.identity));
         let received = session.receive(message, &self.context());
         self.reply(received).await
     }

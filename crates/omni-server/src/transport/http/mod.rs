@@ -5,6 +5,7 @@
 
 mod body;
 mod cors;
+mod credentials;
 mod exchange;
 mod negotiation;
 mod reply;

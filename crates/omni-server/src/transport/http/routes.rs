@@ -9,7 +9,8 @@ use hyper::{Method, Request as HttpRequest, StatusCode};
 use omni_protocol::ErrorCode;
 
 use super::cors;
-use super::exchange::{Client, authenticate};
+use super::credentials::{authenticate, until_revoked};
+use super::exchange::Client;
 use super::reply::{Reply, refusal};
 use super::shared::{AdmittedConnection, Shared};
 use crate::admission::BusyGuard;
@@ -89,13 +90,13 @@ async fn answer(
     {
         return Ok(answer);
     }
-    let peer = &authenticate(shared, access, headers)?;
-    let account = match peer.principal {
-        Some(_) => &shared.server.admission.account(Some(peer.key())),
-        None => admitted.connection.account(),
-    };
-    let client = Client { shared, peer, account, headers };
-    match route {
-        Route::Mcp => client.answer(&parts.method, body, work).await,
-    }
+    let identity = &authenticate(shared, admitted, headers).await?;
+    let account = &shared.account(admitted, identity);
+    let client = Client { shared, identity, account, headers };
+    until_revoked(shared, identity, async {
+        match route {
+            Route::Mcp => client.answer(&parts.method, body, work).await,
+        }
+    })
+    .await
 }
