@@ -241,7 +241,7 @@ impl Server {
     }
 
     /// Runs a call again that was found stale: against what the folders are in a quiet moment, never against one half of an
-    /// edit. Where they change each time it is about to begin, it ends as stale after some seconds, or before its own time
+    /// edit. Where they change each time it is about to begin, it ends as stale after some seconds and tries, or before its own time
     /// is over.
     async fn run_anew(
         &self,

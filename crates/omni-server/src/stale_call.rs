@@ -10,6 +10,10 @@ use crate::server::Server;
 /// by a program is mostly over by then.
 const RESOLVED_ANEW_FOR: Duration = Duration::from_secs(5);
 
+/// And so often at least: on a busy machine, which takes a second to start a process, those five seconds are two or three
+/// tries, and the next edit is as near as on a quiet one.
+const RESOLVED_ANEW_MIN: u32 = 20;
+
 /// What is waited for before the second time; before each further one twice as long, up to `PAUSE_MAX`.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 
@@ -25,6 +29,8 @@ const UNKEPT_TRIES: u32 = 4;
 pub(crate) struct StaleCall {
     deadline: Deadline,
     began: tokio::time::Instant,
+    /// How often it was resolved anew.
+    tries: u32,
     /// Before it is resolved anew the next time.
     pause: Option<Duration>,
     /// How often it meant the version of before an edit.
@@ -33,7 +39,7 @@ pub(crate) struct StaleCall {
 
 impl StaleCall {
     pub(crate) fn new(deadline: Deadline) -> Self {
-        StaleCall { deadline, began: tokio::time::Instant::now(), pause: None, unkept: 0 }
+        StaleCall { deadline, began: tokio::time::Instant::now(), tries: 0, pause: None, unkept: 0 }
     }
 
     /// Waits until the catalogue is what the folders are, in a quiet moment. `false` when `outcome` is how the call ends:
@@ -53,12 +59,15 @@ impl StaleCall {
                 return false;
             }
             let left = self.deadline.remaining(Instant::now());
-            if self.began.elapsed() + pause > RESOLVED_ANEW_FOR || left.is_some_and(|left| left <= pause) {
+            let too_often =
+                self.tries >= RESOLVED_ANEW_MIN && self.began.elapsed() + pause > RESOLVED_ANEW_FOR;
+            if too_often || left.is_some_and(|left| left <= pause) {
                 return false;
             }
             tokio::time::sleep(pause).await;
         }
         self.pause = Some(self.pause.map_or(PAUSE_FIRST, |pause| (pause * 2).min(PAUSE_MAX)));
+        self.tries += 1;
         server.settled().await;
         true
     }
