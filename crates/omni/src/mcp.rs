@@ -353,10 +353,10 @@ fn say_how_to_begin(places: &Places, server: &Server) {
 fn announce(server: &Server, source: &str, url: &str, said: &str) {
     let snapshot = server.snapshot();
     let mut text = format!(
-        "omni {} serves {} tools of {} skills from {source} at {url}\n\n{said}",
+        "omni {} serves {} of {} from {source} at {url}\n\n{said}",
         env!("CARGO_PKG_VERSION"),
-        snapshot.tool_count(),
-        snapshot.skills().len(),
+        plural(snapshot.tool_count(), "tool"),
+        plural(snapshot.skills().len(), "skill"),
     );
     if let Some(problems) = problems(server) {
         text.push_str(&format!("\n{problems}\n"));

@@ -306,3 +306,43 @@ fn lines_for_http_send_the_token_and_do_not_show_it() {
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(server.modern("tools/list", json!({}), &[]).status, 401);
 }
+
+/// The page has the lines of a user whose folder, address and tokens are these.
+const PAGE: &str = include_str!("../../../docs/guide/connect-your-client.md");
+const PAGE_FOLDER: &str = "/home/ada/omni";
+
+#[test]
+fn the_page_on_clients_has_the_lines_that_are_printed() {
+    let mut folder = Folder::empty();
+    let bin = folder.path("bin");
+    fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_omni"), bin.join("omni")).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    folder.env.push(("PATH", path));
+    folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: Tools for tests.\n---\n");
+    folder.write("tokens", "0123456789abcdefghijklmnop\n");
+    fs::set_permissions(folder.path("tokens"), fs::Permissions::from_mode(0o600)).unwrap();
+    let here = folder.dir.path().canonicalize().unwrap();
+    let here = here.to_str().unwrap();
+    let on_page = |printed: &str| printed.replace(here, PAGE_FOLDER);
+
+    let printed = on_page(&at_a_terminal(&folder, &["mcp", "--skills", "skills"]));
+    let clients = ["Claude Code", "Codex ", "Gemini CLI"];
+    for client in clients {
+        assert!(PAGE.contains(line(&printed, client)), "{client}: {}", line(&printed, client));
+    }
+    for token in [&[][..], &["--http-token", "tokens"]] {
+        let arguments =
+            [&["mcp", "--skills", "skills", "--transport", "http", "--port", "0"], token].concat();
+        let server = support::Http::of(folder.omni(&arguments));
+        let printed = on_page(&server.announced).replace(&server.address.to_string(), "127.0.0.1:8000");
+        for client in clients {
+            assert!(PAGE.contains(line(&printed, client)), "{client}: {}", line(&printed, client));
+        }
+        let json = printed.lines().find(|line| line.starts_with("{\"mcpServers\"")).unwrap();
+        assert!(PAGE.contains(json), "{json}");
+        let codex = &printed[printed.find("[mcp_servers.omni]").unwrap()..];
+        let codex = &codex[..codex.find("\n\n").unwrap()];
+        assert!(token.is_empty() || PAGE.contains(codex), "{codex}");
+    }
+}

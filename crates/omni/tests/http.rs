@@ -58,7 +58,7 @@ fn it_says_what_it_serves_and_how_to_connect() {
     let folder = Folder::new(TOOLS);
     folder.write("skills/t/scripts/broken.py", "def broken(:\n");
     let server = folder.http(&[]);
-    assert!(server.announced.contains("serves 4 tools of 1 skills"), "{}", server.announced);
+    assert!(server.announced.contains("serves 4 tools of 1 skill"), "{}", server.announced);
 }
 
 #[test]
