@@ -10,7 +10,7 @@ use omni_call::{
     CompletionRequest, Deadline, ErrorDetail, Outcome, OutcomeKind, ParentCall, RunSpec, Wants,
 };
 use omni_catalog::{FoundResource, Item, ProfileId, Visibility};
-use omni_protocol::{CacheHints, ErrorCode, ListKind, Revision, RpcError};
+use omni_protocol::{CacheHints, CacheScope, ErrorCode, ListKind, Revision, RpcError};
 
 use crate::call_changes::CallChanges;
 use crate::call_log::{CallLog, Timing};
@@ -102,12 +102,20 @@ impl Server {
         self.resolve(asked)
     }
 
+    /// How long what is read may be kept, and for whom: for everybody only what everybody has. `differs` is whether this client
+    /// has been shown or hidden something.
+    fn hints(&self, item: &Item, differs: bool) -> CacheHints {
+        let public = item.is_public() && self.cache_scope(differs) == CacheScope::Public;
+        CacheHints { ttl_ms: item.cache.ttl_ms.unwrap_or(0), public }
+    }
+
     fn resolve(&self, asked: &ItemRequest<'_>) -> Result<Resolved, OutcomeKind> {
         let ItemRequest { request, profile, viewer, .. } = asked;
         let snapshot = self.catalog.snapshot();
         let view = viewer.map(|viewer| viewer.view(self));
         // Whoever serves others' clients, and the command line, have what is off as well.
         let seen = view.as_ref().map(|view| view.as_deref().unwrap_or_else(|| Visibility::as_everybody()));
+        let differs = view.as_ref().is_some_and(Option::is_some);
         let not_found = || OutcomeKind::NotFound { message: nothing_there(request) };
         match request {
             CallRequest::Resource { uri, .. } => {
@@ -115,14 +123,14 @@ impl Server {
                 let (source, spec, request) =
                     match snapshot.resource(*profile, uri, seen).ok_or_else(not_found)? {
                         FoundResource::Listed(item) => {
-                            cache = hints(&item);
+                            cache = self.hints(&item, differs);
                             (item.source, self.spec_of(&item), request.clone())
                         }
                         FoundResource::Source(source) => (source, self.source_spec(source), request.clone()),
                         FoundResource::FromTemplate(item, variables) => {
                             let arguments = Bytes::from(serde_json::to_vec(&variables).unwrap_or_default());
                             checked(&item, uri, &arguments)?;
-                            cache = hints(&item);
+                            cache = self.hints(&item, differs);
                             let request = CallRequest::Resource { uri: uri.clone(), arguments };
                             (item.source, self.spec_of(&item), request)
                         }
@@ -301,10 +309,6 @@ impl Server {
         }
         outcome
     }
-}
-
-fn hints(item: &Item) -> CacheHints {
-    CacheHints { ttl_ms: item.cache.ttl_ms.unwrap_or(0), public: item.is_public() }
 }
 
 fn nothing_to_complete() -> OutcomeKind {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use omni_catalog::{CatalogKind, ListFields, Page, ProfileId, Visibility};
 use omni_protocol::{
-    CacheScope, ErrorCode, Frame, Id, ItemKind, ListCache, ListKind, RequestMeta, Revision, RpcError,
+    ErrorCode, Frame, Id, ItemKind, ListCache, ListKind, RequestMeta, Revision, RpcError,
     ToolFields, error_frame,
 };
 
@@ -83,14 +83,14 @@ fn tools_page(server: &Server, request: &ListRequest, profile: ProfileId, caller
     let view = view_of(server, &caller.session, &caller.account);
     let seen = view.as_deref().map(|seen| snapshot.tools_seen(profile, seen));
     let list = seen.as_deref().unwrap_or_else(|| snapshot.for_profile(profile));
-    let scope = scope_of(list.has_off(), view.as_deref(), CatalogKind::Tools);
+    let differs = is_of_client(list.has_off(), view.as_deref(), CatalogKind::Tools);
     caller.session.saw_list(CatalogKind::Tools, list.version());
     let fields = list_fields(request.revision.tool_fields());
     let page = |page: Option<usize>| match page {
         Some(page) => list.page(fields, page),
         None => Some(list.page_all(fields)),
     };
-    let keep = keep(server, ListKind::Tools, scope);
+    let keep = keep(server, ListKind::Tools, differs);
     framed(request, list.version(), page, |page, next| {
         server.encoder.list_tools_result(&request.id, request.revision, page, next, keep)
     })
@@ -116,8 +116,8 @@ fn items_page(
         Some(page) => list.page(fields, page),
         None => Some(list.page_all(fields)),
     };
-    let scope = scope_of(list.has_off(), view.as_deref(), of);
-    let keep = keep(server, kind.list(), scope);
+    let differs = is_of_client(list.has_off(), view.as_deref(), of);
+    let keep = keep(server, kind.list(), differs);
     framed(request, list.version(), page, |page, next| {
         server.encoder.list_items_result(&request.id, request.revision, kind, page, next, keep)
     })
@@ -125,17 +125,13 @@ fn items_page(
 
 /// How long a list may be kept. One that a call of the client may change is asked for anew: a client that has not
 /// subscribed would not see what its own call has just shown it.
-fn keep(server: &Server, list: ListKind, scope: CacheScope) -> ListCache {
-    ListCache { scope, is_settled: server.is_refreshed(list) && scope == CacheScope::Public }
+fn keep(server: &Server, list: ListKind, differs: bool) -> ListCache {
+    ListCache { scope: server.cache_scope(differs), is_settled: server.is_refreshed(list) && !differs }
 }
 
-/// Who may be given a list that one client was given: one that may be another for the next client, by what calls have
-/// shown, is that client's alone.
-fn scope_of(has_off: bool, seen: Option<&Visibility>, kind: CatalogKind) -> CacheScope {
-    match has_off || seen.is_some_and(|seen| seen.changes(kind)) {
-        true => CacheScope::Private,
-        false => CacheScope::Public,
-    }
+/// Whether a list may be another for the next client, or for this one after its next call, by what calls show.
+fn is_of_client(has_off: bool, seen: Option<&Visibility>, kind: CatalogKind) -> bool {
+    has_off || seen.is_some_and(|seen| seen.changes(kind))
 }
 
 /// The page that is asked for: `page` gives one by its number, and the whole list for `None`.

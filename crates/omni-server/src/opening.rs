@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use omni_catalog::{ProfileId, Snapshot};
-use omni_protocol::{CacheScope, Frame, Id, ListCache, Revision, ServerCapabilities};
+use omni_protocol::{Frame, Id, ListCache, Revision, ServerCapabilities};
 
 use crate::caller::RequestAnswer;
 use crate::running_request::RunningRequest;
@@ -62,7 +62,7 @@ fn frame(
             server.encoder.initialize_result(id, revision, offers, instructions.as_deref())
         }
         Opening::Discover => {
-            let keep = ListCache { scope: CacheScope::Public, is_settled: skills::are_known(server) };
+            let keep = ListCache { scope: server.cache_scope(false), is_settled: skills::are_known(server) };
             server.encoder.discover_result(id, revision, offers, instructions.as_deref(), keep)
         }
     }

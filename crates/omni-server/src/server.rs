@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use omni_call::{CallId, Executor};
 use omni_catalog::{Catalog, CatalogKind, ProfileId, Snapshot};
-use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, ServerCapabilities};
+use omni_protocol::{CacheScope, ClientInfo, Encoder, ListKind, ListKinds, ServerCapabilities};
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
@@ -227,6 +227,15 @@ impl Server {
             Some(client) => rules.choose(Some(&client.name), &principal()),
             None if session.revision().is_some() => session.profile(),
             None => rules.choose(None, &principal()),
+        }
+    }
+
+    /// Who may be given what one client was given: that client alone where it may be another for the next one, by what calls
+    /// have shown (`differs`) or by profiles, of which a shared cache knows nothing.
+    pub(crate) fn cache_scope(&self, differs: bool) -> CacheScope {
+        match differs || !self.catalog.rules().is_one() {
+            true => CacheScope::Private,
+            false => CacheScope::Public,
         }
     }
 

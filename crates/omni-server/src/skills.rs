@@ -161,10 +161,7 @@ pub(crate) async fn shown(
 
 /// Who may be given what one client was told of skills.
 fn scope_of(server: &Server, caller: &Caller) -> CacheScope {
-    match view_of(server, &caller.session, &caller.account) {
-        Some(_) => CacheScope::Private,
-        None => CacheScope::Public,
-    }
+    server.cache_scope(view_of(server, &caller.session, &caller.account).is_some())
 }
 
 fn cut(uri: &str) -> String {

@@ -185,6 +185,12 @@ async fn a_request_without_a_session_says_itself_whose_it_is() {
             }
         }
     }
+    // A cache that several clients share does not know of profiles, so nothing that they decide is for it.
+    for method in ["server/discover", "tools/list", "prompts/list", "resources/list", "skills/list"] {
+        let answer = http.post(&from_client(modern(request("l", method, json!({}))), "other")).await.json();
+        assert_eq!(answer["result"]["cacheScope"], "private", "{method}: {answer}");
+        assert_ne!(answer["result"]["ttlMs"], 0, "{method}: it may be kept for that client");
+    }
     // Who says nothing is everybody else.
     assert_eq!(names(&stdio.request(&modern(listing())).await), ["a_x", "b_z"]);
 }
