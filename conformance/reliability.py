@@ -29,7 +29,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+import crossing
 import overload
+import thefts
 from harness import CONFORMANCE, SetupError, stdio_command
 
 SKILLS = CONFORMANCE / "reliability" / "skills"
@@ -462,6 +464,8 @@ SCENARIOS = {
     "kills": kills,
     "stops": stops,
     **overload.SCENARIOS,
+    **crossing.SCENARIOS,
+    **thefts.SCENARIOS,
 }
 
 

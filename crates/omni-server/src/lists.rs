@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use omni_catalog::{CatalogKind, ListFields, Page, ProfileId, Visibility};
 use omni_protocol::{
-    ErrorCode, Frame, Id, ItemKind, ListCache, ListKind, RequestMeta, Revision, RpcError,
-    ToolFields, error_frame,
+    ErrorCode, Frame, Id, ItemKind, ListCache, ListKind, RequestMeta, Revision, RpcError, ToolFields,
+    error_frame,
 };
 
 use crate::caller::{Caller, RequestAnswer};
