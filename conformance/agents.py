@@ -1,18 +1,20 @@
-"""What do coding agents show their model of a folder of skills?
+"""What do coding agents do with a folder of skills, and what do they show their model of it?
 
 Claude Code, Codex and Gemini CLI are installed into `target/conformance`, started without a terminal, and given a model that
 is none: an endpoint on this machine (`scripted_model.py`) that keeps what it is sent, and answers with a call of each tool by
-which a model reaches a skill. So it takes no account and no key. One line for each thing that the model got, or did not.
+which a model reaches a skill, of a tool, and of one that fails. So it takes no account and no key. Each is connected over
+each transport that it has. One line for each thing that the model got, or did not.
 
-This is no part of the tests: it installs 900 MB, and each version of an agent may show something else. Run it before a
-release, and keep the table in `docs/guide/skill-md.md` as it says.
+This is no part of the tests: it installs 900 MB, and each version of an agent may show something else. `clients.sh` runs it
+in a folder that is gone afterwards. Run it before a release, and keep the table in `docs/guide/skill-md.md` as it says.
 
-    python3 conformance/agents.py --binary target/release/omni [--skills FOLDER] [--agent codex]
+    python3 conformance/agents.py --binary target/release/omni [--skills FOLDER] [--agent codex] [--transport http]
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -23,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from harness import TARGET, WORKSPACE, SetupError, node_with
+from harness import TARGET, WORKSPACE, Server, SetupError, node_with
 from scripted_model import Call, ScriptedModel, Step, scripted_model, strings
 
 # They are installed without their scripts: none of them needs one here.
@@ -31,11 +33,16 @@ PACKAGES = {
     "@anthropic-ai/claude-code": "2.1.332",
     "@google/gemini-cli": "0.61.0",
     "@openai/codex": "0.171.0",
+    "mcp-remote": "0.15.1",
+    "supergateway": "4.0.0",
 }
 AGENT_SECONDS_MAX = 180
 # Read whole by every agent.
 FILE_BYTES_MAX = 20_000
 SERVER = "omni"
+# What a call of a tool is given, and says; and what one is given that fails, and says.
+TEXT, COUNTED = "one two\nthree", '"words":3'
+MISSING = "missing.txt"
 
 
 @dataclass
@@ -46,6 +53,8 @@ class World:
     node: str
     packages: Path
     server: list[str]
+    # Where that serves, unless the agent is to start it: the URL of its transport.
+    served: tuple[str, str] | None
     url: str
 
     def write(self, path: str, text: str) -> Path:
@@ -57,8 +66,11 @@ class World:
 
 def claude_code(world: World) -> tuple[list[str], dict[str, str]]:
     program, *arguments = world.server
-    servers = {"mcpServers": {SERVER: {"command": program, "args": arguments}}}
-    config = world.write("mcp.json", json.dumps(servers))
+    server: dict = {"command": program, "args": arguments}
+    if world.served:
+        transport, url = world.served
+        server = {"type": transport, "url": url}
+    config = world.write("mcp.json", json.dumps({"mcpServers": {SERVER: server}}))
     allowed = [f"mcp__{SERVER}", "ListMcpResourcesTool", "ReadMcpResourceTool"]
     command = [
         str(world.packages / "@anthropic-ai" / "claude-code-linux-x64" / "claude"),
@@ -75,6 +87,9 @@ def claude_code(world: World) -> tuple[list[str], dict[str, str]]:
 
 def codex(world: World) -> tuple[list[str], dict[str, str]]:
     program, *arguments = world.server
+    server = f"command = {json.dumps(program)}\nargs = {json.dumps(arguments)}"
+    if world.served:
+        server = f"url = {json.dumps(world.served[1])}"
     # A model that it knows: of one that it does not know it assumes less.
     config = f"""model = "gpt-5.5"
 model_provider = "scripted"
@@ -83,8 +98,7 @@ name = "scripted"
 base_url = "{world.url}/v1"
 wire_api = "responses"
 [mcp_servers.{SERVER}]
-command = {json.dumps(program)}
-args = {json.dumps(arguments)}
+{server}
 """
     world.write(".codex/config.toml", config)
     script = world.packages / "@openai" / "codex" / "bin" / "codex.js"
@@ -94,8 +108,12 @@ args = {json.dumps(arguments)}
 
 def gemini_cli(world: World) -> tuple[list[str], dict[str, str]]:
     program, *arguments = world.server
+    server: dict = {"command": program, "args": arguments}
+    if world.served:
+        transport, url = world.served
+        server = {"type": transport, "url": url}
     settings = {
-        "mcpServers": {SERVER: {"command": program, "args": arguments, "trust": True}},
+        "mcpServers": {SERVER: {**server, "trust": True}},
         "security": {"auth": {"selectedType": "gemini-api-key"}},
         "privacy": {"usageStatisticsEnabled": False},
         "general": {"disableAutoUpdate": True},
@@ -116,6 +134,14 @@ AGENTS: dict[str, Callable[[World], tuple[list[str], dict[str, str]]]] = {
     "claude-code": claude_code,
     "codex": codex,
     "gemini-cli": gemini_cli,
+}
+
+
+# Over what each connects.
+TRANSPORTS = {
+    "claude-code": ("stdio", "http", "sse"),
+    "codex": ("stdio", "http"),
+    "gemini-cli": ("stdio", "http", "sse"),
 }
 
 
@@ -157,13 +183,17 @@ def by_name(ending: str, arguments: dict) -> Step:
 def steps(skill: Skill) -> list[Step]:
     """Return the script: the tools are looked for where an agent has them looked for, and then called."""
     name = skill.folder.name
-    wanted = f"select:mcp__{SERVER}__skill_read,ListMcpResourcesTool,ReadMcpResourceTool"
+    tools = ("skill_read", "text_count", "files_read")
+    names = ",".join(f"mcp__{SERVER}__{tool}" for tool in tools)
+    wanted = f"select:{names},ListMcpResourcesTool,ReadMcpResourceTool"
     return [
         by_name("ToolSearch", {"query": wanted}),
-        by_name("tool_search", {"query": "read a skill"}),
+        by_name("tool_search", {"query": "read a skill, count words, read a file"}),
         by_name("skill_read", {}),
         by_name("skill_read", {"skill": name}),
         by_name("skill_read", {"skill": name, "path": skill.path}),
+        by_name("text_count", {"text": TEXT}),
+        by_name("files_read", {"path": MISSING}),
         by_name("ListMcpResourcesTool", {"server": SERVER}),
         by_name("ReadMcpResourceTool", {"server": SERVER, "uri": skill.uri}),
         by_name("list_mcp_resources", {}),
@@ -215,6 +245,8 @@ def judged(model: ScriptedModel, skill: Skill, told: str) -> Iterator[tuple[str,
         "skill_read": [skill.folder.name, skill.text(), skill.text(skill.path)],
         "list_resources": [skill.uri],
         "read_resource": [skill.text()],
+        "text_count": [COUNTED],
+        "files_read": [MISSING],
     }
     kinds = {
         "ListMcpResourcesTool": "list_resources",
@@ -226,7 +258,7 @@ def judged(model: ScriptedModel, skill: Skill, told: str) -> Iterator[tuple[str,
         if name in ("ToolSearch", "tool_search"):
             yield f"{name} {json.dumps(arguments)}", ""
             continue
-        kind = kinds.get(name, "skill_read")
+        kind = kinds.get(name) or next(kind for kind in wanted if name.endswith(kind))
         text = wanted[kind].pop(0) if wanted[kind] else ""
         wrong = "" if text and has(result, text) else f"gave {result[:300]!r}"
         yield f"{name} {json.dumps(arguments)}: {len(result)} characters", wrong
@@ -250,6 +282,16 @@ def installed() -> tuple[str, Path]:
             raise SetupError(message)
         stamp.write_text(manifest)
     return node, folder / "node_modules"
+
+
+@contextlib.contextmanager
+def served(transport: str, binary: Path, skills: Path, home: Path) -> Iterator[tuple[str, str] | None]:
+    """Serve skills over a transport while the block runs, where an agent does not start its server itself."""
+    if transport == "stdio":
+        yield None
+        return
+    with Server(binary, skills, TARGET / "agents-server.log", home).running() as server:
+        yield transport, f"{server.origin}/{'sse' if transport == 'sse' else 'mcp'}"
 
 
 def shown(agent: str, world: World, model: ScriptedModel) -> str:
@@ -287,6 +329,9 @@ def main() -> int:
         help="a folder of skills; those shipped by default",
     )
     parser.add_argument("--agent", action="append", choices=AGENTS, help="only this one; all by default")
+    parser.add_argument(
+        "--transport", action="append", choices=("stdio", "http", "sse"), help="only this one; all by default"
+    )
     parser.add_argument("--keep", type=Path, help="a folder for what each model was sent, as JSON")
     asked = parser.parse_args()
 
@@ -297,18 +342,24 @@ def main() -> int:
         server = [str(asked.binary.resolve()), "mcp", "--skills", str(asked.skills.resolve())]
         told = instructions(server)
         for agent in asked.agent or AGENTS:
-            with (
-                tempfile.TemporaryDirectory(prefix="omni-agent-") as home,
-                scripted_model(steps(skill)) as model,
-            ):
-                world = World(Path(home), node, packages, server, model.url)
-                lines = [("its turn", shown(agent, world, model)), *judged(model, skill, told)]
-            if asked.keep:
-                asked.keep.mkdir(parents=True, exist_ok=True)
-                (asked.keep / f"{agent}.json").write_text(json.dumps(model.requests, indent=1))
-            for line, wrong in lines:
-                passed, failed = passed + (not wrong), failed + bool(wrong)
-                print(f"{'failed' if wrong else 'passed'}  {agent:11}  {line}  {wrong}".rstrip(), flush=True)
+            for transport in TRANSPORTS[agent]:
+                if transport not in (asked.transport or TRANSPORTS[agent]):
+                    continue
+                with (
+                    tempfile.TemporaryDirectory(prefix="omni-agent-") as home,
+                    served(transport, asked.binary.resolve(), asked.skills.resolve(), Path(home)) as address,
+                    scripted_model(steps(skill)) as model,
+                ):
+                    world = World(Path(home), node, packages, server, address, model.url)
+                    lines = [("its turn", shown(agent, world, model)), *judged(model, skill, told)]
+                if asked.keep:
+                    asked.keep.mkdir(parents=True, exist_ok=True)
+                    kept = asked.keep / f"{agent}-{transport}.json"
+                    kept.write_text(json.dumps(model.requests, indent=1))
+                for line, wrong in lines:
+                    passed, failed = passed + (not wrong), failed + bool(wrong)
+                    word = "failed" if wrong else "passed"
+                    print(f"{word}  {agent:11}  {transport:5}  {line}  {wrong}".rstrip(), flush=True)
     except SetupError as error:
         print(f"agents: {error}", file=sys.stderr)
         return 2

@@ -53,4 +53,4 @@ def shown(binary: Path, root: Path, home: str) -> Iterator[tuple[str, str]]:
                         wrong = f"saw {seen} instead of {SEEN}"
                 except (ClientFailedError, subprocess.TimeoutExpired) as error:
                     wrong = str(error)
-                yield f"{'ext-apps':10}  {transport:5}  {mode:10}  a page of an app", wrong
+                yield f"{'ext-apps':10}  {transport:6}  {mode:10}  a page of an app", wrong

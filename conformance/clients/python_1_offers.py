@@ -1,6 +1,7 @@
-"""What does the Python client of the 1.x line see of resources, prompts and completions, and is it told of changes?
+"""What does the Python client of the 1.x line see of a server, can it do what it may, and is it told of changes?
 
-Takes and prints what `python_offers.py` does; `mode` is always `legacy`, the only one it knows.
+Takes and prints what `python_offers.py` does; `mode` is always `legacy`, the only one it knows. It tells no server that it
+has given up a call, so it cancels none.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
+from deeds import all_of, printed
 from mcp import ClientSession, McpError, StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamablehttp_client
-from mcp.types import PromptReference, ResourceTemplateReference
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ElicitResult, PromptReference, ResourceTemplateReference
 
 CHANGE_SECONDS_MAX = 30
 KINDS = ("tools", "resources", "prompts")
@@ -53,7 +57,27 @@ def edit(job: dict) -> None:
     Path(job["edit"]["file"]).write_text(job["edit"]["text"])
 
 
-async def look(job: dict) -> dict:
+async def connected(world: AsyncExitStack, job: dict) -> tuple:
+    """Connect as the job says; return the streams."""
+    if "sse" in job:
+        return await world.enter_async_context(sse_client(job["sse"]))
+    if "url" in job:
+        over = httpx.AsyncHTTPTransport(uds=job.get("socket"))
+        client = await world.enter_async_context(httpx.AsyncClient(transport=over, timeout=60))
+        return await world.enter_async_context(streamable_http_client(job["url"], http_client=client))
+    command, *arguments = job["command"]
+    return await world.enter_async_context(
+        stdio_client(StdioServerParameters(command=command, args=arguments))
+    )
+
+
+async def answer(_context: object, params: object) -> ElicitResult:
+    """Fill in the form that a tool shows."""
+    field = params.message.removesuffix("?")
+    return ElicitResult(action="accept", content={field: f"a {field}"})
+
+
+async def look(job: dict, seen: dict) -> None:
     told: set[str] = set()
     told_all = asyncio.Event()
 
@@ -66,23 +90,24 @@ async def look(job: dict) -> dict:
             told_all.set()
 
     async with AsyncExitStack() as world:
-        if "url" in job:
-            streams = await world.enter_async_context(streamablehttp_client(job["url"]))
-        else:
-            command, *arguments = job["command"]
-            server = StdioServerParameters(command=command, args=arguments)
-            streams = await world.enter_async_context(stdio_client(server))
-        session = await world.enter_async_context(ClientSession(*streams[:2], message_handler=hear))
-        protocol = (await session.initialize()).protocolVersion
-        steps = [await step(session, wanted) for wanted in job["steps"]]
+        streams = await connected(world, job)
+        session = ClientSession(*streams[:2], message_handler=hear, elicitation_callback=answer)
+        await world.enter_async_context(session)
+
+        async def call(tool: str, arguments: dict, hear: object = None) -> str:
+            result = await session.call_tool(tool, arguments, progress_callback=hear)
+            return "\n".join(block.text for block in result.content if block.type == "text")
+
+        seen["protocol"] = (await session.initialize()).protocolVersion
+        seen["steps"] = [await step(session, wanted) for wanted in job["steps"]]
         await session.subscribe_resource(job["subscribes"])
         edit(job)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(told_all.wait(), CHANGE_SECONDS_MAX)
         await session.unsubscribe_resource(job["subscribes"])
         lists = {kind: await step(session, {"method": f"{kind}/list"}) for kind in KINDS}
-        changes = {"told": sorted(told), "lists": lists}
-        return {"protocol": protocol, "steps": steps, "changes": changes}
+        seen["changes"] = {"told": sorted(told), "lists": lists}
+        seen.update(await all_of(call, job, cancels=False))
 
 
-print(json.dumps(asyncio.run(look(json.loads(sys.argv[1])))))
+printed(look, json.loads(sys.argv[1]))

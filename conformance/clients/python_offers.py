@@ -1,9 +1,11 @@
-"""What does the official Python client see of resources, prompts and completions, and is it told of changes?
+"""What does the official Python client see of a server, can it do what it may, and is it told of changes?
 
 Takes one JSON argument, `{"mode": …, "command": […] or "url": …, "steps": […], "edit": {"file", "text"}, "subscribes":
-URI}`. Makes each step, a method of MCP and its params, by the client's own function for it; then subscribes to
-everything, writes the file, and waits until it has been told of every kind. Prints one JSON object: the protocol, what
-each step gave, and what was told and listed after the edit.
+URI, "progress": TOOL, "ask": [TOOL, ARGUMENTS], "cancel": {"tool", "file"}}`. Makes each step, a method of MCP and its
+params, by the client's own function for it; then subscribes to everything, writes the file, and waits until it has been
+told of every kind. Then it hears how far a call is, is asked by one, cancels one, and with `"restart": {"ready", "done"}`
+calls a tool after its server was started again. Prints one JSON object: the protocol, what each step gave, what was told and
+listed after the edit, and what came of the rest.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from deeds import all_of, printed
 from mcp import MCPError
 from mcp.client import Client
-from mcp.types import PromptReference, ResourceTemplateReference
-from python_sdk import KINDS, Told, server_of
+from mcp.types import ElicitResult, PromptReference, ResourceTemplateReference
+from python_sdk import KINDS, Told, server_of, text_of
 
 CHANGE_SECONDS_MAX = 30
 
@@ -85,18 +88,29 @@ async def change(client: Client, job: dict, told: Told) -> dict:
     return {"told": sorted(told.kinds), "lists": lists}
 
 
-async def look(job: dict) -> dict:
+async def answer(_context: object, params: object) -> ElicitResult:
+    """Fill in the form that a tool shows."""
+    field = params.message.removesuffix("?")
+    return ElicitResult(action="accept", content={field: f"a {field}"})
+
+
+async def look(job: dict, seen: dict) -> None:
     told = Told()
 
     async def hear(message: object) -> None:
         told.hear(message)
 
-    async with Client(server_of(job), mode=job["mode"], message_handler=hear) as client:
-        return {
-            "protocol": str(client.protocol_version),
-            "steps": [await step(client, wanted) for wanted in job["steps"]],
-            "changes": await change(client, job, told),
-        }
+    async with Client(
+        server_of(job), mode=job["mode"], message_handler=hear, elicitation_callback=answer
+    ) as client:
+
+        async def call(tool: str, arguments: dict, hear: object = None) -> str:
+            return text_of(await client.call_tool(tool, arguments, progress_callback=hear))
+
+        seen["protocol"] = str(client.protocol_version)
+        seen["steps"] = [await step(client, wanted) for wanted in job["steps"]]
+        seen["changes"] = await change(client, job, told)
+        seen.update(await all_of(call, job))
 
 
-print(json.dumps(asyncio.run(look(json.loads(sys.argv[1])))))
+printed(look, json.loads(sys.argv[1]))

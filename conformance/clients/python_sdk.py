@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+import contextlib
+from collections.abc import AsyncIterable, AsyncIterator
 
+import httpx2
 from mcp import StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
 
 
+def socket_client(path: str, **options: object) -> httpx2.AsyncClient:
+    """Return an HTTP client whose connections are all to a Unix socket."""
+    return httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=path), **options)
+
+
+@contextlib.asynccontextmanager
+async def over_socket(path: str, url: str) -> AsyncIterator[object]:
+    """Streamable HTTP over a Unix socket."""
+    async with (
+        socket_client(path, timeout=60) as client,
+        streamable_http_client(url, http_client=client) as s,
+    ):
+        yield s
+
+
 def server_of(job: dict) -> object:
-    """Return what a `Client` is made with: the job's `url`, or a process of its `command`."""
+    """
+    Return what a `Client` is made with.
+
+    That is the job's `url`, over its `socket` where it has one, its `sse`, which is a URL too, or a process of its `command`.
+    """
+    if "socket" in job:
+        return over_socket(job["socket"], job["url"])
+    if "sse" in job:
+        return sse_client(job["sse"])
     if "url" in job:
         return job["url"]
     command, *arguments = job["command"]
@@ -31,11 +58,13 @@ class Told:
     """What a client was told: the kinds whose list changed, and that a resource was updated.
 
     Attributes:
+        lists: Set once it was told of every list.
         all: Set once it was told of everything.
     """
 
     def __init__(self) -> None:
         self.kinds: set[str] = set()
+        self.lists = asyncio.Event()
         self.all = asyncio.Event()
 
     def hear(self, message: object) -> None:
@@ -49,6 +78,8 @@ class Told:
             for kind in KINDS
             if name.lower().startswith((f"{kind}listchanged", f"{kind[:-1]}listchanged"))
         }
+        if self.kinds.issuperset(KINDS):
+            self.lists.set()
         if len(self.kinds) > len(KINDS):
             self.all.set()
 

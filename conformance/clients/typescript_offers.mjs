@@ -1,10 +1,10 @@
-// What do the official TypeScript clients see of resources, prompts and completions, and are they told of changes?
+// What do the official TypeScript clients see of a server, can they do what they may, and are they told of changes?
 //
 // Takes the folder that the packages are installed in, the package (`sdk` for the 1.x line, `client` for 2.x), and the
 // JSON argument of `python_offers.py`; prints what that does.
 
 import { createRequire } from "node:module";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 
 const CHANGE_SECONDS_MAX = 30;
 const KINDS = ["tools", "resources", "prompts"];
@@ -17,9 +17,18 @@ const isFirstLine = line === "sdk";
 const { Client } = isFirstLine ? load("sdk/client/index.js") : load("client");
 const { StdioClientTransport } = isFirstLine ? load("sdk/client/stdio.js") : load("client/stdio");
 const { StreamableHTTPClientTransport } = isFirstLine ? load("sdk/client/streamableHttp.js") : load("client");
+const { SSEClientTransport } = isFirstLine ? load("sdk/client/sse.js") : load("client");
+
+// What makes requests over a Unix socket: the SDKs take any function like `fetch`.
+function overSocket(socketPath) {
+  const { Agent, fetch } = require("undici");
+  const dispatcher = new Agent({ connect: { socketPath } });
+  return { fetch: (url, init) => fetch(url, { ...init, dispatcher }) };
+}
 
 function transport() {
-  if (job.url) return new StreamableHTTPClientTransport(new URL(job.url));
+  if (job.sse) return new SSEClientTransport(new URL(job.sse));
+  if (job.url) return new StreamableHTTPClientTransport(new URL(job.url), job.socket ? overSocket(job.socket) : {});
   const [command, ...args] = job.command;
   return new StdioClientTransport({ command, args, env: { ...process.env }, stderr: "ignore" });
 }
@@ -95,14 +104,65 @@ async function change(client, isModern) {
   return { told: [...told].sort(), lists };
 }
 
+async function call(client, tool, args, options) {
+  const params = { name: tool, arguments: args };
+  const result = await (isFirstLine ? client.callTool(params, undefined, options) : client.callTool(params, options));
+  return result.content.map((block) => block.text ?? "").join("\n");
+}
+
+async function appears(file) {
+  for (let waited = 0; waited < CHANGE_SECONDS_MAX * 1000 && !existsSync(file); waited += 20) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return existsSync(file);
+}
+
+async function hearProgress(client) {
+  const heard = [];
+  await call(client, job.progress, {}, { onprogress: ({ progress }) => heard.push(progress) });
+  return heard;
+}
+
+async function cancel(client) {
+  const { tool, file } = job.cancel;
+  const givenUp = new AbortController();
+  const ended = call(client, tool, { file }, { signal: givenUp.signal }).catch(() => {});
+  await appears(`${file}.began`);
+  givenUp.abort("given up");
+  await ended;
+  return appears(`${file}.cancelled`);
+}
+
+// Has the server end and start again; whether the same session goes on, or what the program is told.
+async function restart(client) {
+  writeFileSync(job.restart.ready, "");
+  await appears(job.restart.done);
+  return call(client, ...job.ask, { timeout: CHANGE_SECONDS_MAX * 1000 }).then(
+    () => "goes on",
+    (error) => `${error.name}: ${error.message}`,
+  );
+}
+
 const pinned = /^\d/.test(job.mode) ? { pin: job.mode } : job.mode;
-const options = isFirstLine ? { capabilities: {} } : { capabilities: {}, versionNegotiation: { mode: pinned } };
+const capabilities = { elicitation: { form: {} } };
+const options = isFirstLine ? { capabilities } : { capabilities, versionNegotiation: { mode: pinned } };
 const client = new Client({ name: "typescript", version: "1" }, options);
 listenFor(client);
+const asked = isFirstLine ? load("sdk/types.js").ElicitRequestSchema : "elicitation/create";
+client.setRequestHandler(asked, async ({ params }) => {
+  const field = params.message.replace(/\?$/, "");
+  return { action: "accept", content: { [field]: `a ${field}` } };
+});
 await client.connect(transport());
 const protocol = isFirstLine ? client.transport.protocolVersion ?? "2025-11-25" : client.getNegotiatedProtocolVersion();
 const steps = [];
 for (const wanted of job.steps) steps.push(await step(client, wanted));
 const changes = await change(client, protocol >= "2026-07-28");
-console.log(JSON.stringify({ protocol, steps, changes }));
-await client.close();
+const progress = await hearProgress(client);
+const answer = await call(client, ...job.ask);
+const cancelled = await cancel(client);
+const seen = { protocol, steps, changes, progress, asked: answer, cancelled };
+if (job.restart) seen.restart = await restart(client);
+console.log(JSON.stringify(seen));
+await client.close().catch(() => {});
+process.exit(0);
