@@ -1,10 +1,9 @@
-//! Who may call over TCP.
+//! Who may call over a socket.
 //!
 //! A port on loopback is open to every user and every sandboxed process of the machine, while the tools behind it
-//! act as the user that runs the server. So the kernel is asked whose each connection is.
+//! act as the user that runs the server. So the kernel is asked whose each connection is. Over a Unix socket it is asked
+//! as well: the file's permissions may let more in than `allow_users` names.
 
-use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,18 +12,24 @@ use hyper::header::HeaderValue;
 
 use crate::authentication::{Authentication, Identity, Refusal};
 use crate::peer::{Peer, PeerLookup};
+use crate::transport::listener::{Addresses, ClientStream};
 
-/// The rule by which callers over TCP are let in.
+/// The rules by which callers are let in. One that satisfies all of them is.
 #[derive(Debug)]
 pub struct Access {
-    rule: Rule,
+    /// Whose connections are served; `None` where nobody asks.
+    users: Option<UserRule>,
+    /// What each request must prove; `None` where nothing.
+    authentication: Option<Authentication>,
 }
 
+/// Connections of our own user, of root and of `others` are served.
 #[derive(Debug)]
-enum Rule {
-    Users { lookup: PeerLookup, own: u32, others: Vec<u32>, refusals: Mutex<RefusalLog> },
-    Authenticated(Authentication),
-    Everybody,
+struct UserRule {
+    lookup: PeerLookup,
+    own: u32,
+    others: Vec<u32>,
+    refusals: Mutex<RefusalLog>,
 }
 
 /// The least time between two lines of the log about refused connections: others can make as many as they like.
@@ -60,32 +65,38 @@ pub struct AccessDecision {
 }
 
 impl Access {
-    /// Lets in the connections that processes of our own user, of root or of `others` made over loopback.
+    /// Lets in the connections that processes of our own user, of root or of `others` made, as `lookup` tells.
     pub fn users(lookup: PeerLookup, others: Vec<u32>) -> Self {
         let own = rustix::process::geteuid().as_raw();
-        Access { rule: Rule::Users { lookup, own, others, refusals: Mutex::default() } }
+        let users = UserRule { lookup, own, others, refusals: Mutex::default() };
+        Access { users: Some(users), authentication: None }
     }
 
     /// Lets in whoever sends credentials with each request that `authentication` knows, and nobody else.
     pub fn authenticated(authentication: Authentication) -> Self {
-        Access { rule: Rule::Authenticated(authentication) }
+        Access::everybody().with_authentication(authentication)
     }
 
-    /// Lets in whoever reaches the port.
+    /// Lets in whoever reaches the socket.
     pub fn everybody() -> Self {
-        Access { rule: Rule::Everybody }
+        Access { users: None, authentication: None }
+    }
+
+    /// The same, and each request must have credentials that `authentication` knows.
+    pub fn with_authentication(self, authentication: Authentication) -> Self {
+        Access { authentication: Some(authentication), ..self }
     }
 
     /// Finds out who is at the other end of a connection that was just accepted, and whether its requests are served.
     ///
     /// To be asked once for a connection, before anything is read from it: what it is told holds for all of its
     /// requests. Asks the kernel twice, which takes a few microseconds, and does not wait.
-    pub fn check(&self, stream: impl AsFd, remote: SocketAddr, local: SocketAddr) -> AccessDecision {
-        let peer = |uid| Peer { remote, local, uid };
-        let Rule::Users { lookup, own, others, refusals } = &self.rule else {
+    pub(crate) fn check(&self, stream: &ClientStream, addresses: Addresses) -> AccessDecision {
+        let peer = |uid| Peer { addresses, uid };
+        let Some(UserRule { lookup, own, others, refusals }) = &self.users else {
             return AccessDecision { peer: peer(None), refused: None };
         };
-        let (uid, who) = match lookup.user(stream, remote, local) {
+        let (uid, who) = match lookup.user(stream, addresses) {
             Ok(uid) if uid == *own || uid == 0 || others.contains(&uid) => {
                 return AccessDecision { peer: peer(Some(uid)), refused: None };
             }
@@ -95,11 +106,15 @@ impl Access {
         match uid {
             Some(uid) => refusals.lock().unwrap_or_else(PoisonError::into_inner).log(uid, Instant::now()),
             // Not worth a warning: a probe that only tries whether the port is open has gone by now, too.
-            None => tracing::debug!(%remote, "refused: {who}"),
+            None => tracing::debug!(remote = %addresses, "refused: {who}"),
         }
+        let otherwise = match addresses {
+            Addresses::Tcp { .. } => ", `--http-token FILE` whoever has a token",
+            Addresses::Unix => "",
+        };
         let why = format!(
             "only user {own}, who runs this server, and root may call it, and {who}; `http.allow_users` in omni.toml \
-             lets other users in, `--http-token FILE` whoever has a token"
+             lets other users in{otherwise}"
         );
         AccessDecision { peer: peer(uid), refused: Some(why) }
     }
@@ -111,17 +126,14 @@ impl Access {
         connection: &Arc<Identity>,
         headers: &HeaderMap,
     ) -> Result<Arc<Identity>, Refusal> {
-        match &self.rule {
-            Rule::Authenticated(authentication) => authentication.identify(headers).await,
-            Rule::Users { .. } | Rule::Everybody => Ok(connection.clone()),
+        match &self.authentication {
+            Some(authentication) => authentication.identify(headers).await,
+            None => Ok(connection.clone()),
         }
     }
 
     /// The value of `WWW-Authenticate` for a request that was refused; `None` where none belongs.
     pub(crate) fn challenge(&self, refusal: &Refusal) -> Option<HeaderValue> {
-        match &self.rule {
-            Rule::Authenticated(authentication) => authentication.challenge(refusal),
-            Rule::Users { .. } | Rule::Everybody => None,
-        }
+        self.authentication.as_ref()?.challenge(refusal)
     }
 }

@@ -69,13 +69,14 @@ impl AllowedHosts {
         Ok(allowed)
     }
 
-    /// Checks a request that came to the address `local` of ours.
+    /// Checks a request that came to the address `local` of ours; a Unix socket has none. A proxy in front of one passes on
+    /// what browsers send, so the names that are allowed are the same there.
     pub(crate) fn check(
         &self,
         version: Version,
         uri: &Uri,
         headers: &HeaderMap,
-        local: IpAddr,
+        local: Option<IpAddr>,
     ) -> Result<(), HostRejection> {
         self.check_host(version, uri, headers, local)?;
         self.check_origin(headers)
@@ -92,7 +93,7 @@ impl AllowedHosts {
         version: Version,
         uri: &Uri,
         headers: &HeaderMap,
-        local: IpAddr,
+        local: Option<IpAddr>,
     ) -> Result<(), HostRejection> {
         // The absolute form (`POST http://localhost/mcp`) carries the host in the target too; both must be
         // allowed, or a proxy and we could disagree on whom the request is for.
@@ -109,11 +110,12 @@ impl AllowedHosts {
         }
     }
 
-    fn check_authority(&self, authority: &str, local: IpAddr) -> Result<(), HostRejection> {
+    fn check_authority(&self, authority: &str, local: Option<IpAddr>) -> Result<(), HostRejection> {
         let Some(Authority { host, .. }) = Authority::parse(authority) else {
             return Err(HostRejection::Malformed(format!("`Host: {}` is not a host", shown(authority))));
         };
-        let same = |address: &IpAddr| address.to_canonical() == local.to_canonical();
+        let same =
+            |address: &IpAddr| local.is_some_and(|local| address.to_canonical() == local.to_canonical());
         if self.hosts.contains(&host) || matches!(&host, Host::Address(address) if same(address)) {
             return Ok(());
         }
@@ -178,7 +180,7 @@ mod tests {
             Version::HTTP_11,
             &uri.parse().unwrap(),
             &map,
-            [192, 0, 2, 7].into(),
+            Some([192, 0, 2, 7].into()),
         )
     }
 

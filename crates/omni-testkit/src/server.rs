@@ -6,7 +6,7 @@ use std::sync::Arc;
 use omni_call::Executor;
 use omni_catalog::{Catalog, Source, ToolRules};
 use omni_server::{
-    Access, AccessDecision, AllowedHosts, HttpEndpoint, Peer, Server, ServerConfig, serve_stdio,
+    Access, AccessDecision, Addresses, AllowedHosts, HttpEndpoint, Peer, Server, ServerConfig, serve_stdio,
 };
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
@@ -79,7 +79,8 @@ impl TestServer {
     pub fn http_stream(&self, uid: Option<u32>, bytes: usize) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(bytes);
         let (endpoint, stop) = (self.endpoint.clone(), self.stop.subscribe());
-        let peer = Peer { remote: REMOTE, local: LOCAL, uid };
+        let addresses = Addresses::Tcp { remote: REMOTE, local: LOCAL };
+        let peer = Peer { addresses, uid };
         tokio::spawn(async move {
             endpoint.serve_stream(theirs, AccessDecision { peer, refused: None }, stop).await
         });

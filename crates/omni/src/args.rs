@@ -196,7 +196,7 @@ pub(crate) enum Isolation {
     None,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct McpArguments {
     #[command(flatten)]
     pub(crate) place: PlaceArguments,
@@ -211,7 +211,10 @@ pub(crate) struct McpArguments {
     /// Port to listen on (http); 0 takes a free one [default: 8000]
     #[arg(long, value_parser = port, env = "OMNI_PORT")]
     pub(crate) port: Option<u16>,
-    /// A user besides your own and root whose programs may call over loopback; a name or a number (http)
+    /// Listen on this Unix socket, which only this user may open, instead of on a port; means --transport http
+    #[arg(long, value_name = "PATH")]
+    pub(crate) unix: Option<PathBuf>,
+    /// A user besides your own and root whose programs may call over loopback or the socket; a name or a number (http)
     #[arg(long = "allow-user", value_name = "USER")]
     pub(crate) allow_users: Vec<String>,
     /// Another host name that clients may use for this server (http)

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use omni_call::{ErrorDetail, shown_json};
+use omni_call::{ErrorDetail, shown_json, shown_path};
 use serde_json::{Value, json};
 
 pub(crate) use quoting::quoted;
@@ -93,6 +93,21 @@ pub(crate) fn http(url: &str, token: Option<&Path>, limits: ClientLimits<'_>) ->
         server["headers"] = json!({ "Authorization": format!("Bearer ${{env:{TOKEN}}}") });
     }
     ConnectInstructions { commands: out, files: files(codex, &server, limits) }
+}
+
+/// How programs speak to a server at a Unix socket. The usual clients speak to addresses and commands alone.
+pub(crate) fn unix(path: &Path, token: bool) -> String {
+    let shown = shown_path(path);
+    let mut out = table(&[
+        ("curl", format!("curl --unix-socket {} http://localhost/health", quoted(path))),
+        ("Python", format!("httpx.AsyncHTTPTransport(uds={shown:?}), with the address http://localhost/mcp")),
+        ("rmcp", format!("UnixSocketHttpClient::new({shown:?}, \"http://localhost/mcp\")")),
+        ("nginx", format!("proxy_pass http://unix:{shown}:/mcp;")),
+    ]);
+    if token {
+        out.push_str("each request must have one of the tokens: `Authorization: Bearer TOKEN`\n");
+    }
+    out
 }
 
 /// Commands that let clients start omni themselves.

@@ -11,6 +11,8 @@ use omni_server::{Access, PeerLookup, Tokens};
 use rustix::fs::OFlags;
 use serde::Deserialize;
 
+use crate::listener::SocketReach;
+
 /// `[http]` of `omni.toml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +23,8 @@ pub(crate) struct HttpTable {
     /// The address that `omni mcp` listens on.
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
+    /// The Unix socket that it listens on instead, relative to this file.
+    pub(crate) unix: Option<PathBuf>,
     /// Further names that clients may call it by.
     #[serde(default)]
     pub(crate) allow_hosts: Vec<String>,
@@ -58,12 +62,7 @@ pub(crate) fn on_loopback(
     table: &HttpTable,
     address: IpAddr,
 ) -> Result<(Access, Option<String>)> {
-    let named = flags.iter().map(|flag| ("`--allow-user`", User::Name(flag.clone())));
-    let listed = table.allow_users.iter().map(|user| ("`http.allow_users` in omni.toml", user.clone()));
-    let mut others = Vec::new();
-    for (setting, user) in named.chain(listed) {
-        others.push((setting, number(setting, &user)?));
-    }
+    let others = allowed(flags, table)?;
     let lookup = match PeerLookup::open(address) {
         Ok(lookup) => lookup,
         Err(error) => {
@@ -75,13 +74,37 @@ pub(crate) fn on_loopback(
             return Ok((Access::everybody(), Some(open)));
         }
     };
-    if let Some((setting, uid)) = others.iter().find(|(_, uid)| lookup.outsider() == Some(*uid)) {
+    let others = told_apart(&lookup, others, "; use `--http-token FILE`")?;
+    Ok((Access::users(lookup, others), None))
+}
+
+/// The rule for a Unix socket: our own user, root, and those named; and how far its file must be open for that.
+///
+/// # Errors
+/// A user who does not exist, or whom the kernel cannot tell from others.
+pub(crate) fn on_unix(flags: &[String], table: &HttpTable) -> Result<(Access, SocketReach)> {
+    let lookup = PeerLookup::of_unix_sockets();
+    let others = told_apart(&lookup, allowed(flags, table)?, "")?;
+    let reach = if others.is_empty() { SocketReach::User } else { SocketReach::Everybody };
+    Ok((Access::users(lookup, others), reach))
+}
+
+/// The numbers of the users named, each with the setting that does.
+fn allowed(flags: &[String], table: &HttpTable) -> Result<Vec<(&'static str, u32)>> {
+    let named = flags.iter().map(|flag| ("`--allow-user`", User::Name(flag.clone())));
+    let listed = table.allow_users.iter().map(|user| ("`http.allow_users` in omni.toml", user.clone()));
+    named.chain(listed).map(|(setting, user)| Ok((setting, number(setting, &user)?))).collect()
+}
+
+/// Those of `users` whom the kernel tells from all others: every one, or it is an error.
+fn told_apart(lookup: &PeerLookup, users: Vec<(&str, u32)>, otherwise: &str) -> Result<Vec<u32>> {
+    if let Some((setting, uid)) = users.iter().find(|(_, uid)| lookup.outsider() == Some(*uid)) {
         bail!(
-            "{setting}: {uid} stands for every user outside of this user namespace, so it would let all of them in; \
-             use `--http-token FILE`"
+            "{setting}: {uid} stands for every user outside of this user namespace, so it would let all of them \
+             in{otherwise}"
         );
     }
-    Ok((Access::users(lookup, others.into_iter().map(|(_, uid)| uid).collect()), None))
+    Ok(users.into_iter().map(|(_, uid)| uid).collect())
 }
 
 /// The largest file that is read for tokens.

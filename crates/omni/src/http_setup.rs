@@ -1,25 +1,28 @@
 //! The setup of the HTTP server: where it listens, who may call it there, and what its operator is told.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use omni_server::{Access, AllowedHosts, Authentication, BearerTokens, TokenHolder};
-use tokio::net::TcpListener;
+use omni_call::shown_path;
+use omni_server::{Access, AllowedHosts, Authentication, BearerTokens, Listener, TokenHolder};
 
 use crate::args::McpArguments;
-use crate::connect;
 use crate::http_access::{self, HttpTable};
-use crate::settings::ServeSettings;
+use crate::listener::{SocketFile, SocketReach};
+use crate::settings::{ListenAt, ServeSettings, WithSource};
+use crate::{connect, listener};
 
 /// A listener, the rules for its callers, and what to say at the start.
 pub(crate) struct HttpSetup {
-    pub(crate) listener: TcpListener,
+    pub(crate) listener: Listener,
+    /// Of a Unix socket, which goes when this is dropped.
+    pub(crate) file: Option<SocketFile>,
     pub(crate) access: Access,
     pub(crate) names: AllowedHosts,
-    /// Where clients find the server.
-    pub(crate) url: String,
+    /// Where clients find the server: its URL, or `unix:` and a path.
+    pub(crate) place: String,
     /// How to connect the usual clients, and what is open to whom.
     pub(crate) said: String,
     /// The same as parts of settings files.
@@ -32,26 +35,36 @@ pub(crate) struct HttpSetup {
 /// Begins to listen.
 ///
 /// # Errors
-/// A setting without a meaning, an address that cannot be listened on, and one that other machines reach, unless
+/// A setting without a meaning, a place that cannot be listened at, and an address that other machines reach, unless
 /// `--allow-unauthenticated` says that this is wanted.
-pub(crate) async fn open(
+pub(crate) fn open(
     arguments: &McpArguments,
     serve: &ServeSettings,
     table: &HttpTable,
     limits: connect::ClientLimits<'_>,
 ) -> Result<HttpSetup> {
-    let host = &*serve.host.value;
-    let mut hosts = serve.allow_hosts.clone();
-    if host.parse::<IpAddr>().is_err() {
-        // A server that listens at a name is called by that name.
-        hosts.push(host.to_owned());
+    match &serve.at {
+        ListenAt::Port { host, port } => open_port(arguments, serve, table, limits, (host, *port)),
+        ListenAt::UnixSocket(path) => open_unix(arguments, serve, table, path),
     }
-    let names =
-        AllowedHosts::new(&hosts, &serve.allow_origins).with_context(|| serve.host.written.clone())?;
-    let tokens =
-        serve.token.as_ref().map(|file| http_access::tokens(&file.value, &file.written)).transpose()?;
+}
+
+fn open_port(
+    arguments: &McpArguments,
+    serve: &ServeSettings,
+    table: &HttpTable,
+    limits: connect::ClientLimits<'_>,
+    (host, port): (&WithSource<String>, u16),
+) -> Result<HttpSetup> {
+    let mut hosts = serve.allow_hosts.clone();
+    if host.value.parse::<IpAddr>().is_err() {
+        // A server that listens at a name is called by that name.
+        hosts.push(host.value.clone());
+    }
+    let names = AllowedHosts::new(&hosts, &serve.allow_origins).with_context(|| host.written.clone())?;
+    let tokens = tokens(serve)?;
     let has_token = tokens.is_some();
-    let listener = listen(serve).await?;
+    let listener = listener::tcp(&host.value, port, &host.written)?;
     let address = listener.local_addr().context("the listening address cannot be read")?;
     let local = address.ip().to_canonical().is_loopback();
     if !local && !arguments.allow_unauthenticated {
@@ -59,14 +72,11 @@ pub(crate) async fn open(
         bail!(
             "{} can be reached by other machines, and anybody there could {open}; listen on 127.0.0.1 \
              behind a proxy that authenticates, or say `--allow-unauthenticated`",
-            serve.host.written
+            host.written
         );
     }
     let (access, unknown_peers) = match tokens {
-        Some(tokens) => {
-            let tokens = BearerTokens::new(vec![(TokenHolder::default(), tokens)])?;
-            (Access::authenticated(Authentication::default().with_tokens(Arc::new(tokens))), None)
-        }
+        Some(tokens) => (Access::authenticated(tokens), None),
         None if local => http_access::on_loopback(&arguments.allow_users, table, address.ip())?,
         None => (Access::everybody(), None),
     };
@@ -81,10 +91,10 @@ pub(crate) async fn open(
     } else {
         unknown_peers
     };
-    let url = format!("http://{}/mcp", reachable(address));
+    let place = format!("http://{}/mcp", reachable(address));
     let token = serve.token.as_ref().map(|file| std::path::absolute(&file.value)).transpose()?;
     let connect::ConnectInstructions { commands: mut said, files } =
-        connect::http(&url, token.as_deref(), limits);
+        connect::http(&place, token.as_deref(), limits);
     if let Some(warning) = warning {
         said.push_str(&format!("warning: {warning}\n"));
     }
@@ -94,9 +104,56 @@ pub(crate) async fn open(
             .or_else(|| anybody_here.then(|| "a machine that does not tell whose a connection is".to_owned()))
             .or_else(|| others_by_name(&hosts, &serve.allow_origins))
     } else {
-        Some(serve.host.written.clone())
+        Some(host.written.clone())
     };
-    Ok(HttpSetup { listener, access, names, url, said, files, others })
+    Ok(HttpSetup { listener: Listener::Tcp(listener), file: None, access, names, place, said, files, others })
+}
+
+fn open_unix(
+    arguments: &McpArguments,
+    serve: &ServeSettings,
+    table: &HttpTable,
+    path: &WithSource<PathBuf>,
+) -> Result<HttpSetup> {
+    let names = AllowedHosts::new(&serve.allow_hosts, &serve.allow_origins)?;
+    let tokens = tokens(serve)?;
+    let (access, reach) = http_access::on_unix(&arguments.allow_users, table)?;
+    let access = match tokens {
+        Some(tokens) => access.with_authentication(tokens),
+        None => access,
+    };
+    let (listener, file) = listener::unix(&path.value, reach, &path.written)?;
+    let absolute = std::path::absolute(&path.value)?;
+    let mut said = connect::unix(&absolute, serve.token.is_some());
+    if arguments.allow_unauthenticated {
+        said.push_str(
+            "warning: `--allow-unauthenticated` changes nothing on a Unix socket; `http.allow_users` in omni.toml lets \
+             other users in\n",
+        );
+    }
+    let by_user = match reach {
+        SocketReach::User => None,
+        SocketReach::Everybody if !arguments.allow_users.is_empty() => Some("`--allow-user`".to_owned()),
+        SocketReach::Everybody => Some("`http.allow_users`".to_owned()),
+    };
+    Ok(HttpSetup {
+        listener: Listener::Unix(listener),
+        file: Some(file),
+        access,
+        names,
+        place: format!("unix:{}", shown_path(&absolute)),
+        said,
+        files: String::new(),
+        others: by_user.or_else(|| others_by_name(&serve.allow_hosts, &serve.allow_origins)),
+    })
+}
+
+/// The tokens that requests must have, if they must.
+fn tokens(serve: &ServeSettings) -> Result<Option<Authentication>> {
+    let Some(file) = &serve.token else { return Ok(None) };
+    let tokens = http_access::tokens(&file.value, &file.written)?;
+    let tokens = BearerTokens::new(vec![(TokenHolder::default(), tokens)])?;
+    Ok(Some(Authentication::default().with_tokens(Arc::new(tokens))))
 }
 
 /// What to say of a port that other machines reach.
@@ -145,19 +202,6 @@ fn names_this_machine(name: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
-async fn listen(serve: &ServeSettings) -> Result<TcpListener> {
-    let (host, port) = (&*serve.host.value, serve.port);
-    match TcpListener::bind((host, port)).await {
-        Ok(listener) => Ok(listener),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
-            "port {port} on {host} is in use; take another one with `--port {}`, or stop the program that has it",
-            port.wrapping_add(1).max(1024)
-        ),
-        Err(error) => Err(error)
-            .with_context(|| format!("{}: omni cannot listen there, port {port}", serve.host.written)),
-    }
 }
 
 /// An address under which others reach a listener: of one on all addresses, that by which this machine would go out.

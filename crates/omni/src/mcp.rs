@@ -79,13 +79,10 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
                     server(&places, &settings, &executors, errors, true, stored_results(&places, &settings))?;
                 stdio(running, reload, stop).await
             }
-            Transport::Http => {
-                let setup = http_setup::open(arguments, &serve, &places.file.http, limits).await;
-                match setup {
-                    Ok(setup) => http(setup, reload, &settings, stop).await,
-                    Err(error) => Err(error),
-                }
-            }
+            Transport::Http => match http_setup::open(arguments, &serve, &places.file.http, limits) {
+                Ok(setup) => http(setup, reload, &settings, stop).await,
+                Err(error) => Err(error),
+            },
         };
         executors.shut_down().await;
         served
@@ -312,7 +309,7 @@ async fn http(
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let (places, executors) = (reload.places, reload.executors);
-    let HttpSetup { listener, access, names, url, mut said, files, others } = setup;
+    let HttpSetup { listener, file: _file, access, names, place, mut said, files, others } = setup;
     let errors = settings.errors.unwrap_or(match others {
         Some(_) => ErrorDetail::Masked,
         None => ErrorDetail::Message,
@@ -327,11 +324,11 @@ async fn http(
     let preparing = Arc::clone(executors);
     let source = places.source();
     let places = Arc::clone(places);
-    reload.name = format!("omni mcp at {url}");
+    reload.name = format!("omni mcp at {place}");
     let reload = reload.of(&server);
     let keep_refreshed = tokio::spawn(async move {
         running.refresh().await;
-        announce(&running.server, &source, &url, &said);
+        announce(&running.server, &source, &place, &said);
         say_how_to_begin(&places, &running.server);
         let snapshot = running.server.snapshot();
         tokio::join!(preparing.prepare_environments(snapshot), running.keep_refreshed(), reload);
@@ -350,10 +347,10 @@ fn say_how_to_begin(places: &Places, server: &Server) {
 }
 
 /// Says on stderr what is served, and `said` of how to connect.
-fn announce(server: &Server, source: &str, url: &str, said: &str) {
+fn announce(server: &Server, source: &str, place: &str, said: &str) {
     let snapshot = server.snapshot();
     let mut text = format!(
-        "omni {} serves {} of {} from {source} at {url}\n\n{said}",
+        "omni {} serves {} of {} from {source} at {place}\n\n{said}",
         env!("CARGO_PKG_VERSION"),
         plural(snapshot.tool_count(), "tool"),
         plural(snapshot.skills().len(), "skill"),

@@ -145,6 +145,39 @@ pub(crate) fn check_file(path: &Path, remedy: &str) -> Result<()> {
     Ok(())
 }
 
+/// Sees to it that nobody but the user, or root, can put another socket in the place of one in `folder`, and answer in
+/// omni's name. In a sticky folder, such as `/tmp`, nobody else can.
+///
+/// # Errors
+///
+/// It is not there or no folder, it belongs to somebody else, or others can write in it.
+pub(crate) fn check_folder_of_socket(folder: &Path) -> Result<()> {
+    const ELSEWHERE: &str =
+        "and could put a socket of theirs in the place of omni's; name a path in a folder of your own";
+    let shown = shown_path(folder);
+    let found = match fs::metadata(folder) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("the folder `{shown}` is not there; make it first")
+        }
+        Err(error) => return Err(error).with_context(|| format!("`{shown}` cannot be looked at")),
+    };
+    if !found.is_dir() {
+        bail!("`{shown}` is not a folder");
+    }
+    let me = geteuid().as_raw();
+    if found.uid() != me && found.uid() != 0 && !is_unmapped(found.uid()) {
+        bail!("`{shown}` belongs to {}, {ELSEWHERE}", user(found.uid()));
+    }
+    let open = found.mode() & WRITABLE;
+    let is_private_group = open == 0o020 && found.gid() == getegid().as_raw();
+    if open != 0 && !is_private_group && found.mode() & STICKY == 0 {
+        bail!("others can write in `{shown}`, {ELSEWHERE}");
+    }
+    warn_of_ancestors(folder, me);
+    Ok(())
+}
+
 fn trusted_owner(found: &Metadata, me: u32, what: &str, remedy: &str) -> Result<()> {
     if found.uid() == me || found.uid() == 0 {
         return Ok(());

@@ -8,13 +8,16 @@ use anyhow::{Context, Result, bail};
 use omni_call::shown_path;
 use omni_catalog::NameStyle;
 use omni_exec::{ExecutorProvider as _, runner_policy};
-use omni_server::{Server, ServerConfig, serve_runner};
+use omni_server::{Access, Listener, PeerLookup, Server, ServerConfig, serve_runner};
+use tokio::net::TcpListener;
 
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::{Executors, PrepareAhead};
+use crate::http_access::{self, HttpTable};
+use crate::listener::SocketReach;
 use crate::reload::{self, Hangups};
 use crate::settings::{Places, RunSettings, SettingsRereader, Sources, grace};
-use crate::{process_setup, runner_listener};
+use crate::{listener, process_setup};
 
 /// What calls that run get to end where nobody says: whoever calls a runner waits for it to come back.
 const GRACE: Duration = Duration::from_secs(10);
@@ -52,14 +55,18 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let served = runtime.block_on(async {
         let (stopping, stop) = process_setup::stop_on_signal()?;
         let hangups = Hangups::new()?;
-        let (listener, address, _file) = match (&arguments.unix, arguments.port) {
+        let (listener, access, address, _file) = match (&arguments.unix, arguments.port) {
             (Some(path), _) => {
-                let (listener, file) = runner_listener::unix(path)?;
-                (listener, format!("unix:{}", shown_path(&std::path::absolute(path)?)), Some(file))
+                let written = format!("`--unix {}`", shown_path(path));
+                let (listener, file) = listener::unix(path, SocketReach::User, &written)?;
+                let access = Access::users(PeerLookup::of_unix_sockets(), Vec::new());
+                let address = format!("unix:{}", shown_path(&std::path::absolute(path)?));
+                (Listener::Unix(listener), access, address, Some(file))
             }
             (None, Some(port)) => {
-                let (listener, address) = runner_listener::loopback(port, &places.file.http)?;
-                (listener, format!("http://{address}"), None)
+                let (listener, access) = loopback(port, &places.file.http)?;
+                let address = format!("http://{}", listener.local_addr()?);
+                (Listener::Tcp(listener), access, address, None)
             }
             (None, None) => bail!("say where to listen: `--unix PATH` or `--port N`"),
         };
@@ -85,7 +92,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
                 reload::keep(&places, served, hangups)
             );
         });
-        let served = serve_runner(server, listener, grace, stop).await;
+        let served = serve_runner(server, listener, access, grace, stop).await;
         keep_refreshed.abort();
         executors.shut_down().await;
         served.context("the runner failed")
@@ -93,6 +100,16 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     // A scan that still runs must not keep the process.
     runtime.shutdown_background();
     served.map(|()| 0)
+}
+
+/// Listens on a port of 127.0.0.1, for those whom `[http]` lets in; 0 takes a free one. Needs a tokio runtime.
+fn loopback(port: u16, http: &HttpTable) -> Result<(TcpListener, Access)> {
+    let listener = listener::tcp("127.0.0.1", port, "127.0.0.1")?;
+    let (access, open) = http_access::on_loopback(&[], http, listener.local_addr()?.ip())?;
+    if let Some(open) = open {
+        bail!("`--port {port}`: {open}; use `--unix PATH`, which only this user can open");
+    }
+    Ok((listener, access))
 }
 
 fn announce(server: &Server) {

@@ -42,7 +42,7 @@ pub(crate) use reload::ReloadMode;
 pub(crate) use reread::{Reread, SettingsChange, SettingsRereader};
 pub(crate) use run::RunSettings;
 pub(crate) use seconds::grace;
-pub(crate) use serve::ServeSettings;
+pub(crate) use serve::{ListenAt, ServeSettings, WithSource};
 pub(crate) use skills_folders::SkillsFolder;
 pub(crate) use skills_path::SHIPPED;
 pub(crate) use time_limit::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};

@@ -186,6 +186,8 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     ("[http]\nport = '8000'", 2, "port = '8000'"),
     ("[http]\nport = -1", 2, "port = -1"),
     ("[http]\nhost = 1", 2, "host = 1"),
+    ("[http]\nunix = 1", 2, "unix = 1"),
+    ("unix = 'omni.sock'", 1, "it belongs in the table `[http]`"),
     ("[http]\nhost = ''", 2, "no address"),
     ("[http]\nallow_hosts = 'x'", 2, "write `allow_hosts = ['x']`"),
     ("[http]\nallow_hosts = ['a b']", 2, "a b"),

@@ -27,8 +27,6 @@ const TCP_ESTABLISHED: u8 = 1;
 #[derive(Debug)]
 pub(super) struct SockDiag {
     socket: Mutex<Numbered>,
-    /// In a user namespace, the number under which all users outside of it appear.
-    pub(super) outsider: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -52,12 +50,7 @@ impl SockDiag {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket =
             rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(SOCK_DIAG))?;
-        Ok(SockDiag { socket: Mutex::new(Numbered { socket, last: 0 }), outsider: outsider() })
-    }
-
-    /// The user, unless that number stands for everybody outside of our user namespace.
-    pub(super) fn known(&self, uid: u32) -> Option<u32> {
-        (self.outsider != Some(uid)).then_some(uid)
+        Ok(SockDiag { socket: Mutex::new(Numbered { socket, last: 0 }) })
     }
 
     /// The TCP socket of this network namespace whose own address is `own` and which is connected to `other`.
@@ -158,7 +151,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// The number that stands for all users outside of our user namespace; `None` in the one that has them all.
-fn outsider() -> Option<u32> {
+pub(super) fn outsider() -> Option<u32> {
     let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
     let all = map.split_whitespace().eq(["0", "0", "4294967295"]);
     let overflow = || std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?.trim().parse().ok();

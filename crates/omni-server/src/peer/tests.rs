@@ -41,7 +41,7 @@ fn a_connection_is_known_by_its_user_over_both_protocols_and_mapped() {
         let (listener, address) = listener(at);
         let client = TcpStream::connect((to.parse::<IpAddr>().unwrap(), address.port())).unwrap();
         let (stream, remote, local) = accept(&listener);
-        assert_eq!(lookup.user(&stream, remote, local).unwrap(), own(), "{at} by {to}");
+        assert_eq!(lookup.user_over_tcp(&stream, remote, local).unwrap(), own(), "{at} by {to}");
         drop(client);
     }
 }
@@ -54,7 +54,7 @@ fn a_peer_that_has_sent_and_closed_is_nobody_and_never_root() {
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     drop(client);
     let (mut stream, remote, local) = accept(&listener);
-    assert!(matches!(lookup.user(&stream, remote, local), Err(PeerUnknown::Closed)));
+    assert!(matches!(lookup.user_over_tcp(&stream, remote, local), Err(PeerUnknown::Closed)));
     let mut sent = [0; 3];
     stream.read_exact(&mut sent).unwrap();
     assert_eq!(&sent, b"GET", "its request is there all the same");
@@ -84,8 +84,11 @@ fn a_port_that_somebody_else_has_taken_over_is_not_the_senders() {
     let (stream, remote, local) = accept(&listener);
     let (other, other_remote, _) = accept(&listener);
     assert_eq!(remote, other_remote, "one pair of addresses, one after the other");
-    assert!(matches!(lookup.user(&stream, remote, local), Err(PeerUnknown::Closed)), "that was reset");
-    assert_eq!(lookup.user(&other, remote, local).unwrap(), own());
+    assert!(
+        matches!(lookup.user_over_tcp(&stream, remote, local), Err(PeerUnknown::Closed)),
+        "that was reset"
+    );
+    assert_eq!(lookup.user_over_tcp(&other, remote, local).unwrap(), own());
 }
 
 #[test]
@@ -96,9 +99,9 @@ fn a_pair_that_nobody_has_is_not_its_listeners() {
     let (stream, _, local) = accept(&listener);
     // Another process listens at the very address that the connection is said to come from.
     let (_, elsewhere) = self::listener("127.0.0.1:0");
-    assert!(matches!(lookup.user(&stream, elsewhere, local), Err(PeerUnknown::Closed)));
+    assert!(matches!(lookup.user_over_tcp(&stream, elsewhere, local), Err(PeerUnknown::Closed)));
     let far = SocketAddr::from(([192, 0, 2, 1], 80));
-    assert!(matches!(lookup.user(&stream, far, local), Err(PeerUnknown::NotLocal)));
+    assert!(matches!(lookup.user_over_tcp(&stream, far, local), Err(PeerUnknown::NotLocal)));
     drop(client);
 }
 
@@ -108,17 +111,34 @@ fn a_client_that_closes_after_it_was_looked_at_is_what_it_was() {
     let (listener, address) = listener("127.0.0.1:0");
     let client = TcpStream::connect(address).unwrap();
     let (stream, remote, local) = accept(&listener);
-    assert_eq!(lookup.user(&stream, remote, local).unwrap(), own());
+    assert_eq!(lookup.user_over_tcp(&stream, remote, local).unwrap(), own());
     drop(client);
     (&stream).read_exact(&mut [0]).unwrap_err();
-    assert!(matches!(lookup.user(&stream, remote, local), Err(PeerUnknown::Closed)));
+    assert!(matches!(lookup.user_over_tcp(&stream, remote, local), Err(PeerUnknown::Closed)));
+}
+
+#[tokio::test]
+async fn whoever_connects_to_a_unix_socket_is_known_also_when_it_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let lookup = PeerLookup::of_unix_sockets();
+    let client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let stream = ClientStream::Unix(listener.accept().await.unwrap().0);
+    assert_eq!(lookup.user(&stream, Addresses::Unix).unwrap(), own());
+    drop(client);
+    assert_eq!(lookup.user(&stream, Addresses::Unix).unwrap(), own());
+    // A connection over TCP is nobody's, since nothing was opened to ask for that.
+    let (listener, address) = self::listener("127.0.0.1:0");
+    let _client = TcpStream::connect(address).unwrap();
+    let (stream, remote, local) = accept(&listener);
+    assert!(matches!(lookup.user_over_tcp(&stream, remote, local), Err(PeerUnknown::NotLocal)));
 }
 
 #[test]
 fn peers_are_told_apart_by_the_most_that_is_known() {
     let peer = |uid, remote: &str| Peer {
-        remote: remote.parse().unwrap(),
-        local: "127.0.0.1:1".parse().unwrap(),
+        addresses: Addresses::Tcp { remote: remote.parse().unwrap(), local: "127.0.0.1:1".parse().unwrap() },
         uid,
     };
     let keys = [

@@ -20,13 +20,12 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::access::Access;
 use crate::server::Server;
+use crate::transport::listener::{Addresses, ClientStream, Listener};
 use crate::transport::stall_guard::StallGuard;
 use crate::transport::stopped;
 use listing::Listing;
@@ -41,19 +40,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long callers whose calls were stopped at the end may take to read the answers.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The socket that callers connect to.
-pub enum RunnerListener {
-    /// Whoever may open the socket's file. No browser comes here.
-    Unix(UnixListener),
-    /// Whoever the rule lets in, on loopback; web pages are kept out.
-    Tcp(TcpListener, Access),
-}
-
-/// Serves the contract on `listener` until `stop` turns true. Then new calls are refused, those that run have `grace`,
-/// and what is left is ended with the executor and answered as shut down.
+/// Serves the contract to those whom `access` lets in on `listener`, until `stop` turns true. Then new calls are refused,
+/// those that run have `grace`, and what is left is ended with the executor and answered as shut down. Of TCP web pages
+/// are kept out; none comes by a Unix socket.
 pub async fn serve(
     server: Arc<Server>,
-    listener: RunnerListener,
+    listener: Listener,
+    access: Access,
     grace: Duration,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
@@ -80,8 +73,9 @@ pub async fn serve(
             () = &mut draining => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             // Also while it drains: callers are told so.
-            accepted = accept(&listener), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, guard)) => {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok((stream, addresses)) => {
+                    let guard = guard(&access, &stream, addresses);
                     connections.spawn(connection(Arc::clone(&shared), stream, guard, closed.clone()));
                 }
                 Err(error) => {
@@ -101,31 +95,19 @@ pub async fn serve(
     Ok(())
 }
 
-/// A caller's connection, whatever it came by.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
-async fn accept(listener: &RunnerListener) -> io::Result<(Box<dyn Stream>, Guard)> {
-    match listener {
-        RunnerListener::Unix(listener) => Ok((Box::new(listener.accept().await?.0), Guard::Nothing)),
-        RunnerListener::Tcp(listener, access) => {
-            let (stream, remote) = listener.accept().await?;
-            // Now, before another task runs: who it is can be told only while it is still connected. A peer that has
-            // gone already is of no interest.
-            let ours =
-                stream.local_addr().is_ok_and(|local| access.check(&stream, remote, local).refused.is_none());
-            // Without it the second small write of an exchange waits 40 ms for the caller's acknowledgement.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY could not be set");
-            }
-            Ok((Box::new(stream), if ours { Guard::NoPages } else { Guard::Closed }))
-        }
+/// What the requests of a connection must pass. To be asked before another task runs: who it is can be told only while it
+/// is still connected.
+fn guard(access: &Access, stream: &ClientStream, addresses: Addresses) -> Guard {
+    match addresses {
+        _ if access.check(stream, addresses).refused.is_some() => Guard::Closed,
+        Addresses::Tcp { .. } => Guard::NoPages,
+        Addresses::Unix => Guard::Nothing,
     }
 }
 
 async fn connection(
     shared: Arc<Shared>,
-    stream: Box<dyn Stream>,
+    stream: ClientStream,
     guard: Guard,
     mut closed: watch::Receiver<bool>,
 ) {

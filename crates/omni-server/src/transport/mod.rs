@@ -3,6 +3,7 @@
 
 pub(crate) mod http;
 pub(crate) mod line_reader;
+pub(crate) mod listener;
 pub(crate) mod stall_guard;
 pub(crate) mod stdio;
 

@@ -8,7 +8,7 @@ use crate::settings::{Places, SkillsFolder};
 use crate::variables;
 
 /// Flags that only a server over HTTP obeys.
-const OF_HTTP: [&str; 6] = ["host", "port", "allow-user", "allow-host", "allow-origin", "http-token"];
+const OF_HTTP: [&str; 7] = ["host", "port", "unix", "allow-user", "allow-host", "allow-origin", "http-token"];
 
 /// Flags whose values here are those of [`Places`], whoever gave them.
 const OF_PLACES: [&str; 4] = ["skills", "root", "config", "transport"];

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::listener::{SocketFile, SocketReach, bound};
 use crate::private;
-use crate::runner_listener::{SocketFile, bound};
 
 /// Below the state folder.
 pub(super) const FOLDER: &str = "servers";
@@ -95,7 +95,7 @@ impl Control {
         let random = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let name = format!("{}-{:x}.sock", std::process::id(), random.as_nanos());
         let (_opened, short) = by_descriptor(&folder)?;
-        let listener = bound(&short.join(&name))?;
+        let listener = bound(&short.join(&name), SocketReach::User)?;
         let file = SocketFile::of(folder.join(name));
         listener.set_nonblocking(true)?;
         Ok(Control { listener: UnixListener::from_std(listener)?, _file: file })

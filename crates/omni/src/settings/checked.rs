@@ -134,7 +134,7 @@ fn anchored(table: Table, folder: &Path) -> Result<SettingsFile> {
             *skills = folder.join(&*skills);
         }
     }
-    for path in [&mut file.root, &mut file.http.token_file].into_iter().flatten() {
+    for path in [&mut file.root, &mut file.http.token_file, &mut file.http.unix].into_iter().flatten() {
         *path = folder.join(&*path);
     }
     Ok(file)

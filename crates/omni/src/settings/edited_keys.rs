@@ -19,7 +19,7 @@ pub(super) const LIVE: [&str; 9] = [
 ];
 
 /// The keys that a flag, or the variable that stands for it, says whatever a settings file says.
-const OVERRULED_BY: [(&str, &str); 22] = [
+const OVERRULED_BY: [(&str, &str); 23] = [
     ("skills_dir", "skills"),
     ("root", "root"),
     ("python", "python"),
@@ -34,6 +34,7 @@ const OVERRULED_BY: [(&str, &str); 22] = [
     ("log_output", "log-output"),
     ("http.host", "host"),
     ("http.port", "port"),
+    ("http.unix", "unix"),
     ("http.token_file", "http-token"),
     ("workers.count", "workers"),
     ("workers", "workers"),

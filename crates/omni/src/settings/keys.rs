@@ -210,10 +210,16 @@ pub(super) const KEYS: &[SettingKey] = &[
     ),
     other("http.port", "0 to 65535; 0 takes a free one", "8000", "`--port`, `OMNI_PORT`."),
     other(
+        "http.unix",
+        "a path, relative to this one",
+        "none",
+        "The Unix socket that it listens on instead of a port. `--unix`.",
+    ),
+    other(
         "http.allow_users",
         "a list of users",
         "none",
-        "Users besides yours and root whose processes may call over loopback. `--allow-user`.",
+        "Users besides yours and root whose processes may call over loopback or the Unix socket. `--allow-user`.",
     ),
     other(
         "http.allow_hosts",

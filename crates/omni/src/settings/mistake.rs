@@ -12,6 +12,7 @@ use super::lines::KeyLines;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("host", "it belongs in the table `[http]`"),
     ("port", "it belongs in the table `[http]`"),
+    ("unix", "it belongs in the table `[http]`"),
     ("allow_hosts", "it belongs in the table `[http]`"),
     ("allow_origins", "it belongs in the table `[http]`"),
     ("allow_users", "it belongs in the table `[http]`"),

@@ -8,6 +8,7 @@ use omni_server::AllowedHosts;
 
 use super::settings_file::SettingsFile;
 use crate::args::{McpArguments, Transport};
+use crate::http_access::HttpTable;
 use crate::variables;
 
 /// The port that is listened on when nobody says.
@@ -17,13 +18,23 @@ const PORT: u16 = 8000;
 #[derive(Debug)]
 pub(crate) struct ServeSettings {
     pub(crate) transport: Transport,
-    /// An address or a name, without the brackets of IPv6.
-    pub(crate) host: WithSource<String>,
-    pub(crate) port: u16,
+    /// Where, over HTTP.
+    pub(crate) at: ListenAt,
     pub(crate) allow_hosts: Vec<String>,
     pub(crate) allow_origins: Vec<String>,
     /// The private file of tokens.
     pub(crate) token: Option<WithSource<PathBuf>>,
+}
+
+/// Where a server over HTTP listens.
+#[derive(Debug)]
+pub(crate) enum ListenAt {
+    Port {
+        /// An address or a name, without the brackets of IPv6.
+        host: WithSource<String>,
+        port: u16,
+    },
+    UnixSocket(WithSource<PathBuf>),
 }
 
 /// A value, and how whoever gave it wrote that.
@@ -40,65 +51,83 @@ impl ServeSettings {
     ///
     /// As for [`resolve`](Self::resolve).
     pub(super) fn of_file(file: &SettingsFile) -> Result<Self> {
-        let nobody: [&[String]; 2] = [&[], &[]];
-        Self::from(None, None, None, nobody, None, file)
+        Self::resolve(&McpArguments::default(), file)
     }
 
     /// # Errors
     ///
-    /// A host, an allowed name or an origin that is none.
+    /// A host, an allowed name or an origin that is none; two places to listen.
     pub(crate) fn resolve(arguments: &McpArguments, file: &SettingsFile) -> Result<Self> {
-        let McpArguments { transport, host, port, allow_hosts, allow_origins, http_token, .. } = arguments;
-        Self::from(
-            *transport,
-            host.as_deref(),
-            *port,
-            [allow_hosts, allow_origins],
-            http_token.as_deref(),
-            file,
-        )
-    }
-
-    fn from(
-        transport: Option<Transport>,
-        host: Option<&str>,
-        port: Option<u16>,
-        [hosts, origins]: [&[String]; 2],
-        token: Option<&Path>,
-        file: &SettingsFile,
-    ) -> Result<Self> {
+        let McpArguments { transport, allow_hosts: hosts, allow_origins: origins, http_token, .. } =
+            arguments;
         let http = &file.http;
-        let host = match (host, &http.host) {
-            (Some(host), _) => {
-                WithSource { value: host.to_owned(), written: variables::written("host", host) }
-            }
-            (None, Some(host)) => {
-                WithSource { value: host.clone(), written: format!("`http.host = \"{host}\"` in omni.toml") }
-            }
-            (None, None) => WithSource { value: "127.0.0.1".to_owned(), written: "127.0.0.1".to_owned() },
-        };
-        let value = host.value.trim().trim_matches(['[', ']']).to_owned();
+        let at = listen_at(arguments, http)?;
         check(hosts, origins, |flag, _, name| format!("`--{flag} {name}`"))?;
         check(&http.allow_hosts, &http.allow_origins, |_, key, _| format!("`http.{key}` in omni.toml"))?;
-        if value.is_empty() {
-            bail!("{}: that is no address; 127.0.0.1 is this machine alone", host.written);
-        }
-        let token = match (token, &http.token_file) {
+        let token = match (http_token, &http.token_file) {
             (Some(path), _) => Some(said(path, variables::written("http-token", shown_path(path)))),
             (None, Some(path)) => {
                 Some(said(path, format!("`http.token_file = \"{}\"` in omni.toml", shown_path(path))))
             }
             (None, None) => None,
         };
+        let transport = match (&arguments.unix, transport) {
+            (Some(path), Some(Transport::Stdio)) => bail!(
+                "`--unix {}` is for HTTP, and {} is not; leave one of them out",
+                shown_path(path),
+                variables::written("transport", "stdio")
+            ),
+            // Whoever names the socket wants it listened on, whatever a file says.
+            (Some(_), _) => Transport::Http,
+            (None, said) => said.or(file.transport).unwrap_or(Transport::Stdio),
+        };
         Ok(ServeSettings {
-            transport: transport.or(file.transport).unwrap_or(Transport::Stdio),
-            host: WithSource { value, ..host },
-            port: port.or(http.port).unwrap_or(PORT),
+            transport,
+            at,
             allow_hosts: hosts.iter().chain(&http.allow_hosts).cloned().collect(),
             allow_origins: origins.iter().chain(&http.allow_origins).cloned().collect(),
             token,
         })
     }
+}
+
+/// A flag counts before the file: one that names a port leaves its socket alone, and the other way round.
+fn listen_at(arguments: &McpArguments, http: &HttpTable) -> Result<ListenAt> {
+    let McpArguments { host, port, unix, .. } = arguments;
+    let by_flag = match (host, port) {
+        (Some(host), _) => Some(variables::written("host", host)),
+        (None, Some(port)) => Some(variables::written("port", port)),
+        (None, None) => None,
+    };
+    let by_file = http.host.as_ref().map(|_| "http.host").or(http.port.map(|_| "http.port"));
+    match (unix, by_flag, &http.unix, by_file) {
+        (Some(path), Some(other), ..) => {
+            bail!("`--unix {}` and {other} are two places to listen; leave one of them out", shown_path(path))
+        }
+        (Some(path), None, ..) => {
+            return Ok(ListenAt::UnixSocket(said(path, format!("`--unix {}`", shown_path(path)))));
+        }
+        (None, None, Some(_), Some(other)) => {
+            bail!("`http.unix` and `{other}` in omni.toml are two places to listen; leave one of them out")
+        }
+        (None, None, Some(path), None) => {
+            let written = format!("`http.unix = \"{}\"` in omni.toml", shown_path(path));
+            return Ok(ListenAt::UnixSocket(said(path, written)));
+        }
+        (None, ..) => {}
+    }
+    let host = match (host, &http.host) {
+        (Some(host), _) => WithSource { value: host.to_owned(), written: variables::written("host", host) },
+        (None, Some(host)) => {
+            WithSource { value: host.clone(), written: format!("`http.host = \"{host}\"` in omni.toml") }
+        }
+        (None, None) => WithSource { value: "127.0.0.1".to_owned(), written: "127.0.0.1".to_owned() },
+    };
+    let value = host.value.trim().trim_matches(['[', ']']).to_owned();
+    if value.is_empty() {
+        bail!("{}: that is no address; 127.0.0.1 is this machine alone", host.written);
+    }
+    Ok(ListenAt::Port { host: WithSource { value, ..host }, port: port.or(http.port).unwrap_or(PORT) })
 }
 
 /// Whether each name is one; `written` says how it was given, from its flag, its key and itself.

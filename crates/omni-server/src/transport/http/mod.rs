@@ -13,8 +13,8 @@ mod request_body;
 mod routes;
 mod shared;
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
+use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +22,8 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::net::RecvFlags;
-use tokio::io::{AsyncRead, AsyncWrite, Interest};
-use tokio::net::{TcpListener, TcpStream};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
@@ -34,6 +33,7 @@ use crate::call_client::ParkedCalls;
 use crate::host_check::AllowedHosts;
 use crate::server::Server;
 use crate::session::Sessions;
+use crate::transport::listener::{Addresses, ClientStream, Listener};
 use crate::transport::stall_guard::StallGuard;
 use crate::transport::stopped;
 use shared::{AdmittedConnection, Shared};
@@ -78,7 +78,7 @@ impl HttpEndpoint {
 
     /// Serves what connects to `listener` until `stop` turns true; then no connection is accepted, running calls have
     /// the grace period, and what is left is ended with the executor and answered as shut down.
-    pub async fn serve(&self, listener: TcpListener, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+    pub async fn serve(&self, listener: Listener, mut stop: watch::Receiver<bool>) -> io::Result<()> {
         let shared = &self.shared;
         let mut connections = JoinSet::new();
         let mut backoff = AcceptBackoff::default();
@@ -88,9 +88,9 @@ impl HttpEndpoint {
                 () = stopped(&mut stop) => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = listener.accept(), if backoff.is_over() => match accepted {
-                    Ok((stream, remote)) => {
+                    Ok((stream, addresses)) => {
                         backoff.accepted();
-                        let Some(task) = shared.admit(stream, remote, &stop) else { continue };
+                        let Some(task) = shared.admit(stream, addresses, &stop) else { continue };
                         connections.spawn(task);
                         // Those who came before are looked at first: what they sent, and whether they are to leave.
                         tokio::task::yield_now().await;
@@ -181,21 +181,15 @@ impl Shared {
     /// Lets a connection in that was just accepted, if there is room for it; gives the task that serves it.
     fn admit(
         self: &Arc<Self>,
-        stream: TcpStream,
-        remote: SocketAddr,
+        stream: ClientStream,
+        addresses: Addresses,
         stop: &watch::Receiver<bool>,
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         // Now, before another task runs: who it is can be told only while it is still connected.
-        let access = match stream.local_addr().map(|local| self.access.check(&stream, remote, local)) {
-            Ok(access) => access,
-            Err(error) => {
-                tracing::debug!(%error, %remote, "a connection ended before it was served");
-                return None;
-            }
-        };
+        let access = self.access.check(&stream, addresses);
         let Some(admitted) = self.reserve(access) else {
-            tracing::debug!(%remote, "a connection was refused: all are taken and at work");
-            turn_away(stream);
+            tracing::debug!(remote = %addresses, "a connection was refused: all are taken and at work");
+            turn_away(&stream);
             return None;
         };
         Some(serve_connection(self.clone(), stream, admitted, stop.clone()))
@@ -203,15 +197,14 @@ impl Shared {
 }
 
 /// Says that there is no room, and closes. What does not go out at once is not worth a wait.
-fn turn_away(stream: TcpStream) {
-    // Tokio does not know yet that it can be written and read.
-    let Ok(mut stream) = stream.into_std() else { return };
-    let _ = stream.write(NO_ROOM);
-    let _ = stream.shutdown(Shutdown::Write);
+fn turn_away(stream: impl AsFd) {
+    let _ = rustix::net::send(&stream, NO_ROOM, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    let _ = rustix::net::shutdown(&stream, Shutdown::Write);
     // With something unread, closing is a reset, for which a client can lose the answer.
     let mut unread = [0; 16 << 10];
     for _ in 0..4 {
-        if !matches!(stream.read(&mut unread), Ok(1..)) {
+        let read = rustix::net::recv(&stream, &mut unread, RecvFlags::DONTWAIT);
+        if !matches!(read, Ok((1.., _))) {
             return;
         }
     }
@@ -219,14 +212,10 @@ fn turn_away(stream: TcpStream) {
 
 async fn serve_connection(
     shared: Arc<Shared>,
-    stream: TcpStream,
+    stream: ClientStream,
     admitted: AdmittedConnection,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Without it the second small write of an exchange waits 40 ms for the client's acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
-    }
     let admitted = Arc::new(admitted);
     // One that says nothing, or half a head, costs next to nothing: buffers are made when there is a request.
     let come = tokio::select! {
@@ -241,11 +230,11 @@ async fn serve_connection(
 }
 
 /// Waits until the head of a request has arrived, or as much as is looked at; false when the client has closed.
-async fn whole_head(stream: &TcpStream) -> io::Result<bool> {
+async fn whole_head(stream: &ClientStream) -> io::Result<bool> {
     let (mut seen, mut pause) = (0, HEAD_LOOK_MIN);
     loop {
         stream.readable().await?;
-        let (length, whole) = match stream.try_io(Interest::READABLE, || peek(stream)) {
+        let (length, whole) = match stream.try_read(|| peek(stream)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             looked => looked?,
         };
@@ -260,7 +249,7 @@ async fn whole_head(stream: &TcpStream) -> io::Result<bool> {
 }
 
 /// How many bytes have arrived, and whether they are a whole head or more than is looked at.
-fn peek(stream: &TcpStream) -> io::Result<(usize, bool)> {
+fn peek(stream: &ClientStream) -> io::Result<(usize, bool)> {
     let mut bytes = [0; HEAD_LOOKED_AT];
     let (length, _) = rustix::net::recv(stream, &mut bytes, RecvFlags::PEEK)?;
     let whole = length == bytes.len() || memchr::memmem::find(&bytes[..length], b"\r\n\r\n").is_some();
@@ -284,7 +273,7 @@ async fn serve_requests(
     let finished = tokio::select! {
         finished = connection.as_mut() => finished,
         () = admitted.connection.evicted() => {
-            tracing::debug!(remote = %admitted.access.peer.remote, "a silent connection was closed to make room");
+            tracing::debug!(remote = %admitted.access.peer.addresses, "a silent connection was closed to make room");
             return;
         }
         () = stopped(&mut stop) => {
@@ -299,18 +288,38 @@ async fn serve_requests(
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use tokio::net::{TcpListener, UnixListener};
+
     use super::*;
+
+    trait Client: io::Read + io::Write {}
+    impl<C: io::Read + io::Write> Client for C {}
 
     #[tokio::test]
     async fn who_is_turned_away_is_told_also_when_a_request_is_on_its_way() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        for request in [&b""[..], b"POST /mcp HTTP/1.1\r\n\r\n", &[b'x'; 40_000]] {
-            let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            client.write_all(request).unwrap();
-            turn_away(listener.accept().await.unwrap().0);
-            let mut told = Vec::new();
-            client.read_to_end(&mut told).expect("closed, not reset");
-            assert_eq!(told, NO_ROOM);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        type Connect<'a> = Box<dyn Fn() -> Box<dyn Client> + 'a>;
+        let listeners: [(Listener, Connect<'_>); 2] = [
+            (Listener::Tcp(tcp), Box::new(|| Box::new(std::net::TcpStream::connect(address).unwrap()))),
+            (
+                Listener::Unix(UnixListener::bind(&path).unwrap()),
+                Box::new(|| Box::new(std::os::unix::net::UnixStream::connect(&path).unwrap())),
+            ),
+        ];
+        for (listener, connect) in listeners {
+            for request in [&b""[..], b"POST /mcp HTTP/1.1\r\n\r\n", &[b'x'; 40_000]] {
+                let mut client = connect();
+                client.write_all(request).unwrap();
+                turn_away(&listener.accept().await.unwrap().0);
+                let mut told = Vec::new();
+                client.read_to_end(&mut told).expect("closed, not reset");
+                assert_eq!(told, NO_ROOM);
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use super::reply::{Reply, refusal};
 use super::shared::{AdmittedConnection, Shared};
 use crate::admission::BusyGuard;
 use crate::host_check::HostRejection;
+use crate::transport::listener::Addresses;
 
 /// Others are looked at before an answer of more bytes is written.
 const LARGE_ANSWER_BYTES: u64 = 32 << 10;
@@ -72,7 +73,10 @@ async fn answer(
     }
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let local = access.peer.local.ip();
+    let local = match access.peer.addresses {
+        Addresses::Tcp { local, .. } => Some(local.ip()),
+        Addresses::Unix => None,
+    };
     shared.names.check(parts.version, &parts.uri, headers, local).map_err(|rejection| match rejection {
         HostRejection::Malformed(why) => {
             refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, &why)
