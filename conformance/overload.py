@@ -36,9 +36,11 @@ MODERN = {
 
 
 class Web:
-    """`omni mcp --transport http`, and raw connections to it."""
+    """`omni mcp` over HTTP, at a port or a Unix socket, and raw connections to it."""
 
-    def __init__(self, binary: Path, root: Path, settings: str = "", files: int | None = None) -> None:
+    def __init__(
+        self, binary: Path, root: Path, settings: str = "", files: int | None = None, unix: bool = False
+    ) -> None:
         config = root / "omni.toml"
         # Large answers are what these tests are about, so none is kept in a file instead.
         config.write_text(settings + "\n[results]\ninline_kib = 0\n")
@@ -47,7 +49,9 @@ class Web:
             if files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 
-        command = [binary, "mcp", "--transport", "http", "--port", "0", "--skills", SKILLS, "--root", root]
+        self.path = root / "omni.sock" if unix else None
+        listen = ["--unix", self.path] if self.path else ["--transport", "http", "--port", "0"]
+        command = [binary, "mcp", *listen, "--skills", SKILLS, "--root", root]
         self.child = subprocess.Popen(
             [*command, "--config", config],
             stdin=subprocess.DEVNULL,
@@ -60,8 +64,8 @@ class Web:
         self.port = 0
         for line in self.child.stderr or ():
             self.log.append(line.decode(errors="replace"))
-            if found := re.search(r" at http://127\.0\.0\.1:(\d+)", self.log[-1]):
-                self.port = int(found[1])
+            if found := re.search(r" at (?:http://127\.0\.0\.1:(\d+)|unix:)", self.log[-1]):
+                self.port = int(found[1] or 80)
                 break
         if not self.port:
             message = f"the server ended: {''.join(self.log)}"
@@ -90,6 +94,8 @@ class Web:
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection."""
+        if self.path:
+            return await asyncio.open_unix_connection(self.path)
         return await asyncio.open_connection("127.0.0.1", self.port)
 
     def head(self, method: str, length: int | None = None, **headers: str) -> bytes:
@@ -191,7 +197,7 @@ def overload(binary: Path, root: Path, report: Report, times: int) -> None:
     """Ten times more calls than there is capacity for: as many are answered as before, the others soon told."""
     raise_own_limit()
     asyncio.run(_overload(binary, root, report, times))
-    asyncio.run(_slow_heads(binary, root, report, times))
+    asyncio.run(_slow_clients(binary, root, report, times))
 
 
 def raise_own_limit() -> None:
@@ -377,25 +383,72 @@ async def _ping(web: Web, took: list[float], seconds: float) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _slow_heads(binary: Path, root: Path, report: Report, times: int) -> None:
-    count = min(1000 * times, 10_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
-    async with serving(binary, root, report) as web:
-        base = web.memory()
-        held = []
-        for _ in range(count):
-            connection = await web.connect()
-            connection[1].write(b"POST /mcp HTTP/1.1\r\nHost: x\r\n")
-            held.append((connection, time.monotonic()))
-        took, refused = await still_serves(web, 200)
-        report.check(f"{count} half-open heads: calls are served", not refused, refused)
-        report.figure("a call meanwhile", took)
-        most = web.memory()
-        report.check(f"at most {BUDGET_MIB} MiB more", most - base < BUDGET_MIB, most - base)
-        print(f"       memory: {base:.0f} MiB, then {most:.0f} MiB")
-        last_reader, since = held[-1][0][0], held[-1][1]
-        with suppress(ConnectionError):
-            await asyncio.wait_for(last_reader.read(), 30)
-        report.check("they are closed", time.monotonic() - since < 25, time.monotonic() - since)
+#: What a client says that never says the rest, on every route.
+HALF_SAID = [
+    b"",
+    b"P",
+    b"POST /mcp HTTP/1.1\r\nHost: x\r\n",
+    b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n",
+    b"GET /sse HTTP/1.1\r\n",
+    b"POST /messages?session=x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n",
+    b"GET /health HTTP/1.1\r\nHost: localhost\r\n",
+    b"GET /.well-known/oauth-protected-resource HTTP/1.1\r\nHost: localhost\r\n",
+]
+#: A head has 15 s; the rest is for a machine that does much else.
+HALF_SAID_SECONDS = 30
+
+
+async def _slow_clients(binary: Path, root: Path, report: Report, times: int) -> None:
+    most_of_all = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500
+    count = min(1000 * times, 10_000, most_of_all) // 2
+    for name in ("port", "socket"):
+        (root / name).mkdir()
+    async with (
+        serving(binary, root / "port", report) as port,
+        serving(binary, root / "socket", report, unix=True) as socket,
+    ):
+        await asyncio.gather(
+            _half_said(port, "port", report, count), _half_said(socket, "Unix socket", report, count)
+        )
+
+
+async def _half_said(web: Web, where: str, report: Report, count: int) -> None:
+    base, held = web.memory(), []
+    for number in range(count):
+        connection = await web.connect()
+        connection[1].write(HALF_SAID[number % len(HALF_SAID)])
+        held.append((connection, time.monotonic()))
+    dripping = [asyncio.create_task(_drip(web)) for _ in range(20)]
+    took, refused = await still_serves(web, 200)
+    report.check(f"{count} half-open heads at a {where}: calls are served", not refused, refused)
+    report.figure(f"a call at a {where} meanwhile", took)
+    most = web.memory()
+    report.check(f"at most {BUDGET_MIB} MiB more", most - base < BUDGET_MIB, most - base)
+    print(f"       memory: {base:.0f} MiB, then {most:.0f} MiB")
+    lasted = [await _closed_after(*one) for one in held[-len(HALF_SAID) :]]
+    report.check("they are closed, whatever they had begun", max(lasted) < HALF_SAID_SECONDS, lasted)
+    drips = await asyncio.gather(*dripping)
+    report.check("and those that send a line now and then", max(drips) < HALF_SAID_SECONDS, drips)
+
+
+async def _closed_after(connection: tuple, since: float) -> float:
+    """Return how long after `since` the server closed the connection, or how long it was waited for."""
+    with suppress(ConnectionError, asyncio.TimeoutError):
+        await asyncio.wait_for(connection[0].read(), HALF_SAID_SECONDS)
+    return time.monotonic() - since
+
+
+async def _drip(web: Web) -> float:
+    """Send a head line by line, with no end; return after how long it was over."""
+    reader, writer = await web.connect()
+    started = time.monotonic()
+    writer.write(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n")
+    with suppress(ConnectionError):
+        while not _ended(reader) and time.monotonic() - started < 2 * HALF_SAID_SECONDS:
+            writer.write(b"X-More: and more\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.5)
+    return time.monotonic() - started
 
 
 SCENARIOS = {"hostile": hostile, "overload": overload}

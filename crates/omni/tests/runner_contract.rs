@@ -504,7 +504,10 @@ fn killed_it_takes_its_tools_along_and_the_next_one_takes_its_place() {
     let second = folder.run(&["runner", "--unix", folder.path("r.sock").to_str().unwrap()]);
     assert_eq!(second.status.code(), Some(1));
     let said = String::from_utf8_lossy(&second.stderr);
-    assert!(said.contains("omni runner ") && said.contains("(process ") && said.contains(") listens on"), "{said}");
+    assert!(
+        said.contains("omni runner ") && said.contains("(process ") && said.contains(") listens on"),
+        "{said}"
+    );
     let file = folder.path("waits");
     let _stream = runner.begin(&json!({"name": "t.waits", "arguments": {"path": file}}));
     let pid: u32 = wait_file(&file).parse().unwrap();

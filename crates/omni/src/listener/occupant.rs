@@ -105,7 +105,9 @@ fn told(answer: &str) -> Option<Occupant> {
     let name = match (health.name.as_deref(), health.version, health.runner) {
         (Some("omni"), Some(version), _) => cut(&format!("omni {version}")),
         (Some("omni"), None, _) => "omni".to_owned(),
-        (_, _, Some(runner)) if runner.starts_with("omni ") => cut(&runner.replacen("omni", "omni runner", 1)),
+        (_, _, Some(runner)) if runner.starts_with("omni ") => {
+            cut(&runner.replacen("omni", "omni runner", 1))
+        }
         _ => return None,
     };
     Some(Occupant { name: Some(name), process: health.pid })

@@ -276,7 +276,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    #[tokio::test]
     async fn of_many_that_find_a_file_left_behind_one_listens_and_the_others_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
