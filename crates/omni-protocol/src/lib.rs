@@ -40,5 +40,5 @@ pub use request::{
     Notification, Request, RequestMeta, RequestSubject, ServerCapabilities, SubscriptionFilter,
 };
 pub use revision::{AskedBy, CancelledBy, Era, LivenessProbe, Revision, ToolFields, read_complete_params};
-pub use sse::{COMMENT, event, event_parts};
+pub use sse::{COMMENT, event, event_parts, priming_event};
 pub use task::{Task, TaskState};

@@ -10,10 +10,21 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 /// A comment line: keeps a quiet stream open and tells the client nothing.
 pub const COMMENT: &[u8] = b":\n\n";
 
+/// The event that a stream with ids begins with: it carries no message, only the id to resume from and how many
+/// milliseconds to wait before that.
+pub fn priming_event(id: &str, retry_ms: u32) -> Bytes {
+    Bytes::from(format!("id: {id}\nretry: {retry_ms}\ndata: \n\n"))
+}
+
 /// One `message` event. `json` must hold no line break, which serialised JSON never does.
 pub fn event(json: &[&[u8]]) -> Bytes {
+    event_after(&Bytes::new(), json)
+}
+
+fn event_after(id_line: &Bytes, json: &[&[u8]]) -> Bytes {
     let length: usize = json.iter().map(|part| part.len()).sum();
-    let mut out = BytesMut::with_capacity(length + 24);
+    let mut out = BytesMut::with_capacity(id_line.len() + length + 24);
+    out.put_slice(id_line);
     out.put_slice(b"event: message\ndata: ");
     for part in json {
         // A client's raw text can be echoed in a reply (an id, a progress token) and JSON allows line
@@ -28,14 +39,16 @@ pub fn event(json: &[&[u8]]) -> Bytes {
     out.freeze()
 }
 
-/// One `message` event in pieces, so that large parts are not copied.
-pub fn event_parts(frame: Frame) -> impl Iterator<Item = Bytes> {
+/// One `message` event in pieces, so that large parts are not copied. `id`, if it has one, must be of one line.
+pub fn event_parts(frame: Frame, id: Option<&str>) -> impl Iterator<Item = Bytes> + use<> {
     let small = frame.len() <= COPY_BYTES_MAX;
-    let whole = small.then(|| event(&frame.parts()));
+    let id_line = id.map_or_else(Bytes::new, |id| Bytes::from(format!("id: {id}\n")));
+    let whole = small.then(|| event_after(&id_line, &frame.parts()));
     let parts = (!small).then(|| {
-        let open = Bytes::from_static(b"event: message\ndata: ");
+        let open = [id_line, Bytes::from_static(b"event: message\ndata: ")];
         let data = frame.into_parts().map(without_breaks);
-        std::iter::once(open).chain(data).chain(std::iter::once(Bytes::from_static(b"\n\n")))
+        let open = open.into_iter().filter(|part| !part.is_empty());
+        open.chain(data).chain(std::iter::once(Bytes::from_static(b"\n\n")))
     });
     whole.into_iter().chain(parts.into_iter().flatten())
 }
@@ -58,6 +71,14 @@ mod tests {
     }
 
     #[test]
+    fn an_id_stands_before_the_data() {
+        let frame = Frame { head: "{}".into(), ..Frame::default() };
+        let small: Vec<Bytes> = event_parts(frame, Some("a-1")).collect();
+        assert_eq!(small, ["id: a-1\nevent: message\ndata: {}\n\n"]);
+        assert_eq!(priming_event("a-0", 50), "id: a-0\nretry: 50\ndata: \n\n");
+    }
+
+    #[test]
     fn a_large_event_is_the_same_text_in_pieces_that_are_not_copied() {
         let body = Bytes::from("x".repeat(COPY_BYTES_MAX));
         let frame = Frame {
@@ -67,8 +88,11 @@ mod tests {
             ..Frame::default()
         };
         let whole = event(&frame.parts());
-        let pieces: Vec<Bytes> = event_parts(frame).collect();
-        assert_eq!(pieces.concat(), &whole[..]);
-        assert!(pieces.iter().any(|piece| piece.as_ptr() == body.as_ptr()));
+        let with_id = [b"id: a-1\n", &whole[..]].concat();
+        for (id, expected) in [(None, &whole[..]), (Some("a-1"), &with_id)] {
+            let pieces: Vec<Bytes> = event_parts(frame.clone(), id).collect();
+            assert_eq!(pieces.concat(), expected);
+            assert!(pieces.iter().any(|piece| piece.as_ptr() == body.as_ptr()));
+        }
     }
 }

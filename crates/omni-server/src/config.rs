@@ -33,6 +33,7 @@ pub struct ServerConfig {
     /// stop. Default 1 s.
     pub grace: Duration,
     pub limits: Limits,
+    pub streams: StreamSettings,
     pub asking: AskingLimits,
     /// Seals what clients keep for this server: the tokens of sessions and the states of parked calls. Default: a key of
     /// this process alone, so that none of them outlives it.
@@ -100,6 +101,23 @@ pub struct Limits {
     pub sessions_max: usize,
 }
 
+/// What becomes of the streams of HTTP clients of a revision by which they can be resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// How long a stream, and the call that it is of, goes on without a reader; zero is not at all, and then no stream can
+    /// be resumed. Default 60 s.
+    pub kept_for: Duration,
+    /// After so long the connection of a stream is closed, and its client comes back for the rest; `None` is never. Default
+    /// never.
+    pub closed_after: Option<Duration>,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        StreamSettings { kept_for: Duration::from_secs(60), closed_after: None }
+    }
+}
+
 /// Bounds on calls that wait for an answer of their client: those of the legacy era, which wait for the reply to a request
 /// of ours, and those of the modern era that are parked are counted each for themselves. `[asking]` of omni.toml.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +179,7 @@ impl ServerConfig {
             log_output: true,
             grace: Duration::from_secs(1),
             limits: Limits::default(),
+            streams: StreamSettings::default(),
             asking: AskingLimits::default(),
             seal_key: KeySource::random(),
             tasks: None,

@@ -61,7 +61,7 @@ pub use authentication::{
 };
 pub use call::{ToolReply, ToolRequest};
 pub use call_log::Timing;
-pub use config::{AskingLimits, Limits, ServerConfig, TasksConfig};
+pub use config::{AskingLimits, Limits, ServerConfig, StreamSettings, TasksConfig};
 pub use host_check::{AllowedHostError, AllowedHosts};
 pub use omni_protocol::{ListKind, ServerCapabilities};
 pub use peer::{Peer, PeerLookup, PeerUnknown};

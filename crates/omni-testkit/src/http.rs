@@ -35,6 +35,16 @@ pub struct EventStream {
     waiting: BytesMut,
 }
 
+/// One event of a stream.
+#[derive(Debug, PartialEq)]
+pub struct ServerEvent {
+    pub id: Option<String>,
+    /// How many milliseconds the client is to wait before it comes back.
+    pub retry: Option<u32>,
+    /// What it carries; the event that a stream with ids begins with carries nothing.
+    pub message: Option<Value>,
+}
+
 impl Drop for HttpClient {
     fn drop(&mut self) {
         self.connection.abort();
@@ -114,6 +124,11 @@ impl HttpClient {
         EventStream::of(self.send("GET", &[], "").await.unwrap())
     }
 
+    /// The rest of a stream of the session, after the event of that id.
+    pub async fn resume(&mut self, id: &str) -> EventStream {
+        EventStream::of(self.send("GET", &[("last-event-id", id)], "").await.unwrap())
+    }
+
     /// Opens a session of that revision, and stays in it.
     pub async fn initialize(&mut self, revision: &str) -> Value {
         self.initialize_able(revision, serde_json::json!({})).await
@@ -158,18 +173,34 @@ impl EventStream {
 
     /// The next message; `None` when the stream has ended, or broken off.
     pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            let event = self.next_event().await?;
+            if event.message.is_some() {
+                return event.message;
+            }
+        }
+    }
+
+    /// The next event, with a message or not; `None` when the stream has ended, or broken off.
+    pub async fn next_event(&mut self) -> Option<ServerEvent> {
         crate::wait::expect("an event", self.read()).await
     }
 
-    async fn read(&mut self) -> Option<Value> {
+    async fn read(&mut self) -> Option<ServerEvent> {
         loop {
             if let Some(end) = self.waiting.windows(2).position(|two| two == b"\n\n") {
                 let event = self.waiting.split_to(end + 2);
-                // Comments and pings carry no message.
-                match message(std::str::from_utf8(&event).unwrap()) {
-                    Some(message) => return Some(message),
-                    None => continue,
+                let event = std::str::from_utf8(&event).unwrap();
+                // Nobody is told of a comment.
+                if event.starts_with(':') {
+                    continue;
                 }
+                let field = |name: &str| {
+                    let mut lines = event.lines();
+                    lines.find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+                };
+                let retry = field("retry:").map(|retry| retry.parse().unwrap());
+                return Some(ServerEvent { id: field("id:"), retry, message: message(event) });
             }
             match self.body.frame().await? {
                 Ok(frame) => self.waiting.extend_from_slice(&frame.into_data().unwrap_or_default()),

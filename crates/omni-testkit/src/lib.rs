@@ -20,7 +20,7 @@ mod wait;
 
 pub use escapes::path_escapes;
 pub use executor::{OpenQuestion, RunningCall, ScriptedExecutor, StartedCalls, crashed};
-pub use http::{EventStream, HttpClient, HttpReply};
+pub use http::{EventStream, HttpClient, HttpReply, ServerEvent};
 pub use messages::{
     call_tool, cancelled, from_client, initialize, initialize_able, modern, modern_able, notification, reply,
     reply_error, request, retry,

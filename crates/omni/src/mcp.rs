@@ -201,6 +201,7 @@ pub(crate) fn server(
     config.log_output = settings.log_output;
     config.limits = settings.admission;
     config.stored_results = stored_results;
+    config.streams = settings.streams;
     config.asking = settings.asking;
     let store = Store::on_first_use(places.store(), StoreConfig::default());
     config.store = Some(store.clone());

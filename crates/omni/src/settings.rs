@@ -27,6 +27,7 @@ mod settings_file;
 mod settings_status;
 mod skills_folders;
 mod skills_path;
+mod streams;
 mod tasks;
 mod time_limit;
 mod tool_rules;

@@ -59,6 +59,9 @@ pub(super) struct RevisionRules {
     pub(super) method_headers: bool,
     /// How a client takes a request back over HTTP.
     pub(super) cancelled_by: CancelledBy,
+    /// Whether events of a stream have ids, by which a client resumes it. A stream with ids begins with an event without
+    /// data.
+    pub(super) event_ids: bool,
 }
 
 /// The two ways to open a conversation.

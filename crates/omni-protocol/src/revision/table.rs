@@ -110,6 +110,11 @@ impl Revision {
         self.rules().cancelled_by
     }
 
+    /// Whether events of a stream have ids, by which a client resumes it.
+    pub fn has_event_ids(self) -> bool {
+        self.rules().event_ids
+    }
+
     /// Whether HTTP requests repeat method, name and marked arguments in headers, which the server compares.
     pub fn has_method_headers(self) -> bool {
         self.rules().method_headers

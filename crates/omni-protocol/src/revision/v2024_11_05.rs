@@ -33,6 +33,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     version_header: false,
     method_headers: false,
     cancelled_by: CancelledBy::Notification,
+    event_ids: false,
 };
 
 /// None: there are text, images and embedded resources.

@@ -39,6 +39,8 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     version_header: true,
     method_headers: false,
     cancelled_by: CancelledBy::Notification,
+    // It may have ids, but its clients break on an event without data, by which a client gets the first one.
+    event_ids: false,
 };
 
 /// All but icons.

@@ -38,6 +38,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     version_header: true,
     method_headers: false,
     cancelled_by: CancelledBy::Notification,
+    event_ids: true,
 };
 
 /// All of them.

@@ -36,6 +36,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     version_header: true,
     method_headers: true,
     cancelled_by: CancelledBy::Closing,
+    event_ids: false,
 };
 
 /// All of them.

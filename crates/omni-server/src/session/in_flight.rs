@@ -68,6 +68,11 @@ impl InFlightRequest {
         InFlightRequest { running: Some(running), cancelled: Some(ended), in_flight: None }
     }
 
+    /// Its id, where another message can name it.
+    pub(crate) fn id(&self) -> Option<&Id> {
+        self.in_flight.as_ref().map(|taken| &taken.id)
+    }
+
     /// Whether it has no work to do but to tell what changes.
     pub(crate) fn only_listens(&self) -> bool {
         self.running.as_ref().is_some_and(RunningRequest::only_listens)

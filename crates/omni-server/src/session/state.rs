@@ -166,6 +166,28 @@ impl Session {
         Revision::from_index(self.negotiated.load(Ordering::Relaxed))
     }
 
+    /// Whether it is of a client that resumes streams by the ids of their events, and that names it by its token.
+    pub(crate) fn has_event_ids(&self) -> bool {
+        self.scope == SessionScope::Lasting
+            && self.name.get().is_some()
+            && self.revision().is_some_and(Revision::has_event_ids)
+    }
+
+    /// Whether its client wants log messages of that level.
+    pub(crate) fn hears(&self, level: LogLevel) -> bool {
+        self.state().log_level.is_some_and(|wanted| level >= wanted)
+    }
+
+    /// Whether a request of that id is being answered.
+    pub(crate) fn has_open(&self, id: &Id) -> bool {
+        self.state().in_flight.contains_key(id)
+    }
+
+    /// What its client was told of lists may not have reached it, so all of them are news.
+    pub(crate) fn forget_seen(&self) {
+        self.state().seen = ListVersionSeen::unknown();
+    }
+
     /// Whether there is one stream for all that its client is sent, answers included.
     pub(crate) fn has_one_stream(&self) -> bool {
         matches!(self.scope, SessionScope::Connection { .. })

@@ -17,10 +17,10 @@ fn source() -> Arc<RemoteSource> {
 }
 
 /// A server of lists that the test changes.
-struct World {
+pub(crate) struct World {
     folder: SkillFolder,
     items: Arc<RemoteSource>,
-    server: TestServer,
+    pub(crate) server: TestServer,
     changes: usize,
 }
 
@@ -30,7 +30,7 @@ fn tool(name: &str) -> String {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (folder, items) = (one_skill().python("p", &tool("run")), source());
         let server =
             TestServer::builder(&folder, ScriptedExecutor::echoing()).sources(vec![items.clone()]).start();
@@ -38,7 +38,7 @@ impl World {
     }
 
     /// Changes these lists, and has the server look.
-    async fn change(&mut self, kinds: &[ListKind]) {
+    pub(crate) async fn change(&mut self, kinds: &[ListKind]) {
         self.changes += 1;
         for kind in kinds {
             match kind {

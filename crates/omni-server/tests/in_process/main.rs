@@ -15,6 +15,7 @@ mod items;
 mod large_results;
 mod nested;
 mod profiles;
+mod resume;
 mod sessions;
 mod shutdown;
 mod skills;

@@ -410,6 +410,22 @@ pub(super) const KEYS: &[SettingKey] = &[
         untrusted: UntrustedRule::Trust,
         about: "Requests that one client on stdio has open. A further one is refused.",
     },
+    // [streams]
+    SettingKey {
+        name: "streams.kept_for",
+        kind: ValueKind::Number(number("seconds", 60, 0..=3600)),
+        untrusted: UntrustedRule::Lower,
+        about: "How long the stream of a reply over HTTP, and the call that it is of, goes on without a reader, so that its \
+                client can resume it, where the client's revision has that. With 0 no stream can be resumed, and each call \
+                ends with its connection.",
+    },
+    SettingKey {
+        name: "streams.closed_after",
+        kind: ValueKind::Number(Number { default: None, ..limit("seconds", 0, 1..=DAY_SECONDS) }),
+        untrusted: UntrustedRule::Trust,
+        about: "After so long the connection of a stream that can be resumed is closed, and its client comes back for the \
+                rest: for a proxy that cuts long replies. Less than what the proxy allows.",
+    },
     // [asking]
     SettingKey {
         name: "asking.per_principal",

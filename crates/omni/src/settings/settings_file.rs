@@ -20,6 +20,7 @@ use super::profiles::{FoundFilter, ProfileTable};
 use super::queue::{QueueTable, SpawnTable};
 use super::reload::ReloadMode;
 use super::results::ResultsTable;
+use super::streams::StreamsTable;
 use super::tasks::TasksTable;
 use super::workers::WorkerSettings;
 use crate::args::{Errors, Isolation, Names, Transport};
@@ -82,6 +83,8 @@ pub(crate) struct SettingsFile {
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) admission: AdmissionTable,
+    #[serde(default)]
+    pub(super) streams: StreamsTable,
     #[serde(default)]
     pub(super) asking: AskingTable,
     #[serde(default)]

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +11,9 @@ use http_body::{Body, Frame as BodyFrame, SizeHint};
 use omni_protocol::{COMMENT, Frame, event_parts};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::admission::{BusyGuard, PeerAccount, Permit, Quantity};
+use super::counted_answer::counted;
+use super::resume::StreamReader;
+use crate::admission::{BusyGuard, PeerAccount, Permit};
 use crate::running_request::RequestOutput;
 use crate::session::InFlightRequest;
 
@@ -23,9 +24,9 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 #[derive(Default)]
 pub(crate) struct HeldPermits {
     /// The bytes of its body.
-    pub(crate) _bytes: Option<Permit>,
+    pub(crate) bytes: Option<Permit>,
     /// Keeps its connection from being closed to make room.
-    pub(crate) _work: Option<BusyGuard>,
+    pub(crate) work: Option<BusyGuard>,
 }
 
 /// The body of any reply.
@@ -54,52 +55,25 @@ impl ReplyBody {
     }
 }
 
-/// An answer up to this size is not counted while it waits to be read: it fits into what the kernel holds.
-const UNCOUNTED_BYTES_MAX: usize = 16 << 10;
-
-/// Has the answer's bytes counted as the peer's until the last of them is written.
-pub(crate) fn counted(frame: Frame, account: &PeerAccount) -> Frame {
-    if frame.len() <= UNCOUNTED_BYTES_MAX {
-        return frame;
-    }
-    let permit = Arc::new(account.charge(Quantity::AnswerBytes, frame.len()));
-    // The permit goes with the bytes: the body is dropped when they are handed to a buffer, not when they are out.
-    let count = |bytes: Bytes| match bytes.is_empty() {
-        true => bytes,
-        false => Bytes::from_owner(Counted { bytes, _permit: permit.clone() }),
-    };
-    let Frame { head, body, middle, second, tail, error } = frame;
-    Frame {
-        head: count(head),
-        body: count(body),
-        middle: count(middle),
-        second: count(second),
-        tail: count(tail),
-        error,
-    }
-}
-
-struct Counted {
-    bytes: Bytes,
-    _permit: Arc<Permit>,
-}
-
-impl AsRef<[u8]> for Counted {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-/// The events of one request, ending with its answer. **Dropping it** (the client closed the connection)
-/// **cancels the request.**
+/// The events of one request, ending with its answer, or of a session. **Dropping it** (the client closed the
+/// connection) **cancels the request**, unless its client can resume it.
 pub(crate) struct EventStream {
-    /// `None` when it has ended.
-    request: Option<InFlightRequest>,
+    source: EventSource,
     /// What is left of the event that goes out now.
     parts: VecDeque<Bytes>,
     comment: Pin<Box<Sleep>>,
+    /// When the connection is closed although there is more to come: the client asks for the rest.
+    closes: Option<Pin<Box<Sleep>>>,
     account: PeerAccount,
     _held: HeldPermits,
+}
+
+/// Where the events come from.
+enum EventSource {
+    /// A request, or `None` when it has ended.
+    Request(Option<InFlightRequest>),
+    /// A stream that goes on without this connection.
+    Resumable(StreamReader),
 }
 
 impl EventStream {
@@ -114,33 +88,38 @@ impl EventStream {
         // Without an event a comment goes first, so that headers and stream reach the client at once.
         let parts = match first {
             None => VecDeque::from([Bytes::from_static(COMMENT)]),
-            Some(frame) => event_parts(frame).collect(),
+            Some(frame) => event_parts(frame, None).collect(),
         };
+        EventStream::of(EventSource::Request(request), parts, account, held)
+    }
+
+    /// What `reader` reads. After `closes_after`, if that is given, the connection is closed.
+    pub(super) fn resumable(
+        reader: StreamReader,
+        closes_after: Option<Duration>,
+        account: PeerAccount,
+        held: HeldPermits,
+    ) -> Self {
+        let mut stream = EventStream::of(EventSource::Resumable(reader), VecDeque::new(), account, held);
+        stream.closes = closes_after.map(|after| Box::pin(sleep(after)));
+        stream
+    }
+
+    fn of(source: EventSource, parts: VecDeque<Bytes>, account: PeerAccount, held: HeldPermits) -> Self {
         let comment = Box::pin(sleep(COMMENT_EVERY));
-        EventStream { request, parts, comment, account, _held: held }
+        EventStream { source, parts, comment, closes: None, account, _held: held }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(part) = self.parts.pop_front() {
             return Poll::Ready(Some(part));
         }
-        let Some(request) = &mut self.request else { return Poll::Ready(None) };
-        let frame = match request.poll_output(cx) {
-            Poll::Ready(Some(RequestOutput::Event(frame))) => Some(frame),
-            Poll::Ready(Some(RequestOutput::Done(frame))) => {
-                self.request = None;
-                Some(counted(frame, &self.account))
-            }
-            // The client took the request back: nothing more is sent for it, the stream just ends.
-            Poll::Ready(None) => {
-                self.request = None;
-                return Poll::Ready(None);
-            }
-            Poll::Pending => None,
-        };
-        if let Some(frame) = frame {
-            self.parts.extend(event_parts(frame));
+        if let Poll::Ready(parts) = self.source.poll_parts(&self.account, cx) {
+            self.parts = parts.unwrap_or_default();
             return Poll::Ready(self.parts.pop_front());
+        }
+        if self.closes.as_mut().is_some_and(|closes| closes.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(None);
         }
         if self.comment.as_mut().poll(cx).is_ready() {
             self.comment.as_mut().reset(Instant::now() + COMMENT_EVERY);
@@ -149,6 +128,30 @@ impl EventStream {
             return Poll::Ready(Some(Bytes::from_static(COMMENT)));
         }
         Poll::Pending
+    }
+}
+
+impl EventSource {
+    /// The next event; `None` when there is none any more.
+    fn poll_parts(&mut self, account: &PeerAccount, cx: &mut Context<'_>) -> Poll<Option<VecDeque<Bytes>>> {
+        let request = match self {
+            EventSource::Resumable(reader) => return reader.poll_event(cx),
+            EventSource::Request(request) => request,
+        };
+        let Some(running) = request else { return Poll::Ready(None) };
+        let frame = match ready!(running.poll_output(cx)) {
+            Some(RequestOutput::Event(frame)) => Some(frame),
+            Some(RequestOutput::Done(frame)) => {
+                *request = None;
+                Some(counted(frame, account))
+            }
+            // The client took the request back: nothing more is sent for it, the stream just ends.
+            None => {
+                *request = None;
+                None
+            }
+        };
+        Poll::Ready(frame.map(|frame| event_parts(frame, None).collect()))
     }
 }
 

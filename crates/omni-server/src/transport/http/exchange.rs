@@ -11,16 +11,18 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
-use omni_protocol::{ErrorCode, Id, Message, RawRequest, Rejected, RpcError, error_frame};
+use omni_protocol::{ErrorCode, Frame, Id, Message, RawRequest, Rejected, RpcError, error_frame};
 use tokio::time::sleep;
 
-use super::body::{EventStream, HeldPermits, ReplyBody, counted};
+use super::body::{EventStream, HeldPermits, ReplyBody};
+use super::counted_answer::counted;
 use super::negotiation::{self, Accepts};
 use super::reply::{
     EVENT_STREAM, Reply, accepted, accepted_with, json, method_not_allowed, refusal, refused, stream,
     unavailable,
 };
 use super::request_body;
+use super::resume::{EventId, NewStream, Resumed, StreamSource};
 use super::shared::Shared;
 use crate::admission::{BusyGuard, PeerAccount, Permit};
 use crate::authentication::Identity;
@@ -36,6 +38,7 @@ use crate::{dispatch, header_match, subscriptions};
 const STREAM_AFTER: Duration = Duration::from_secs(5);
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Who sends a request, as its headers say.
 #[derive(Clone, Copy)]
@@ -80,24 +83,138 @@ impl Client<'_> {
         }
     }
 
-    /// The stream of a legacy session, for what belongs to no request.
+    /// The stream of a legacy session, for what belongs to no request, or the rest of any stream of it.
     fn listen(self) -> Result<Reply, Reply> {
         let session = self.session().map_err(|error| no_session(None, &error))?;
         let Some(session) = session.filter(|_| negotiation::takes_events(self.headers)) else {
             let why = "`Accept` must allow `text/event-stream`";
             return Err(refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why));
         };
+        if session.has_event_ids()
+            && let Some(after) = self.last_event_id()?
+            && let Some(reply) = self.resume(&session, &after)?
+        {
+            return Ok(reply);
+        }
         let ended = session.begin_stream();
         let outbox = Arc::new(Outbox::default());
-        let said = subscriptions::session_stream(self.shared.server.clone(), session, outbox.clone());
+        let said = subscriptions::session_stream(self.shared.server.clone(), session.clone(), outbox.clone());
         let request = InFlightRequest::stream(RunningRequest::session_stream(said, outbox), ended);
-        Ok(stream(EventStream::new(Some(request), None, self.account.clone(), HeldPermits::default())))
+        let source = StreamSource::Session;
+        Ok(self.events(&session, source, Some(request), None, HeldPermits::default()))
+    }
+
+    /// The event after which the client wants the rest of its stream.
+    fn last_event_id(self) -> Result<Option<EventId>, Reply> {
+        let refuse = |why: &str| refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, why);
+        let text = single(self.headers, &LAST_EVENT_ID).map_err(|rejection| {
+            let (HostRejection::Malformed(why) | HostRejection::Forbidden(why)) = rejection;
+            refuse(&why)
+        })?;
+        let Some(text) = text else { return Ok(None) };
+        EventId::parse(text)
+            .map(Some)
+            .ok_or_else(|| refuse("`Last-Event-ID` is the id of no event of this server"))
+    }
+
+    /// The rest of a stream; `None` when it was the session's and a new one has to do.
+    fn resume(self, session: &Session, after: &EventId) -> Result<Option<Reply>, Reply> {
+        let Client { shared, account, .. } = self;
+        let why = match shared.streams.resume(&session.name(), after) {
+            Resumed::Reader(reader) => {
+                let closes_after = shared.server.config.streams.closed_after;
+                let held = HeldPermits::default();
+                let events = EventStream::resumable(reader, closes_after, account.clone(), held);
+                return Ok(Some(stream(events)));
+            }
+            Resumed::NoSuchEvent => "`Last-Event-ID` is of an event that its stream has not had yet",
+            Resumed::Unknown => match &after.source {
+                StreamSource::Session => {
+                    session.forget_seen();
+                    return Ok(None);
+                }
+                StreamSource::Request(Some(id)) if !session.has_open(id) => {
+                    let why = "the rest of this request's stream cannot be had any more: nobody read it for too long, or \
+                               the server was started anew; how far its call came is not known";
+                    let answer = error_frame(Some(id), &RpcError::new(ErrorCode::Internal, why));
+                    let events =
+                        EventStream::new(None, Some(answer), account.clone(), HeldPermits::default());
+                    return Ok(Some(stream(events)));
+                }
+                StreamSource::Request(_) => {
+                    "the stream that `Last-Event-ID` names cannot be had any more: nobody read it for too long, or the \
+                     server was started anew"
+                }
+            },
+        };
+        Err(refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, why))
+    }
+
+    /// A stream of events, which begins with `first` if there is something to send already. The client can resume it if
+    /// its session's revision has that; else what `running` does ends with the connection.
+    fn events(
+        self,
+        session: &Arc<Session>,
+        source: StreamSource,
+        running: Option<InFlightRequest>,
+        first: Option<Frame>,
+        held: HeldPermits,
+    ) -> Reply {
+        let Shared { server, streams, .. } = &**self.shared;
+        let account = self.account.clone();
+        if !(session.has_event_ids() && streams.are_offered()) {
+            return stream(EventStream::new(running, first, account, held));
+        }
+        let HeldPermits { bytes, work } = held;
+        let (server, session) = (server.clone(), session.clone());
+        let closes_after = server.config.streams.closed_after;
+        let new = NewStream { server, session, source, running, first, bytes, account: account.clone() };
+        let held = HeldPermits { bytes: None, work };
+        stream(EventStream::resumable(streams.open(new), closes_after, account, held))
+    }
+
+    /// Waits for the answer, or for the reason to make the reply a stream: something to say before the answer,
+    /// or a call that takes long.
+    async fn drive(
+        self,
+        mut request: InFlightRequest,
+        session: &Arc<Session>,
+        held: HeldPermits,
+        accepts: Accepts,
+    ) -> Reply {
+        let source = StreamSource::request(request.id());
+        let first = {
+            let step = request.step();
+            tokio::pin!(step);
+            let slow = sleep(STREAM_AFTER);
+            tokio::pin!(slow);
+            tokio::select! {
+                biased;
+                step = &mut step => Some(step),
+                () = &mut slow, if accepts.events => None,
+            }
+        };
+        let (running, event) = match first {
+            Some(None) => return withdrawn(),
+            Some(Some(RequestOutput::Done(frame))) if accepts.json => {
+                let status = match frame.error {
+                    Some(ErrorCode::MissingCapability) => StatusCode::BAD_REQUEST,
+                    _ => StatusCode::OK,
+                };
+                return json(status, counted(frame, self.account));
+            }
+            Some(Some(RequestOutput::Done(frame))) => (None, Some(counted(frame, self.account))),
+            Some(Some(RequestOutput::Event(frame))) => (Some(request), Some(frame)),
+            None => (Some(request), None),
+        };
+        self.events(session, source, running, event, held)
     }
 
     fn delete(self) -> Result<Reply, Reply> {
         let session = self.session().map_err(|error| no_session(None, &error))?;
         if let Some(session) = session {
             self.shared.sessions.end(&session.name(), self.identity, self.account.key());
+            self.shared.streams.end_session(&session.name());
         }
         Ok(accepted_with(StatusCode::OK))
     }
@@ -152,7 +269,7 @@ impl Exchange<'_> {
             .map_err(|error| refused(&Rejected { id: Some(request.id.clone()), error }))?;
         let received = session.start(request, &self.context());
         let token = opens_session.then(|| client.shared.sessions.keep(&session, client.account.key()));
-        let mut reply = self.reply(received).await?;
+        let mut reply = self.reply(received, &session).await?;
         if let Some(token) = token.flatten() {
             let token = HeaderValue::from_str(&token).expect("a token is hexadecimal");
             reply.headers_mut().insert(SESSION_HEADER, token);
@@ -170,7 +287,7 @@ impl Exchange<'_> {
         };
         let session = session.unwrap_or_else(|| Session::of_request(client.identity));
         let received = session.receive(message, &self.context());
-        self.reply(received).await
+        self.reply(received, &session).await
     }
 
     fn context(&self) -> MessageContext<'_> {
@@ -183,13 +300,14 @@ impl Exchange<'_> {
     }
 
     /// Chooses between one JSON text and a stream of events.
-    async fn reply(self, received: Received) -> Result<Reply, Reply> {
-        let Exchange { client: Client { account, .. }, accepts, bytes, work } = self;
+    async fn reply(self, received: Received, session: &Arc<Session>) -> Result<Reply, Reply> {
+        let Exchange { client, accepts, bytes, work } = self;
+        let account = client.account;
         match received {
             Received::Nothing => Ok(accepted()),
             Received::Answer(frame) if accepts.json => Ok(json(StatusCode::OK, frame)),
             Received::Answer(frame) => {
-                let held = HeldPermits { _bytes: Some(bytes), _work: Some(work) };
+                let held = HeldPermits { bytes: Some(bytes), work: Some(work) };
                 Ok(stream(EventStream::new(None, Some(counted(frame, account)), account.clone(), held)))
             }
             Received::Refused(rejected) if rejected.error.code == ErrorCode::Overloaded => {
@@ -199,8 +317,8 @@ impl Exchange<'_> {
             Received::Later(request) => {
                 // A client that only listens is not at work: its stream can go when another needs the room.
                 let work = (!request.only_listens()).then_some(work);
-                let held = HeldPermits { _bytes: Some(bytes), _work: work };
-                Ok(drive(request, account, held, accepts).await)
+                let held = HeldPermits { bytes: Some(bytes), work };
+                Ok(client.drive(request, session, held, accepts).await)
             }
         }
     }
@@ -217,41 +335,6 @@ impl Exchange<'_> {
         };
         json(status, error_frame(rejected.id.as_ref(), &error))
     }
-}
-
-/// Waits for the answer, or for the reason to make the reply a stream: something to say before the answer,
-/// or a call that takes long.
-async fn drive(
-    mut request: InFlightRequest,
-    account: &PeerAccount,
-    held: HeldPermits,
-    accepts: Accepts,
-) -> Reply {
-    let first = {
-        let step = request.step();
-        tokio::pin!(step);
-        let slow = sleep(STREAM_AFTER);
-        tokio::pin!(slow);
-        tokio::select! {
-            biased;
-            step = &mut step => Some(step),
-            () = &mut slow, if accepts.events => None,
-        }
-    };
-    let (request, event) = match first {
-        Some(None) => return withdrawn(),
-        Some(Some(RequestOutput::Done(frame))) if accepts.json => {
-            let status = match frame.error {
-                Some(ErrorCode::MissingCapability) => StatusCode::BAD_REQUEST,
-                _ => StatusCode::OK,
-            };
-            return json(status, counted(frame, account));
-        }
-        Some(Some(RequestOutput::Done(frame))) => (None, Some(counted(frame, account))),
-        Some(Some(RequestOutput::Event(frame))) => (Some(request), Some(frame)),
-        None => (Some(request), None),
-    };
-    stream(EventStream::new(request, event, account.clone(), held))
 }
 
 /// The reply to a request that its client took back by a notification: an empty stream, since nothing may

@@ -5,11 +5,13 @@
 
 mod body;
 mod cors;
+mod counted_answer;
 mod credentials;
 mod exchange;
 mod negotiation;
 mod reply;
 mod request_body;
+mod resume;
 mod routes;
 mod shared;
 
@@ -36,6 +38,7 @@ use crate::session::Sessions;
 use crate::transport::listener::{Addresses, ClientStream, Listener};
 use crate::transport::stall_guard::StallGuard;
 use crate::transport::stopped;
+use resume::ResumableStreams;
 use shared::{AdmittedConnection, Shared};
 
 /// A client has this long to send the head of a request. Half-open connections close after it.
@@ -73,7 +76,8 @@ impl HttpEndpoint {
     /// `Origin` they may send.
     pub fn new(server: Arc<Server>, access: Access, names: AllowedHosts) -> Self {
         let (sessions, parked) = (Sessions::of_server(&server), ParkedCalls::new(&server));
-        HttpEndpoint { shared: Arc::new(Shared { server, access, names, sessions, parked }) }
+        let streams = ResumableStreams::new(server.config.streams.kept_for);
+        HttpEndpoint { shared: Arc::new(Shared { server, access, names, sessions, parked, streams }) }
     }
 
     /// Serves what connects to `listener` until `stop` turns true; then no connection is accepted, running calls have
@@ -106,6 +110,7 @@ impl HttpEndpoint {
         shared.server.changes.end();
         shared.sessions.end_streams();
         shared.parked.end();
+        shared.streams.close();
         if !empties(&mut connections, grace).await {
             // Ends the calls that still run, and their answers say so.
             shared.server.executor.shut_down().await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::resume::ResumableStreams;
 use crate::access::{Access, AccessDecision};
 use crate::admission::{Connection, PeerAccount};
 use crate::authentication::Identity;
@@ -18,6 +19,7 @@ pub(super) struct Shared {
     pub(super) names: AllowedHosts,
     pub(super) sessions: Sessions,
     pub(super) parked: Arc<ParkedCalls>,
+    pub(super) streams: Arc<ResumableStreams>,
 }
 
 /// An admitted connection: whether its peer may call, and its place in the account.
