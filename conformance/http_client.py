@@ -15,6 +15,15 @@ PATIENCE_SECONDS = 60.0
 MODERN_REVISION = "2026-07-28"
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until that holds."""
+    for _ in range(int(PATIENCE_SECONDS / 0.02)):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError
+
+
 class Reply:
     """A reply whose head has been read."""
 

@@ -31,6 +31,7 @@ from typing import Any
 
 import crossing
 import overload
+import planted
 import thefts
 from harness import CONFORMANCE, SetupError, stdio_command
 
@@ -466,6 +467,7 @@ SCENARIOS = {
     **overload.SCENARIOS,
     **crossing.SCENARIOS,
     **thefts.SCENARIOS,
+    **planted.SCENARIOS,
 }
 
 

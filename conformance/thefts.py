@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossing import FORM, TASKS, Client, Served, call_of, served, text_of
-from http_client import PATIENCE_SECONDS, HttpSession, Reply
+from http_client import PATIENCE_SECONDS, HttpSession, Reply, until
 
 if TYPE_CHECKING:
     from reliability import Report
@@ -72,7 +72,10 @@ async def _thefts(binary: Path, root: Path, report: Report) -> None:
     async with served(binary, root, report) as (server, ann, bob):
         theft = Theft(root, report, server, ann, bob)
         for step in STEPS:
-            await asyncio.wait_for(step(theft), 4 * PATIENCE_SECONDS)
+            try:
+                await asyncio.wait_for(step(theft), 4 * PATIENCE_SECONDS)
+            except (OSError, LookupError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
+                theft.check(f"{step.__doc__}: to its end", ok=False, seen=repr(error))
 
 
 async def _sessions(theft: Theft) -> None:
@@ -115,7 +118,7 @@ async def _calls(theft: Theft) -> None:
     own = await theft.bob.http.open_session(NEWEST_WITH_SESSIONS)
     begin = {**call_of("begin", path=str(path), text=theft.ann.text()), "_meta": {"progressToken": 7}}
     running = await session.request("tools/call", begin, 7)
-    await _until(lambda: path.exists() and path.read_text() == "begun")
+    await until(lambda: path.exists() and path.read_text() == "begun")
     cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
     for headers in ({}, own.headers, session.headers):
         await (await theft.bob.http.post(cancel, headers)).body()
@@ -123,12 +126,12 @@ async def _calls(theft: Theft) -> None:
     other = await own.request(
         "tools/call", {**call_of("begin", path=str(mine), text="x"), "_meta": {"progressToken": 7}}, 7
     )
-    await _until(lambda: mine.exists() and mine.read_text() == "begun")
+    await until(lambda: mine.exists() and mine.read_text() == "begun")
     other.close()
-    await _until(lambda: mine.read_text() == "stopped")
+    await until(lambda: mine.read_text() == "stopped")
     theft.check("a call goes on when others cancel its id", path.read_text() == "begun")
     await session.notify("notifications/cancelled", {"requestId": 7})
-    await _until(lambda: path.read_text() == "stopped")
+    await until(lambda: path.read_text() == "stopped")
     theft.check("and stops when its own client does", True)
     running.close()
 
@@ -337,7 +340,7 @@ async def _views(theft: Theft) -> None:
         theft.check(f"others may not, {what}", "the hidden tool" not in got, got)
     await sessions[2].answer("tools/call", call_of("conceal"))
     theft.check("who hides something hides it from itself", await seen() == [True, False, False, True, False])
-    await _until(lambda: heard[0].count("notifications/tools/list_changed") == 1)
+    await until(lambda: heard[0].count("notifications/tools/list_changed") == 1)
     theft.check(
         "nobody else is told",
         not any("list_changed" in method for said in heard[1:] for method in said),
@@ -427,14 +430,6 @@ async def _profiles(theft: Theft) -> None:
             "error" not in mine and not mine["result"].get("isError"),
             mine,
         )
-
-
-async def _until(holds: Callable[[], bool]) -> None:
-    for _ in range(int(PATIENCE_SECONDS / 0.02)):
-        if holds():
-            return
-        await asyncio.sleep(0.02)
-    raise TimeoutError
 
 
 STEPS: list[Step] = [_sessions, _calls, _questions, _tasks, _results, _values, _views, _profiles]

@@ -380,12 +380,6 @@ def test_for_the_server_the_call_comes_down_the_channel(worker, skill):
     assert one.started() == 1
 
 
-def test_for_the_server_arguments_may_stand_on_the_command_line(worker, skill):
-    one = spawn(worker, "hi", "--args", '{"name": "me"}')
-    assert one.text(skill(files={"a.py": SOURCE}).target("hi"), {"name": "you"}) == "hi me"
-    assert one.wait() == 0
-
-
 def test_for_the_server_events_and_errors_go_up_the_channel(worker, skill):
     one = spawn(worker, "later", "--args", "-")
     demo = skill(files={"a.py": SOURCE})
@@ -414,13 +408,6 @@ def test_for_the_server_a_call_can_be_cancelled(worker, skill):
     one.interrupt()
     assert one.receive()["error"]["kind"] == "cancelled"
     assert one.wait() == 1
-
-
-def test_for_the_server_bad_arguments_on_the_command_line_are_an_answer(worker, skill):
-    one = spawn(worker, "hi", "--args", "{")
-    error = one.error(skill(files={"a.py": SOURCE}).target("hi"))
-    assert (error["class"], error["intended"]) == ("ArgumentError", True)
-    assert one.wait() == 2
 
 
 def test_for_the_server_drain_or_a_closed_channel_ends_it_without_a_call(worker):

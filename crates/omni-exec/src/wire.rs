@@ -15,8 +15,8 @@ pub(crate) use from_worker::{
     capability, decode, decode_large,
 };
 pub(crate) use to_worker::{
-    AttemptInfo, DispatchInfo, ServerHello, WorkerMode, answer_body, function_arguments, push_answer,
-    push_call, push_cancel, push_drain, push_hello, push_request,
+    AttemptInfo, DispatchInfo, ServerHello, WorkerMode, answer_body, push_answer, push_call, push_cancel,
+    push_drain, push_hello, push_request,
 };
 
 /// The version of the protocol. A worker that announces another one is refused.

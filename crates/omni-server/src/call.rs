@@ -235,7 +235,7 @@ impl Server {
         }
         let timing = log.end(&mut outcome);
         if self.config.log_failures {
-            log_failure(unresolved.id, &named.tool.spec.tool, None, &outcome);
+            log_failure(unresolved.id, &named.tool.spec.tool, None, &outcome, self.live().log_output);
         }
         Ok((outcome, timing))
     }

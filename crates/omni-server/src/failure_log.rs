@@ -2,11 +2,11 @@
 
 use omni_call::{CallId, Outcome, OutcomeKind};
 
-/// The full text of a failure goes to the log, since the client may see only part of it. `ran` is what was run for a request, where
-/// that has another name.
-pub(crate) fn log_failure(call: CallId, tool: &str, ran: Option<&str>, outcome: &Outcome) {
+/// The full text of a failure goes to the log, since the client may see only part of it: what omni says of it, and what the
+/// tool does if `with_output`, as with all that it prints. `ran` is what was run for a request, where that has another name.
+pub(crate) fn log_failure(call: CallId, tool: &str, ran: Option<&str>, outcome: &Outcome, with_output: bool) {
     let kind = outcome.kind.name();
-    let (stack, stderr) = (outcome.stack.as_deref(), outcome.stderr.as_deref());
+    let (stack, stderr) = (outcome.stack.as_deref(), outcome.stderr.as_deref().filter(|_| with_output));
     match &outcome.kind {
         OutcomeKind::Finished(result) if !result.is_error() => {}
         OutcomeKind::Finished(_) => {
@@ -14,8 +14,8 @@ pub(crate) fn log_failure(call: CallId, tool: &str, ran: Option<&str>, outcome: 
         }
         OutcomeKind::ToolError { kind: class, message, location, traceback, intended: false, .. } => {
             tracing::warn!(
-                %call, tool, kind, class, location = location.as_deref(), text = message,
-                traceback = traceback.as_deref(), "tool raised"
+                %call, tool, kind, class, location = location.as_deref(), text = with_output.then_some(message),
+                traceback = traceback.as_deref().filter(|_| with_output), "tool raised"
             )
         }
         OutcomeKind::LoadError { kind: class, message, location, traceback, .. } => tracing::warn!(
@@ -23,8 +23,8 @@ pub(crate) fn log_failure(call: CallId, tool: &str, ran: Option<&str>, outcome: 
             traceback = traceback.as_deref(), "tool could not be loaded"
         ),
         OutcomeKind::OutOfMemory { message, location, traceback, .. } => tracing::warn!(
-            %call, tool, kind, location = location.as_deref(), text = message, traceback = traceback.as_deref(),
-            "tool ran out of memory"
+            %call, tool, kind, location = location.as_deref(), text = with_output.then_some(message),
+            traceback = traceback.as_deref().filter(|_| with_output), "tool ran out of memory"
         ),
         OutcomeKind::Cancelled
         | OutcomeKind::Shutdown

@@ -65,6 +65,8 @@ struct Resolved {
     cache: CacheHints,
     /// The prompt that is filled in.
     prompt: Option<Arc<Item>>,
+    /// It is no URI of a list, but one that holds a client's values: the log names what answers it.
+    has_values: bool,
 }
 
 /// How a request that is no tool call ended.
@@ -119,10 +121,11 @@ impl Server {
         let not_found = || OutcomeKind::NotFound { message: nothing_there(request) };
         match request {
             CallRequest::Resource { uri, .. } => {
-                let mut cache = CacheHints::default();
+                let (mut cache, mut has_values) = (CacheHints::default(), true);
                 let (source, spec, request) =
                     match snapshot.resource(*profile, uri, seen).ok_or_else(not_found)? {
                         FoundResource::Listed(item) => {
+                            has_values = false;
                             cache = self.hints(&item, differs);
                             (item.source, self.spec_of(&item), request.clone())
                         }
@@ -135,7 +138,8 @@ impl Server {
                             (item.source, self.spec_of(&item), request)
                         }
                     };
-                Ok(Resolved { source, spec: spec.ok_or_else(not_found)?, request, cache, prompt: None })
+                let spec = spec.ok_or_else(not_found)?;
+                Ok(Resolved { source, spec, request, cache, prompt: None, has_values })
             }
             CallRequest::Prompt { name, arguments } => {
                 let item = snapshot.prompt(*profile, name, seen).ok_or_else(not_found)?;
@@ -144,7 +148,7 @@ impl Server {
                 let request = CallRequest::Prompt { name: item.name().into(), arguments: arguments.clone() };
                 let spec = self.spec_of(&item).ok_or_else(not_found)?;
                 let (source, cache) = (item.source, CacheHints::default());
-                Ok(Resolved { source, spec, request, cache, prompt: Some(item) })
+                Ok(Resolved { source, spec, request, cache, prompt: Some(item), has_values: false })
             }
             CallRequest::Completion(completing) => {
                 let mut completing = completing.clone();
@@ -171,7 +175,8 @@ impl Server {
                 };
                 let request = CallRequest::Completion(completing);
                 let spec = spec.ok_or_else(not_found)?;
-                Ok(Resolved { source, spec, request, cache: CacheHints::default(), prompt: None })
+                let cache = CacheHints::default();
+                Ok(Resolved { source, spec, request, cache, prompt: None, has_values: false })
             }
             CallRequest::Tool { .. } => Err(not_found()),
         }
@@ -218,7 +223,7 @@ impl Server {
     /// and no line of it has run, it is resolved and checked anew.
     pub(crate) async fn run_item(&self, asked: &ItemRequest<'_>, events: &mut dyn CallPort) -> ItemReply {
         let resolved = self.item(asked).await;
-        let Resolved { source, spec, request, cache, prompt } = match resolved {
+        let Resolved { source, spec, request, cache, prompt, has_values } = match resolved {
             Ok(resolved) => resolved,
             Err(kind) => {
                 if !matches!(kind, OutcomeKind::Finished(_)) {
@@ -246,7 +251,8 @@ impl Server {
         };
         let of = call.clone();
         let changes = (!asked.forwards).then(|| CallChanges::new(self, source, asked.profile, asked.viewer));
-        let mut log = CallLog::new(&of, of.name(), events, changes);
+        let name = if has_values { &of.spec.tool } else { of.name() };
+        let mut log = CallLog::new(&of, name, events, changes);
         call.wants = CallLog::wants(asked.wants, live.log_output);
         let scope =
             RequestScope { profile: asked.profile, viewer: asked.viewer, source, forwards: asked.forwards };
@@ -273,7 +279,7 @@ impl Server {
             _ => completing_function(&of.spec, &asked.request),
         };
         if self.config.log_failures {
-            log_failure(of.id, of.name(), ran.as_deref(), &outcome);
+            log_failure(of.id, name, ran.as_deref(), &outcome, live.log_output);
         }
         ItemReply { outcome, ran, timing, cache }
     }

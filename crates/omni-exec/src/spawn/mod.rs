@@ -1,10 +1,9 @@
-//! `spawn`: a new process for every call. It runs the equivalent of `python -m omni.skills.run SKILL COMMAND --args
-//! JSON`, or any program.
+//! `spawn`: a new process for every call. It runs the equivalent of `python -m omni.skills.run SKILL COMMAND --args -`, or any
+//! program.
 
 mod program;
 mod report;
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,12 +17,8 @@ use crate::executor_processes::{ExecutorProcesses, PythonCommand};
 use crate::outcome::{start_failed, unstarted};
 use crate::own_process::{CallCapacity, conclude_own_process, end_in_background};
 use crate::start_failure::StartFailure;
-use crate::wire::{AttemptInfo, WorkerMode, function_arguments};
+use crate::wire::{AttemptInfo, WorkerMode};
 use crate::worker::{Worker, python_main_args};
-
-/// Longer arguments are sent in the call's frame instead of on the command line, where the kernel allows 128 KiB for
-/// one word.
-const ARGV_BYTES_MAX: usize = 100 << 10;
 
 /// Runs each call in a process of its own, `spawned_max` at a time.
 ///
@@ -62,16 +57,13 @@ impl Spawn {
     }
 }
 
-/// The command line of a call.
+/// The command line of a call. It names the tool, for whoever looks for what a machine does, and never its arguments, which stand
+/// in the call's frame: every user of the machine can read command lines.
 fn python_command(call: &Call) -> PythonCommand {
-    let arguments: OsString = match std::str::from_utf8(&function_arguments(call)) {
-        Ok(arguments) if arguments.len() <= ARGV_BYTES_MAX => arguments.into(),
-        _ => "-".into(),
-    };
     let spec = &call.spec;
     let mut python =
         PythonCommand { args: python_main_args("omni.skills.run"), env: Vec::new(), forks: false };
-    python.args.extend([spec.skill.clone().into(), spec.command.clone().into(), "--args".into(), arguments]);
+    python.args.extend([spec.skill.clone().into(), spec.command.clone().into(), "--args".into(), "-".into()]);
     if let Some(skills) = spec.target.dir().and_then(Path::parent) {
         python.env.push(("OMNI_SKILLS", skills.into()));
     }

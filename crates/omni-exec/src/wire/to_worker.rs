@@ -93,7 +93,7 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo) {
 
 /// What the function is called with, a JSON object: the arguments or variables as they came; of a completion what was
 /// typed, and what is known besides.
-pub(crate) fn function_arguments(call: &Call) -> Cow<'_, [u8]> {
+fn function_arguments(call: &Call) -> Cow<'_, [u8]> {
     let CallRequest::Completion(completing) = &call.request else { return Cow::Borrowed(call.arguments()) };
     let mut out = br#"{"value":"#.to_vec();
     push_string(&mut out, &completing.value);

@@ -10,7 +10,7 @@ use omni_store::{Changed, Ending, Store, StoreError};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use super::live::{LiveTask, StopReason};
+use super::live::{LiveTask, StopReason, logged};
 use crate::call_future::{CallFuture, bug};
 
 /// Drives the call of a task. `request` is the id that its reply is written for. Dropping it cancels the call, and leaves the task
@@ -47,12 +47,12 @@ pub(super) async fn drive(
             let payload = ReplyPayload::of(reply, &request);
             finish(&store, &task, payload.unwrap_or_else(|| of_error(&no_answer(&request), &request))).await;
         }
-        Err(StopReason::Cancelled) => tracing::info!(task = %id, "a task was cancelled by its client"),
+        Err(StopReason::Cancelled) => tracing::info!(task = logged(id), "a task was cancelled by its client"),
         Err(StopReason::Expired) => {
-            tracing::warn!(task = %id, "a task was ended: the time that it is kept for is over")
+            tracing::warn!(task = logged(id), "a task was ended: the time that it is kept for is over")
         }
         Err(StopReason::Shutdown) => {
-            tracing::warn!(task = %id, tool = task.row.name, "a task was ended: the server stops");
+            tracing::warn!(task = logged(id), tool = task.row.name, "a task was ended: the server stops");
             let why = "the server was stopped before the tool had ended";
             finish(&store, &task, payload_of(&RpcError::new(ErrorCode::Internal, why), &request)).await;
         }
@@ -81,14 +81,18 @@ async fn finish(store: &Store, task: &LiveTask, payload: ReplyPayload) {
             // Its time is over, and it was removed.
             Ok(Changed::Unknown) => return,
             Err(StoreError::Quota(quota)) if matches!(payload, ReplyPayload::Result(_)) => {
-                tracing::warn!(task = %id, %quota, "the result of a task cannot be kept");
+                tracing::warn!(task = logged(id), %quota, "the result of a task cannot be kept");
                 let why = format!("the tool has run, and its result cannot be kept: {quota}");
                 let request = Id::parse(&Bytes::from_static(b"0")).expect("an integer is an id");
                 payload = payload_of(&RpcError::new(ErrorCode::Internal, why), &request);
             }
             Err(error) => {
                 let error = with_causes(&error);
-                tracing::error!(task = %id, error, "how a task has ended cannot be stored: it is known until the server stops");
+                tracing::error!(
+                    task = logged(id),
+                    error,
+                    "how a task has ended cannot be stored: it is known until the server stops"
+                );
                 task.keep_end(match payload {
                     ReplyPayload::Result(result) => TaskState::Completed(result),
                     ReplyPayload::Error(error) => TaskState::Failed(error),

@@ -157,6 +157,12 @@ impl LiveTask {
     }
 }
 
+/// What the log calls a task: enough of its id to tell it from others, and too little to ask for it by.
+pub(super) fn logged(id: &str) -> &str {
+    const CHARS: usize = 8;
+    id.char_indices().nth(CHARS).map_or(id, |(end, _)| &id[..end])
+}
+
 pub(super) fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use tokio::task::JoinHandle;
 
 use super::drive::drive;
-use super::live::{LiveTask, StopReason, since_1970};
+use super::live::{LiveTask, StopReason, logged, since_1970};
 use super::watch::TaskWatch;
 use crate::call_client::ClientLink;
 use crate::call_future::CallFuture;
@@ -90,7 +90,7 @@ impl Tasks {
     ) -> Arc<LiveTask> {
         let revision = link.detach();
         let id = row.id.clone();
-        tracing::info!(task = %id, tool = row.name, "a call has become a task");
+        tracing::info!(task = logged(&id), tool = row.name, "a call has become a task");
         let (task, stopped) = LiveTask::new(row, revision, link);
         let mut live = self.live();
         let kept = (self.encoder.clone(), self.config.store.clone());
@@ -149,7 +149,7 @@ impl Tasks {
         let error = format!(r#"{{"code":-32603,"message":"{LOST}"}}"#);
         let now = SystemTime::now();
         for lost in self.store().declare_lost(LOST, error.as_bytes(), now).await? {
-            tracing::warn!(task = %lost.id, "a task is lost: its server has ended before it");
+            tracing::warn!(task = logged(&lost.id), "a task is lost: its server has ended before it");
         }
         Ok(self.store().task(id, owner, now).await?.map(told))
     }
@@ -189,7 +189,7 @@ impl Tasks {
         };
         if let Err(error) = requested {
             let error = with_causes(&error);
-            tracing::error!(task = id, error, "that a task was cancelled cannot be stored");
+            tracing::error!(task = logged(id), error, "that a task was cancelled cannot be stored");
             if task.runs() {
                 task.keep_end(TaskState::Cancelled);
             }
@@ -213,7 +213,7 @@ impl Tasks {
                     Err(error) => {
                         let error = with_causes(&error);
                         tracing::warn!(
-                            task = id,
+                            task = logged(&id),
                             error,
                             "a subscription leaves a task out: it cannot be read"
                         );

@@ -192,7 +192,7 @@ pub(super) const KEYS: &[SettingKey] = &[
         "log_output",
         "`true`, `false`",
         "`true`",
-        "Whether what tools print and log is in the log. `--log-output`, `OMNI_LOG_OUTPUT`.",
+        "Whether what tools print and log, and what their exceptions say, is in the log. `--log-output`, `OMNI_LOG_OUTPUT`.",
     ),
     other("native_tools", "`[\"doctor\"]`", "none", "Tools of omni's own that are served besides."),
     other(

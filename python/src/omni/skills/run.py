@@ -6,7 +6,8 @@
 
 By hand it prints the result and exits with 0, 1 (the tool failed), 2 (the call is wrong: no such
 command, bad arguments) or 124 (the tool's time limit struck). Started by the server, it has a control
-channel: the call comes down it and the answer goes up it, as in a worker, with the same exit codes.
+channel: the call and its arguments come down it and the answer goes up it, as in a worker, with the same
+exit codes.
 """
 
 import os
@@ -103,7 +104,7 @@ def main() -> None:
     if options.help:
         sys.stdout.write(_HELP)
         sys.exit(OK)
-    sys.exit(_run_for_server(options) if "OMNI_CONTROL_FD" in os.environ else _run_by_hand(options))
+    sys.exit(_run_for_server() if "OMNI_CONTROL_FD" in os.environ else _run_by_hand(options))
 
 
 def _complain(message: str) -> None:
@@ -113,7 +114,7 @@ def _complain(message: str) -> None:
 # -- for the server -----------------------------------------------------------------------------------
 
 
-def _run_for_server(options: Options) -> int:
+def _run_for_server() -> int:
     from omni.channel import ChannelError, open_channel
     from omni.worker import ready, take_signals
 
@@ -125,7 +126,6 @@ def _run_for_server(options: Options) -> int:
     err = take_signals()
     channel.send(ready())
 
-    from omni import wire
     from omni.call_frame import CallReader
     from omni.worker_loop import greet, next_frame
 
@@ -136,13 +136,6 @@ def _run_for_server(options: Options) -> int:
         if kind == "drain":
             return OK
         kind, call = next_frame(channel, reader)
-    if options.arguments != "-":
-        try:
-            call.args = read_arguments(options.arguments)
-        except UsageError as error:
-            message = f"`{call.target.tool}` was not called: {error}"
-            channel.send(wire.error(call.id, "invalid_arguments", "ArgumentError", message, intended=True))
-            return USAGE
     answer = tool_runner.run(call)
     tool_runner.tidy()
     channel.send(answer)
