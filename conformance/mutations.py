@@ -485,7 +485,7 @@ class Http:
     def ask(self, frame: bytes, headers: dict[str, str], _wanted: int) -> list[bytes]:
         reply, body = self.post(frame, headers)
         if reply.getheader("content-type") == "text/event-stream":
-            lines = [line[6:] for line in body.splitlines() if line.startswith(b"data: ")]
+            lines = [line[6:] for line in body.splitlines() if line.startswith(b"data: {")]
             return [line for line in lines if b'"method":"notifications/' not in line[:60]]
         if reply.status == 202 and not body:
             return []

@@ -612,7 +612,8 @@ impl Events {
             if self.input.read_line(&mut line).expect("the stream goes on or ends") == 0 {
                 return None;
             }
-            if let Some(json) = line.strip_prefix("data: ") {
+            // A stream that can be resumed begins with an event that carries nothing.
+            if let Some(json) = line.strip_prefix("data: ").filter(|json| !json.trim().is_empty()) {
                 return Some(serde_json::from_str(json).unwrap());
             }
         }
@@ -649,6 +650,7 @@ impl Reply {
     pub fn events(&self) -> Vec<Value> {
         assert_eq!(self.header("content-type"), Some("text/event-stream"), "{self:?}");
         let data = self.body.lines().filter_map(|line| line.strip_prefix("data: "));
+        let data = data.filter(|json| !json.is_empty());
         data.map(|json| serde_json::from_str(json).unwrap()).collect()
     }
 }
