@@ -11,6 +11,7 @@ use omni_protocol::{CacheScope, ClientInfo, Encoder, ListKind, ListKinds, Server
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
+use crate::authentication::Identity;
 use crate::call_client::AskingCalls;
 use crate::client_views::ClientViews;
 use crate::config::ServerConfig;
@@ -243,6 +244,14 @@ impl Server {
     pub(crate) fn profile_name(&self, profile: ProfileId) -> Option<String> {
         let rules = self.catalog.rules();
         (!rules.is_one()).then(|| rules.name(profile).to_owned())
+    }
+
+    /// How many tools a client sees that has said nothing of itself; `None` until the tools are known.
+    pub(crate) fn tools_seen_by(&self, asker: &Identity) -> Option<usize> {
+        self.is_refreshed(ListKind::Tools).then(|| {
+            let profile = self.profile_of(None, &Session::of_request(asker));
+            self.snapshot().for_profile(profile).tool_count()
+        })
     }
 
     /// Whether every source has been asked for that list since the start.

@@ -61,10 +61,21 @@ impl HttpClient {
         HttpClient { sender, connection, session: None }
     }
 
-    /// Sends a request with these headers besides the usual ones (of which `headers` replaces any), and waits for the
-    /// head of its reply.
+    /// Sends a request to the endpoint with these headers besides the usual ones (of which `headers` replaces any), and
+    /// waits for the head of its reply.
     pub async fn send(
         &mut self,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> hyper::Result<Response<Incoming>> {
+        self.send_to("/mcp", method, headers, body).await
+    }
+
+    /// The same to another address of the server.
+    pub async fn send_to(
+        &mut self,
+        target: &str,
         method: &str,
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
@@ -74,7 +85,7 @@ impl HttpClient {
             (ACCEPT, "application/json, text/event-stream"),
             (CONTENT_TYPE, "application/json"),
         ];
-        let mut request = Request::builder().method(method).uri("/mcp").body(Full::new(body.into())).unwrap();
+        let mut request = Request::builder().method(method).uri(target).body(Full::new(body.into())).unwrap();
         for (name, value) in usual {
             request.headers_mut().insert(name, value.parse().unwrap());
         }
@@ -87,6 +98,17 @@ impl HttpClient {
         }
         self.sender.ready().await?;
         crate::wait::expect("a reply", self.sender.send_request(request)).await
+    }
+
+    /// Sends a request to another address than the endpoint, and waits for the whole reply.
+    pub async fn ask(
+        &mut self,
+        target: &str,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> HttpReply {
+        HttpReply::read(self.send_to(target, method, headers, body).await.unwrap()).await
     }
 
     /// Posts a message as it is and waits for the whole reply.
@@ -165,7 +187,7 @@ impl HttpReply {
 }
 
 impl EventStream {
-    fn of(reply: Response<Incoming>) -> Self {
+    pub(crate) fn of(reply: Response<Incoming>) -> Self {
         assert_eq!(reply.status(), StatusCode::OK);
         assert_eq!(reply.headers()[CONTENT_TYPE], "text/event-stream");
         EventStream { body: reply.into_body(), waiting: BytesMut::new() }
@@ -188,19 +210,30 @@ impl EventStream {
 
     async fn read(&mut self) -> Option<ServerEvent> {
         loop {
+            let event = self.read_text().await?;
+            // Nobody is told of a comment.
+            if event.starts_with(':') {
+                continue;
+            }
+            let field = |name: &str| {
+                let mut lines = event.lines();
+                lines.find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+            };
+            let retry = field("retry:").map(|retry| retry.parse().unwrap());
+            return Some(ServerEvent { id: field("id:"), retry, message: message(&event) });
+        }
+    }
+
+    /// The next event or comment as it is written; `None` as above.
+    pub async fn next_text(&mut self) -> Option<String> {
+        crate::wait::expect("an event", self.read_text()).await
+    }
+
+    async fn read_text(&mut self) -> Option<String> {
+        loop {
             if let Some(end) = self.waiting.windows(2).position(|two| two == b"\n\n") {
                 let event = self.waiting.split_to(end + 2);
-                let event = std::str::from_utf8(&event).unwrap();
-                // Nobody is told of a comment.
-                if event.starts_with(':') {
-                    continue;
-                }
-                let field = |name: &str| {
-                    let mut lines = event.lines();
-                    lines.find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
-                };
-                let retry = field("retry:").map(|retry| retry.parse().unwrap());
-                return Some(ServerEvent { id: field("id:"), retry, message: message(event) });
+                return Some(String::from_utf8(event.to_vec()).unwrap());
             }
             match self.body.frame().await? {
                 Ok(frame) => self.waiting.extend_from_slice(&frame.into_data().unwrap_or_default()),

@@ -15,6 +15,7 @@ mod http;
 mod messages;
 mod server;
 mod skill_folder;
+mod sse;
 mod stdio;
 mod wait;
 
@@ -27,4 +28,5 @@ pub use messages::{
 };
 pub use server::{TestServer, TestServerBuilder};
 pub use skill_folder::SkillFolder;
+pub use sse::SseClient;
 pub use stdio::StdioClient;

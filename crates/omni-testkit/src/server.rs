@@ -11,7 +11,7 @@ use omni_server::{
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
 
-use crate::{HttpClient, SkillFolder, StdioClient};
+use crate::{HttpClient, SkillFolder, SseClient, StdioClient};
 
 /// Bytes that lie between client and server until either reads them: as much as a pipe of Linux holds.
 const PIPE_BYTES: usize = 64 << 10;
@@ -74,6 +74,16 @@ impl TestServer {
         HttpClient::connect(self.http_stream(uid, PIPE_BYTES)).await
     }
 
+    /// A session over HTTP+SSE of our own user.
+    pub async fn sse(&self) -> SseClient {
+        self.sse_as(None).await
+    }
+
+    /// A session over HTTP+SSE of that user.
+    pub async fn sse_as(&self, uid: Option<u32>) -> SseClient {
+        SseClient::open(self.http_as(uid).await, self.http_as(uid).await).await
+    }
+
     /// The client's end of a connection over HTTP of that user, for bytes as they are. So many of them lie between the
     /// two ends until they are read.
     pub fn http_stream(&self, uid: Option<u32>, bytes: usize) -> DuplexStream {
@@ -94,6 +104,7 @@ impl TestServer {
 
     /// Tells the server to stop, as a signal would.
     pub fn stop(&self) {
+        self.endpoint.end_streams();
         self.stop.send_replace(true);
     }
 }

@@ -127,6 +127,13 @@ fn a_target_leads_to_the_endpoint_or_nowhere() {
         ("/./mcp", 404),
         ("/x/../mcp", 404),
         ("/", 404),
+        ("/sse", 405),
+        ("/sse/x", 404),
+        ("/messages", 400),
+        ("/messages?session_id=0", 404),
+        ("http://evil.example/messages?session_id=0", 403),
+        ("/health", 405),
+        ("/healthy", 404),
     ] {
         let head = server.head("POST", &[], PING.len()).replacen("/mcp", target, 1);
         let reply = server.raw(&head, PING);

@@ -20,5 +20,5 @@ pub(crate) use lifecycle::{initialize, set_log_level, subscribe, unsubscribe};
 pub(crate) use pending_requests::PeerReply;
 pub(crate) use receive::{MessageContext, Received};
 pub(crate) use state::Session;
-pub(crate) use stream_session::StreamSession;
+pub(crate) use stream_session::{AnswerBound, StreamSession};
 pub(crate) use table::Sessions;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt};
 use http_body::{Body, Frame as BodyFrame, SizeHint};
 use omni_protocol::{COMMENT, Frame, event_parts};
 use tokio::time::{Instant, Sleep, sleep};
@@ -18,7 +19,7 @@ use crate::running_request::RequestOutput;
 use crate::session::InFlightRequest;
 
 /// How often a quiet stream gets a comment line. Below the minute after which a big client gives up.
-const COMMENT_EVERY: Duration = Duration::from_secs(15);
+pub(super) const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 /// What a request holds until its reply is written.
 #[derive(Default)]
@@ -42,6 +43,8 @@ pub(crate) enum ReplyBody {
         events: Option<Box<EventStream>>,
         revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
     },
+    /// Events as they are written.
+    Stream(BoxStream<'static, Bytes>),
 }
 
 impl ReplyBody {
@@ -179,6 +182,7 @@ impl Body for ReplyBody {
                     None => Poll::Ready(None),
                 }
             }
+            ReplyBody::Stream(stream) => stream.poll_next_unpin(cx),
         };
         data.map(|data| data.map(|bytes| Ok(BodyFrame::data(bytes))))
     }
@@ -190,7 +194,9 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             ReplyBody::Whole { left, .. } => SizeHint::with_exact(*left),
-            ReplyBody::Events(_) | ReplyBody::RevocableEvents { .. } => SizeHint::default(),
+            ReplyBody::Events(_) | ReplyBody::RevocableEvents { .. } | ReplyBody::Stream(_) => {
+                SizeHint::default()
+            }
         }
     }
 }

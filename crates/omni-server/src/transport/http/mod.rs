@@ -1,6 +1,6 @@
-//! MCP over HTTP: one endpoint, `/mcp`, for both eras.
+//! MCP over HTTP: one endpoint, `/mcp`, for both eras, and `/sse` for clients of the first revision.
 //!
-//! A connection is one task. A reply is plain JSON unless something must be said before it, or the call
+//! A connection is one task. `routes` leads each request to who answers it: `exchange` (the endpoint), `sse`, `health`. A reply is plain JSON unless something must be said before it, or the call
 //! takes long; then it becomes a stream of events.
 
 mod body;
@@ -8,13 +8,17 @@ mod cors;
 mod counted_answer;
 mod credentials;
 mod exchange;
+mod health;
 mod negotiation;
 mod reply;
 mod request_body;
 mod resume;
 mod routes;
 mod shared;
+mod sse;
+mod sse_sessions;
 
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
@@ -66,6 +70,10 @@ const TROUBLE_FORGOTTEN: Duration = Duration::from_secs(60);
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
     content-type: text/plain\r\ncontent-length: 46\r\n\r\nas many connections are open as the server has\n";
 
+/// What a connection gets that comes while the server stops, whatever it would ask for. The same as `/health` says.
+const DRAINING: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+    content-type: application/json\r\ncontent-length: 35\r\n\r\n{\"name\":\"omni\",\"status\":\"draining\"}";
+
 /// MCP at one HTTP endpoint: what all of its connections share.
 pub struct HttpEndpoint {
     shared: Arc<Shared>,
@@ -77,11 +85,13 @@ impl HttpEndpoint {
     pub fn new(server: Arc<Server>, access: Access, names: AllowedHosts) -> Self {
         let (sessions, parked) = (Sessions::of_server(&server), ParkedCalls::new(&server));
         let streams = ResumableStreams::new(server.config.streams.kept_for);
-        HttpEndpoint { shared: Arc::new(Shared { server, access, names, sessions, parked, streams }) }
+        let (sse, started) = (Arc::default(), std::time::Instant::now());
+        let shared = Shared { server, access, names, sessions, parked, streams, sse, started };
+        HttpEndpoint { shared: Arc::new(shared) }
     }
 
-    /// Serves what connects to `listener` until `stop` turns true; then no connection is accepted, running calls have
-    /// the grace period, and what is left is ended with the executor and answered as shut down.
+    /// Serves what connects to `listener` until `stop` turns true; then whoever comes is told so, running calls have the
+    /// grace period, and what is left is ended with the executor and answered as shut down.
     pub async fn serve(&self, listener: Listener, mut stop: watch::Receiver<bool>) -> io::Result<()> {
         let shared = &self.shared;
         let mut connections = JoinSet::new();
@@ -104,20 +114,30 @@ impl HttpEndpoint {
                 () = backoff.pause(), if !backoff.is_over() => {}
             }
         }
-        drop(listener);
         let grace = shared.server.live().grace;
-        // Streams that clients only listen on would last for the whole grace period.
-        shared.server.changes.end();
-        shared.sessions.end_streams();
-        shared.parked.end();
-        shared.streams.close();
-        if !empties(&mut connections, grace).await {
+        self.end_streams();
+        let empty = tokio::select! {
+            empty = empties(&mut connections, grace) => empty,
+            never = turn_away_all(&listener) => match never {},
+        };
+        drop(listener);
+        if !empty {
             // Ends the calls that still run, and their answers say so.
             shared.server.executor.shut_down().await;
             empties(&mut connections, grace).await;
         }
         connections.shutdown().await;
         Ok(())
+    }
+
+    /// Ends the streams that clients only listen on, which would last for the whole grace period, and what waits for a
+    /// client. Calls go on, and the stream of a session of HTTP+SSE ends with the last of its own. For a server that stops.
+    pub fn end_streams(&self) {
+        self.shared.server.changes.end();
+        self.shared.sessions.end_streams();
+        self.shared.sse.end();
+        self.shared.parked.end();
+        self.shared.streams.close();
     }
 
     /// Serves one connection of `access` that somebody else has accepted, whatever its bytes travel over, until it is
@@ -137,6 +157,16 @@ impl HttpEndpoint {
 /// Waits until no connection is left, so long at most. True when none is.
 async fn empties(connections: &mut JoinSet<()>, patience: Duration) -> bool {
     tokio::time::timeout(patience, async { while connections.join_next().await.is_some() {} }).await.is_ok()
+}
+
+/// Tells whoever connects that the server stops: a load balancer is to send its requests elsewhere.
+async fn turn_away_all(listener: &Listener) -> Infallible {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => turn_away(&stream, DRAINING),
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
 }
 
 /// The system has no room for another connection.
@@ -194,16 +224,16 @@ impl Shared {
         let access = self.access.check(&stream, addresses);
         let Some(admitted) = self.reserve(access) else {
             tracing::debug!(remote = %addresses, "a connection was refused: all are taken and at work");
-            turn_away(&stream);
+            turn_away(&stream, NO_ROOM);
             return None;
         };
         Some(serve_connection(self.clone(), stream, admitted, stop.clone()))
     }
 }
 
-/// Says that there is no room, and closes. What does not go out at once is not worth a wait.
-fn turn_away(stream: impl AsFd) {
-    let _ = rustix::net::send(&stream, NO_ROOM, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+/// Says that, and closes. What does not go out at once is not worth a wait.
+fn turn_away(stream: impl AsFd, why: &[u8]) {
+    let _ = rustix::net::send(&stream, why, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     let _ = rustix::net::shutdown(&stream, Shutdown::Write);
     // With something unread, closing is a reset, for which a client can lose the answer.
     let mut unread = [0; 16 << 10];
@@ -318,13 +348,23 @@ mod tests {
         ];
         for (listener, connect) in listeners {
             for request in [&b""[..], b"POST /mcp HTTP/1.1\r\n\r\n", &[b'x'; 40_000]] {
-                let mut client = connect();
-                client.write_all(request).unwrap();
-                turn_away(&listener.accept().await.unwrap().0);
-                let mut told = Vec::new();
-                client.read_to_end(&mut told).expect("closed, not reset");
-                assert_eq!(told, NO_ROOM);
+                for why in [NO_ROOM, DRAINING] {
+                    let mut client = connect();
+                    client.write_all(request).unwrap();
+                    turn_away(&listener.accept().await.unwrap().0, why);
+                    let mut told = Vec::new();
+                    client.read_to_end(&mut told).expect("closed, not reset");
+                    assert_eq!(told, why);
+                }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_said_without_reading_is_as_long_as_it_says() {
+        for reply in [NO_ROOM, DRAINING] {
+            let (head, body) = std::str::from_utf8(reply).unwrap().split_once("\r\n\r\n").unwrap();
+            assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
         }
     }
 }

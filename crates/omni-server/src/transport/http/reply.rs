@@ -43,8 +43,13 @@ pub(super) fn json(status: StatusCode, frame: Frame) -> Reply {
     reply
 }
 
-pub(super) fn stream(events: EventStream) -> Reply {
-    let mut reply = Response::new(ReplyBody::Events(Box::new(events)));
+pub(super) fn stream(stream: EventStream) -> Reply {
+    events(ReplyBody::Events(Box::new(stream)))
+}
+
+/// A reply whose body is events.
+pub(super) fn events(body: ReplyBody) -> Reply {
+    let mut reply = Response::new(body);
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -8,11 +8,11 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request as HttpRequest, StatusCode};
 use omni_protocol::ErrorCode;
 
-use super::cors;
 use super::credentials::{authenticate, until_revoked};
 use super::exchange::Client;
-use super::reply::{Reply, refusal};
+use super::reply::{Reply, method_not_allowed, refusal};
 use super::shared::{AdmittedConnection, Shared};
+use super::{cors, health, sse};
 use crate::admission::BusyGuard;
 use crate::host_check::HostRejection;
 use crate::transport::listener::Addresses;
@@ -23,18 +23,39 @@ const LARGE_ANSWER_BYTES: u64 = 32 << 10;
 /// What of the server a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
+    /// Answered without credentials.
+    Open(OpenRoute),
+    /// Answered to whoever may call tools.
+    Guarded(GuardedRoute),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OpenRoute {
+    /// `/health`: whether the server answers.
+    Health,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GuardedRoute {
     /// `/mcp`: the endpoint of MCP, in both eras (Streamable HTTP).
     Mcp,
+    /// `/sse`: begins a session of HTTP+SSE.
+    Sse,
+    /// `/messages`: takes the messages of one.
+    Messages,
 }
 
 impl Route {
     /// `None` for what this server does not have.
     fn of(path: &str) -> Option<Route> {
-        match path {
-            // Many clients and proxies add the slash.
-            "/mcp" | "/mcp/" => Some(Route::Mcp),
-            _ => None,
-        }
+        // Many clients and proxies add the slash.
+        Some(match path.strip_suffix('/').unwrap_or(path) {
+            "/mcp" => Route::Guarded(GuardedRoute::Mcp),
+            "/sse" => Route::Guarded(GuardedRoute::Sse),
+            "/messages" => Route::Guarded(GuardedRoute::Messages),
+            "/health" => Route::Open(OpenRoute::Health),
+            _ => return None,
+        })
     }
 }
 
@@ -86,7 +107,8 @@ async fn answer(
         }
     })?;
     let route = Route::of(parts.uri.path()).ok_or_else(|| {
-        let why = "the endpoint is `/mcp`";
+        let why = "the endpoint is `/mcp`, and `/sse` for clients of HTTP+SSE; a proxy that serves them under a prefix \
+                   has to take it off";
         refusal(StatusCode::NOT_FOUND, None, ErrorCode::InvalidRequest, why)
     })?;
     if parts.method == Method::OPTIONS
@@ -94,12 +116,30 @@ async fn answer(
     {
         return Ok(answer);
     }
+    let route = match route {
+        Route::Guarded(route) => route,
+        Route::Open(OpenRoute::Health) => {
+            // Whoever sends no credentials is told less, and not refused: a load balancer has none.
+            let identity = authenticate(shared, admitted, headers).await.ok();
+            return Ok(health::answer(shared, &parts.method, identity.as_deref()));
+        }
+    };
     let identity = &authenticate(shared, admitted, headers).await?;
     let account = &shared.account(admitted, identity);
     let client = Client { shared, identity, account, headers };
     until_revoked(shared, identity, async {
-        match route {
-            Route::Mcp => client.answer(&parts.method, body, work).await,
+        match (route, &parts.method) {
+            (GuardedRoute::Mcp, method) => client.answer(method, body, work).await,
+            (GuardedRoute::Sse, &Method::GET) => Ok(sse::open(client, &admitted.connection, &parts.uri)),
+            (GuardedRoute::Messages, &Method::POST) => sse::post(client, &parts.uri, body).await,
+            // Clients that try Streamable HTTP first POST here, and take this for the sign to go on with GET.
+            (GuardedRoute::Sse, _) => {
+                let why = "GET begins a session of HTTP+SSE; Streamable HTTP is at `/mcp`";
+                Err(method_not_allowed("GET", why))
+            }
+            (GuardedRoute::Messages, _) => {
+                Err(method_not_allowed("POST", "POST the messages of a session of HTTP+SSE here"))
+            }
         }
     })
     .await

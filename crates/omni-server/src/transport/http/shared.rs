@@ -1,8 +1,10 @@
 //! What all connections of an endpoint share, and what is known of an admitted one.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::resume::ResumableStreams;
+use super::sse_sessions::SseSessions;
 use crate::access::{Access, AccessDecision};
 use crate::admission::{Connection, PeerAccount};
 use crate::authentication::Identity;
@@ -20,6 +22,10 @@ pub(super) struct Shared {
     pub(super) sessions: Sessions,
     pub(super) parked: Arc<ParkedCalls>,
     pub(super) streams: Arc<ResumableStreams>,
+    /// The sessions of HTTP+SSE.
+    pub(super) sse: Arc<SseSessions>,
+    /// When the endpoint was made.
+    pub(super) started: Instant,
 }
 
 /// An admitted connection: whether its peer may call, and its place in the account.
