@@ -7,6 +7,7 @@ use omni_call::ErrorDetail;
 use omni_protocol::{Implementation, ServerCapabilities};
 use omni_store::Store;
 
+use crate::client_log::ClientLog;
 use crate::seal_key::KeySource;
 use crate::stored_results::StoredResults;
 
@@ -44,6 +45,8 @@ pub struct ServerConfig {
     pub stored_results: Option<Arc<StoredResults>>,
     /// What must outlive the process is noted here. Default: nowhere.
     pub store: Option<Store>,
+    /// Is told which clients connect. Default: nobody is.
+    pub clients: Option<Arc<dyn ClientLog>>,
     /// Descriptors that this process may have open for connections. Default: no bound of its own.
     pub connection_descriptors: usize,
 }
@@ -185,6 +188,7 @@ impl ServerConfig {
             tasks: None,
             stored_results: None,
             store: None,
+            clients: None,
             connection_descriptors: usize::MAX,
         }
     }

@@ -39,6 +39,7 @@ pub(crate) fn is_always_answered(action: &Action) -> bool {
 
 /// Notes in the log who a client says it is, and what it is shown for that: profiles go by this name.
 fn note_client(server: &Server, client: &ClientInfo, revision: Revision, profile: ProfileId, what: &str) {
+    tell_of_client(server, client);
     tracing::info!(
         client = client.name,
         version = client.version,
@@ -46,6 +47,12 @@ fn note_client(server: &Server, client: &ClientInfo, revision: Revision, profile
         profile = server.profile_name(profile),
         "{what}"
     );
+}
+
+fn tell_of_client(server: &Server, client: &ClientInfo) {
+    if let Some(clients) = &server.config.clients {
+        clients.connected(&client.name, &client.version);
+    }
 }
 
 /// Begins to answer a request. Only what an executor is asked, subscriptions, and what is listed or said of skills before
@@ -82,7 +89,13 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             session::set_log_level(&caller.session, level);
             RequestAnswer::Now(server.encoder.empty_result(&id, revision))
         }
-        Action::ListTools { cursor } => lists::tools(server, id, revision, cursor, &meta, caller),
+        Action::ListTools { cursor } => {
+            // Some clients that have no sessions never discover the server.
+            if let Some(client) = &meta.client {
+                tell_of_client(server, client);
+            }
+            lists::tools(server, id, revision, cursor, &meta, caller)
+        }
         Action::CallTool(call) => {
             call::answer(server, (id, revision), Callee::Tool(call), meta, caller, replay)
         }

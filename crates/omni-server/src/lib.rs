@@ -17,6 +17,7 @@ mod call_log;
 mod call_options;
 mod caller;
 mod change_queue;
+mod client_log;
 mod client_views;
 mod config;
 mod dispatch;
@@ -61,6 +62,7 @@ pub use authentication::{
 };
 pub use call::{ToolReply, ToolRequest};
 pub use call_log::Timing;
+pub use client_log::ClientLog;
 pub use config::{AskingLimits, Limits, ServerConfig, StreamSettings, TasksConfig};
 pub use host_check::{AllowedHostError, AllowedHosts};
 pub use omni_protocol::{ListKind, ServerCapabilities};

@@ -4,6 +4,7 @@
 //! [people] and one for [programs](json).
 
 mod checks;
+mod clients;
 mod cut_texts;
 mod environments;
 mod examination;

@@ -8,6 +8,7 @@ mod call;
 #[cfg(test)]
 mod captured_output;
 mod connect;
+mod connected_clients;
 mod counts;
 mod describe;
 mod doctor;

@@ -15,6 +15,7 @@ use omni_store::{Store, StoreConfig};
 use tokio::sync::watch;
 
 use crate::args::{McpArguments, Transport};
+use crate::connected_clients::ClientNotes;
 use crate::executors::{Executors, PrepareAhead};
 use crate::http_setup::{self, HttpSetup};
 use crate::private;
@@ -207,6 +208,7 @@ pub(crate) fn server(
     config.store = Some(store.clone());
     let state = places.state.clone();
     config.seal_key = KeySource::new(move || seal_key(&state));
+    config.clients = Some(Arc::new(ClientNotes::new(&places.state)));
     config.tasks = Some(settings.tasks.in_store(store));
     set_result_memory(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);

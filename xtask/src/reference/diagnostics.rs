@@ -837,6 +837,13 @@ const LOADED: &[Finding] = &[
         "a disk that fails",
         "look after the disk; remove the file when you need nothing of it",
     ),
+    Finding(
+        "client-cuts",
+        "warning",
+        "a client that has connected shows a model only a part of what these skills say",
+        "a description of 5,000 characters, and `claude-code`",
+        "say first what matters; the finding names the client, its limit and what is longer",
+    ),
 ];
 
 #[cfg(test)]
@@ -848,7 +855,7 @@ mod tests {
     use super::*;
 
     /// Texts in the crates that look like codes and are none.
-    const OTHERS: [&str; 14] = [
+    const OTHERS: [&str; 17] = [
         "site-packages",
         "allowed-tools",
         "date-time",
@@ -863,6 +870,9 @@ mod tests {
         "x-y",
         "skill-md",
         "my-pkg",
+        "claude-code",
+        "codex-mcp-client",
+        "gemini-cli-mcp-client",
     ];
 
     fn literals(folder: &Path, found: &mut BTreeSet<String>) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::finding::{Finding, Section, counts};
 use super::options::DoctorOptions;
-use super::{environments, isolation, json, root, runner, skills, task_store, trust, watching};
+use super::{clients, environments, isolation, json, root, runner, skills, task_store, trust, watching};
 use crate::counts::Counts;
 use crate::python;
 use crate::settings::{Places, RunSettings, Sources};
@@ -52,6 +52,7 @@ impl Examination {
             skills::summary(options.load && has_python, places, &snapshot),
             environments::examine(has_python, places, settings, &snapshot)?,
             task_store::examine(places),
+            clients::examine(places, &snapshot),
         ];
         Ok(Examination { snapshot, sections })
     }
