@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::content::{AdaptedResult, CacheHints};
+use crate::content_part::ContentPart;
 use crate::error::{ErrorCode, RpcError};
 use crate::message::Id;
 use crate::method::Method;
@@ -130,8 +131,10 @@ impl ListCache {
 /// Writes answers. Holds what is the same in all of them, serialised once.
 #[derive(Debug)]
 pub struct Encoder {
-    /// `"name":…` of the server as JSON.
+    /// The server as JSON.
     server: String,
+    /// The same for revisions that have no titles.
+    untitled_server: String,
     list_changed: ListKinds,
     /// The `_meta` of every modern result, up to and including our name.
     modern_meta: String,
@@ -160,9 +163,10 @@ impl ResultType {
 impl Encoder {
     /// `list_changed` are the lists whose changes clients can hear of.
     pub fn new(server: &Implementation, list_changed: ListKinds) -> Self {
+        let untitled_server = json!({"name": server.name, "version": server.version}).to_string();
         let server = json!(server).to_string();
         let modern_meta = format!(r#""_meta":{{"io.modelcontextprotocol/serverInfo":{server}"#);
-        Encoder { server, list_changed, modern_meta }
+        Encoder { server, untitled_server, list_changed, modern_meta }
     }
 
     /// The answer to `initialize`, by a server that offers this. `instructions` are for the client's model.
@@ -176,12 +180,13 @@ impl Encoder {
         let mut out = self.open(id, agreed, 512, None);
         comma(&mut out);
         let version = agreed.name();
+        let server =
+            if agreed.has_content(ContentPart::Title) { &self.server } else { &self.untitled_server };
         put(
             &mut out,
             format_args!(
-                r#""protocolVersion":"{version}","capabilities":{},"serverInfo":{}"#,
-                capabilities(offers, self.list_changed, agreed),
-                self.server
+                r#""protocolVersion":"{version}","capabilities":{},"serverInfo":{server}"#,
+                capabilities(offers, self.list_changed, agreed)
             ),
         );
         if agreed.has_instructions() {

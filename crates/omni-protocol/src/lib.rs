@@ -39,6 +39,8 @@ pub use request::{
     Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
     Notification, Request, RequestMeta, RequestSubject, ServerCapabilities, SubscriptionFilter,
 };
-pub use revision::{AskedBy, CancelledBy, Era, LivenessProbe, Revision, ToolFields, read_complete_params};
+pub use revision::{
+    AskedBy, CancelledBy, Era, LivenessProbe, MalformedAnswer, Revision, ToolFields, read_complete_params,
+};
 pub use sse::{COMMENT, event, event_parts, priming_event};
 pub use task::{Task, TaskState};

@@ -1,4 +1,6 @@
-//! A client over HTTP.
+//! A client over HTTP. It panics at a reply that is no message of its revision.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -11,7 +13,10 @@ use serde_json::Value;
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 
-use crate::messages;
+use crate::{WireCheck, messages};
+
+/// Where messages are posted, each with its session in a header.
+const ENDPOINT: &str = "/mcp";
 
 /// One connection over HTTP. Dropping it closes the connection.
 pub struct HttpClient {
@@ -29,8 +34,24 @@ pub struct HttpReply {
     pub body: Bytes,
 }
 
+/// What has been sent and what has come of one exchange; it goes along with the reply.
+#[derive(Clone)]
+struct Exchange(Arc<Mutex<WireCheck>>);
+
+impl Exchange {
+    fn with<T>(&self, ask: impl FnOnce(&mut WireCheck) -> T) -> T {
+        ask(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn received(&self, message: &Value) {
+        let faults = self.with(|check| check.received(message));
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+}
+
 /// A reply that is a stream of events, of which only the head has come.
 pub struct EventStream {
+    exchange: Option<Exchange>,
     body: Incoming,
     waiting: BytesMut,
 }
@@ -69,7 +90,7 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> hyper::Result<Response<Incoming>> {
-        self.send_to("/mcp", method, headers, body).await
+        self.send_to(ENDPOINT, method, headers, body).await
     }
 
     /// The same to another address of the server.
@@ -85,7 +106,9 @@ impl HttpClient {
             (ACCEPT, "application/json, text/event-stream"),
             (CONTENT_TYPE, "application/json"),
         ];
-        let mut request = Request::builder().method(method).uri(target).body(Full::new(body.into())).unwrap();
+        let body = body.into();
+        let mut request =
+            Request::builder().method(method).uri(target).body(Full::new(body.clone())).unwrap();
         for (name, value) in usual {
             request.headers_mut().insert(name, value.parse().unwrap());
         }
@@ -96,8 +119,15 @@ impl HttpClient {
             let name: hyper::header::HeaderName = name.parse().unwrap();
             request.headers_mut().insert(name, value.parse().unwrap());
         }
+        let session = request.headers().get("mcp-session-id").and_then(|session| session.to_str().ok());
+        // What is at other addresses is a session of its own, or no MCP.
+        let check = (target == ENDPOINT).then(|| WireCheck::exchange(session, &body));
         self.sender.ready().await?;
-        crate::wait::expect("a reply", self.sender.send_request(request)).await
+        let mut reply = crate::wait::expect("a reply", self.sender.send_request(request)).await?;
+        if let Some(check) = check {
+            reply.extensions_mut().insert(Exchange(Arc::new(Mutex::new(check))));
+        }
+        Ok(reply)
     }
 
     /// Sends a request to another address than the endpoint, and waits for the whole reply.
@@ -169,7 +199,21 @@ impl HttpReply {
     async fn read(reply: Response<Incoming>) -> Self {
         let (parts, body) = reply.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        HttpReply { status: parts.status, headers: parts.headers, body }
+        let reply = HttpReply { status: parts.status, headers: parts.headers, body };
+        let content = reply.headers.get(CONTENT_TYPE).map_or("", |content| content.to_str().unwrap());
+        if let Some(exchange) = parts.extensions.get::<Exchange>()
+            && matches!(content, "application/json" | "text/event-stream")
+        {
+            if !reply.status.is_success() {
+                exchange.with(WireCheck::refused);
+            }
+            reply.messages().iter().for_each(|message| exchange.received(message));
+            if let Some(session) = reply.headers.get("mcp-session-id") {
+                let session = session.to_str().unwrap();
+                reply.messages().iter().for_each(|message| WireCheck::opened(session, message));
+            }
+        }
+        reply
     }
 
     /// The body, which is one JSON text.
@@ -190,7 +234,8 @@ impl EventStream {
     pub(crate) fn of(reply: Response<Incoming>) -> Self {
         assert_eq!(reply.status(), StatusCode::OK);
         assert_eq!(reply.headers()[CONTENT_TYPE], "text/event-stream");
-        EventStream { body: reply.into_body(), waiting: BytesMut::new() }
+        let exchange = reply.extensions().get::<Exchange>().cloned();
+        EventStream { exchange, body: reply.into_body(), waiting: BytesMut::new() }
     }
 
     /// The next message; `None` when the stream has ended, or broken off.
@@ -220,7 +265,11 @@ impl EventStream {
                 lines.find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
             };
             let retry = field("retry:").map(|retry| retry.parse().unwrap());
-            return Some(ServerEvent { id: field("id:"), retry, message: message(&event) });
+            let message = message(&event);
+            if let (Some(exchange), Some(message)) = (&self.exchange, &message) {
+                exchange.received(message);
+            }
+            return Some(ServerEvent { id: field("id:"), retry, message });
         }
     }
 

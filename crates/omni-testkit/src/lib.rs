@@ -18,6 +18,7 @@ mod skill_folder;
 mod sse;
 mod stdio;
 mod wait;
+mod wire_check;
 
 pub use escapes::path_escapes;
 pub use executor::{OpenQuestion, RunningCall, ScriptedExecutor, StartedCalls, crashed};
@@ -30,3 +31,4 @@ pub use server::{TestServer, TestServerBuilder};
 pub use skill_folder::SkillFolder;
 pub use sse::SseClient;
 pub use stdio::StdioClient;
+pub use wire_check::{Schema, WireCheck};

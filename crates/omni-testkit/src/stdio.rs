@@ -7,22 +7,30 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
 
-use crate::messages;
+use crate::{WireCheck, messages};
 
-/// One client on stdio, which sends and reads lines. Dropping it closes both ends.
+/// One client on stdio, which sends and reads lines, and panics at one that is no message of its revision. Dropping it
+/// closes both ends.
 pub struct StdioClient {
     input: Option<WriteHalf<DuplexStream>>,
     output: Lines<BufReader<ReadHalf<DuplexStream>>>,
     /// What was read while something else was waited for.
     passed: VecDeque<Value>,
     served: JoinHandle<io::Result<()>>,
+    check: WireCheck,
 }
 
 impl StdioClient {
     pub(crate) fn new(stream: DuplexStream, served: JoinHandle<io::Result<()>>) -> Self {
         let (output, input) = tokio::io::split(stream);
         let output = BufReader::new(output).lines();
-        StdioClient { input: Some(input), output, passed: VecDeque::new(), served }
+        StdioClient {
+            input: Some(input),
+            output,
+            passed: VecDeque::new(),
+            served,
+            check: WireCheck::default(),
+        }
     }
 
     /// Sends one message.
@@ -32,6 +40,7 @@ impl StdioClient {
 
     /// Sends bytes as they are: half a line, or what is none.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.check.sent(bytes);
         self.input.as_mut().expect("the input is open").write_all(bytes).await.unwrap();
     }
 
@@ -46,7 +55,10 @@ impl StdioClient {
     /// The next line, or `None` when the server has closed its output.
     async fn read(&mut self) -> Option<Value> {
         let line = crate::wait::expect("a message", self.output.next_line()).await.unwrap()?;
-        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}")))
+        let message = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+        let faults = self.check.received(&message);
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        Some(message)
     }
 
     /// Sends a request and waits for its answer; what comes before is kept for [`next`](Self::next).
@@ -101,6 +113,7 @@ impl StdioClient {
 
     /// Ends the input, and gives what the server still says and how it ended.
     pub async fn close(mut self) -> (Vec<Value>, io::Result<()>) {
+        self.check.sent_end();
         self.input.take().unwrap().shutdown().await.unwrap();
         let rest = self.rest().await;
         (rest, self.served.await.unwrap())

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use omni_testkit::Schema;
 use serde_json::{Map, Value, json};
 use support::{Folder, Http};
 
@@ -109,8 +110,7 @@ fn walk(way: &str) {
     let server = folder.http(&arguments);
     let promised = Promised::read();
     for revision in REVISIONS {
-        let client =
-            Client { server: &server, revision, schema: Schema::of(revision), session: None }.opened();
+        let client = Client { server: &server, revision, session: None }.opened();
         for kind in KINDS {
             // An error's content is adapted as any other: one kind that is, and one that stays, are enough.
             let failing =
@@ -284,59 +284,10 @@ impl Promised {
     }
 }
 
-/// What results are in one revision, by the specification's own schema; a member that it does not name is a fault.
-struct Schema(Value);
-
-impl Schema {
-    fn of(revision: &str) -> Self {
-        let file = format!("../../conformance/schemas/results-{revision}.json");
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
-        let mut schema: Value = serde_json::from_str(&text).unwrap();
-        close(&mut schema);
-        Schema(schema)
-    }
-
-    fn check(&self, method: &str, result: &Value) {
-        let name = match method {
-            "tools/call" => "CallToolResult",
-            "prompts/get" => "GetPromptResult",
-            "resources/read" => "ReadResourceResult",
-            method => panic!("{method}"),
-        };
-        let mut schema = self.0.clone();
-        let definitions = if schema.get("$defs").is_some() { "$defs" } else { "definitions" };
-        schema["$ref"] = json!(format!("#/{definitions}/{name}"));
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        let faults: Vec<String> = validator
-            .iter_errors(result)
-            .map(|fault| format!("{}: {fault}", fault.instance_path()))
-            .collect();
-        assert!(faults.is_empty(), "{name}: {faults:#?} of {result:#}");
-    }
-}
-
-/// Has objects with named members have no other, but for those of `_meta`.
-fn close(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            let metas =
-                members.iter_mut().filter(|(name, _)| *name == "_meta" || name.ends_with("MetaObject"));
-            metas.for_each(|(_, meta)| *meta = json!({"type": "object"}));
-            if members.contains_key("properties") && !members.contains_key("additionalProperties") {
-                members.insert("additionalProperties".to_owned(), json!(false));
-            }
-            members.values_mut().for_each(close);
-        }
-        Value::Array(items) => items.iter_mut().for_each(close),
-        _ => {}
-    }
-}
-
 /// A client of one revision: a session, or none.
 struct Client<'a> {
     server: &'a Http,
     revision: &'a str,
-    schema: Schema,
     session: Option<String>,
 }
 
@@ -359,7 +310,9 @@ impl Client<'_> {
         let mut answer = reply.json();
         assert!(answer.get("result").is_some(), "{} {method}: {answer}", self.revision);
         let result = answer["result"].take();
-        self.schema.check(method, &result);
+        let schema = Schema::of(self.revision).unwrap();
+        let faults = schema.faults(&schema.result(method), &result);
+        assert!(faults.is_empty(), "{}: {faults:#?} of {result:#}", self.revision);
         result
     }
 }

@@ -51,10 +51,37 @@ pub(super) fn list_choices(params: &mut Map<String, Value>) {
     }
 }
 
+/// Writes what is chosen from the beginning as a revision does that has it of a yes or no alone: among the words about a field.
+pub(super) fn describe_defaults(params: &mut Map<String, Value>) {
+    let properties = params.get_mut("requestedSchema").and_then(|schema| schema.get_mut("properties"));
+    let Some(properties) = properties.and_then(Value::as_object_mut) else { return };
+    for property in properties.values_mut().filter_map(Value::as_object_mut) {
+        if property.get("type").is_some_and(|kind| kind == "boolean") {
+            continue;
+        }
+        let Some(default) = property.shift_remove("default") else { continue };
+        let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+        let described = match property.get("description").and_then(Value::as_str) {
+            Some(says) => format!("{says} (default: {default})"),
+            None => format!("default: {default}"),
+        };
+        property.insert("description".to_owned(), described.into());
+    }
+}
+
+/// The answer has the newest revision's form already.
+pub(super) fn as_it_came(_ask: &Ask, _answer: &mut Map<String, Value>) -> bool {
+    false
+}
+
+/// The parameters as the tool gave them, if they are an object.
+pub(super) fn params_of(ask: &Ask) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&ask.params).ok()
+}
+
 /// The parameters with a change. What is no object stays as it is.
 pub(super) fn change_params(ask: &Ask, change: impl FnOnce(&mut Map<String, Value>)) -> Bytes {
-    let params = serde_json::from_slice::<Map<String, Value>>(&ask.params);
-    let changed = params.ok().and_then(|mut params| {
+    let changed = params_of(ask).and_then(|mut params| {
         change(&mut params);
         serde_json::to_vec(&params).ok()
     });

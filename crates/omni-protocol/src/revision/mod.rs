@@ -9,11 +9,13 @@
     reason = "a revision, a question or a method that is new must not get an old one's answer"
 )]
 
+mod answers;
 mod asks;
 mod choice;
 mod legacy;
 mod method_params;
 mod modern;
+mod multi_select;
 mod params;
 mod read;
 mod refusal;
@@ -25,6 +27,7 @@ mod v2025_06_18;
 mod v2025_11_25;
 mod v2026_07_28;
 
+pub use answers::MalformedAnswer;
 pub(crate) use method_params::write_params;
 pub use read::read_complete_params;
 pub use rules::{AskedBy, CancelledBy, Era, LivenessProbe, ToolFields};

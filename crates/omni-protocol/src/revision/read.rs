@@ -36,10 +36,15 @@ impl Request {
     ) -> Result<Request, Rejected> {
         let RawRequest { id, method, params } = raw;
         let read = || {
-            let mut parsed: Params<'_> = match &params {
-                None => Params::default(),
-                Some(text) => serde_json::from_slice(text)
-                    .map_err(|error| invalid(format!("`params` of `{method}` cannot be read: {error}")))?,
+            let read =
+                params.as_ref().map_or_else(|| Ok(Params::default()), |text| serde_json::from_slice(text));
+            let mut parsed: Params<'_> = match read {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    // Of what era it is cannot be read either, so its session is looked up if it names one.
+                    session()?;
+                    return Err(invalid(format!("`params` of `{method}` cannot be read: {error}")));
+                }
             };
             parsed.text = params.clone().unwrap_or_default();
             let params = parsed;

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use omni_call::Ask;
+use serde_json::{Map, Value};
 
 use crate::ErrorCode;
 use crate::content_part::ContentPart;
@@ -52,6 +53,9 @@ pub(super) struct RevisionRules {
     pub(super) question_support: fn(Question) -> QuestionSupport,
     /// The parameters of a question as it has them. The bytes, a JSON string, name this one question among ours.
     pub(super) ask_params: fn(&Ask, &[u8]) -> Bytes,
+    /// Has the answer to a question the newest revision's form again, where [`ask_params`](Self::ask_params) asked for another;
+    /// whether it was changed.
+    pub(super) restore_answer: fn(&Ask, &mut Map<String, Value>) -> bool,
 
     /// Whether HTTP requests say in a header which revision they are.
     pub(super) version_header: bool,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use omni_call::Ask;
+use serde_json::{Map, Value};
 
 use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, QuestionSupport, ResultEnvelope, RevisionRules,
@@ -133,6 +134,11 @@ impl Revision {
     /// The parameters of a question as it has them. `name`, a JSON string, names this one question among ours.
     pub(crate) fn ask_params(self, ask: &Ask, name: &[u8]) -> Bytes {
         (self.rules().ask_params)(ask, name)
+    }
+
+    /// Has the answer to a question the newest revision's form; whether it was changed.
+    pub(super) fn restore_answer(self, ask: &Ask, answer: &mut Map<String, Value>) -> bool {
+        (self.rules().restore_answer)(ask, answer)
     }
 
     /// Whether content has that part.

@@ -154,6 +154,18 @@ fn a_question_has_the_shape_of_the_clients_revision() {
     assert_eq!(shaped(Revision::V2025_06_18, choices), listed);
     assert_eq!(shaped(Revision::V2025_11_25, choices), stripped);
     assert_eq!(shaped(Revision::V2026_07_28, choices), choices);
+    let chosen = concat!(
+        r#"{"message":"m","requestedSchema":{"type":"object","properties":{"#,
+        r#""a":{"type":"integer","description":"A","default":3},"b":{"type":"boolean","default":true},"#,
+        r#""c":{"type":"string","default":"x"}}}}"#
+    );
+    let described = concat!(
+        r#"{"message":"m","requestedSchema":{"type":"object","properties":{"#,
+        r#""a":{"type":"integer","description":"A (default: 3)"},"b":{"type":"boolean","default":true},"#,
+        r#""c":{"type":"string","description":"default: x"}}}}"#
+    );
+    assert_eq!(shaped(Revision::V2025_06_18, chosen), described);
+    assert_eq!(shaped(Revision::V2025_11_25, chosen), chosen);
     let (form, page) = (r#"{"mode":"form","message":"m"}"#, r#"{"mode":"url","url":"https://a"}"#);
     assert_eq!(shaped(Revision::V2025_06_18, form), r#"{"message":"m"}"#);
     assert_eq!(shaped(Revision::V2025_11_25, form), form);

@@ -1,6 +1,6 @@
 //! 2024-11-05, the first revision: tools with text, images and resources; HTTP+SSE beside stdio.
 
-use super::asks::{questions_before_elicitation, unchanged};
+use super::asks::{as_it_came, questions_before_elicitation, unchanged};
 use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, ResultEnvelope, RevisionRules, StructuredContent, ToolFields,
 };
@@ -29,6 +29,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     asked_by: AskedBy::Request,
     question_support: questions_before_elicitation,
     ask_params: unchanged,
+    restore_answer: as_it_came,
 
     version_header: false,
     method_headers: false,

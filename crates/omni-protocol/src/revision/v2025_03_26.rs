@@ -1,6 +1,6 @@
 //! 2025-03-26: Streamable HTTP, batches, annotations of tools, audio.
 
-use super::asks::{questions_before_elicitation, unchanged};
+use super::asks::{as_it_came, questions_before_elicitation, unchanged};
 use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, ResultEnvelope, RevisionRules, StructuredContent, ToolFields,
 };
@@ -30,6 +30,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     asked_by: AskedBy::Request,
     question_support: questions_before_elicitation,
     ask_params: unchanged,
+    restore_answer: as_it_came,
 
     version_header: false,
     method_headers: false,

@@ -3,8 +3,10 @@
 
 use bytes::Bytes;
 use omni_call::{Ask, AskMethod};
+use serde_json::{Map, Value};
 
-use super::asks::{change_params, list_choices, strip_form};
+use super::asks::{change_params, describe_defaults, list_choices, params_of, strip_form};
+use super::multi_select;
 use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, QuestionSupport, ResultEnvelope, RevisionRules,
     StructuredContent, ToolFields,
@@ -35,6 +37,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     asked_by: AskedBy::Request,
     question_support,
     ask_params,
+    restore_answer,
 
     version_header: true,
     method_headers: false,
@@ -63,14 +66,23 @@ fn question_support(question: Question) -> QuestionSupport {
     }
 }
 
-/// Forms were all there was, so there was no word for them, and choices had their titles apart.
+/// Forms were all there was, so there was no word for them, choices had their titles apart, and were of one value.
 fn ask_params(ask: &Ask, _name: &[u8]) -> Bytes {
     match ask.method {
         AskMethod::Elicit => change_params(ask, |params| {
             params.remove("mode");
             strip_form(params);
             list_choices(params);
+            multi_select::spread(params);
+            describe_defaults(params);
         }),
         AskMethod::Sample | AskMethod::ListRoots => ask.params.clone(),
+    }
+}
+
+fn restore_answer(ask: &Ask, answer: &mut Map<String, Value>) -> bool {
+    match ask.method {
+        AskMethod::Elicit => params_of(ask).is_some_and(|params| multi_select::gather(&params, answer)),
+        AskMethod::Sample | AskMethod::ListRoots => false,
     }
 }

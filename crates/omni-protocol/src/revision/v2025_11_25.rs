@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use omni_call::{Ask, AskMethod};
 
-use super::asks::{change_params, strip_form};
+use super::asks::{as_it_came, change_params, strip_form};
 use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, QuestionSupport, ResultEnvelope, RevisionRules,
     StructuredContent, ToolFields,
@@ -34,6 +34,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     asked_by: AskedBy::Request,
     question_support,
     ask_params,
+    restore_answer: as_it_came,
 
     version_header: true,
     method_headers: false,

@@ -1,7 +1,7 @@
 //! 2026-07-28: no sessions. Each request says which revision and which client it is of; a call that needs an answer is
 //! answered with the question; what lists and resources hold says how long it holds.
 
-use super::asks::unchanged;
+use super::asks::{as_it_came, unchanged};
 use super::rules::{
     AskedBy, CancelledBy, Era, LivenessProbe, QuestionSupport, ResultEnvelope, RevisionRules,
     StructuredContent, ToolFields,
@@ -32,6 +32,7 @@ pub(super) const RULES: RevisionRules = RevisionRules {
     asked_by: AskedBy::InputRequired,
     question_support,
     ask_params: unchanged,
+    restore_answer: as_it_came,
 
     version_header: true,
     method_headers: true,

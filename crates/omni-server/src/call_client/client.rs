@@ -203,13 +203,16 @@ impl EventSink for ClientPort<'_> {
 
 impl CallPort for ClientPort<'_> {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
-        match self.client {
+        let (revision, answer) = match self.client {
             CallClient::SingleRequest(single) => match single.ask(self.encoder, &ask) {
-                Ok(answer) => self.permit.awaiting(answer),
-                Err(refused) => Box::pin(std::future::ready(refused)),
+                Ok(answer) => (single.recipient.revision, self.permit.awaiting(answer)),
+                Err(refused) => return Box::pin(std::future::ready(refused)),
             },
-            CallClient::Resumable(parking) => self.permit.awaiting(parking.link.ask(ask)),
-        }
+            CallClient::Resumable(parking) => {
+                (parking.link.revision(), self.permit.awaiting(parking.link.ask(ask.clone())))
+            }
+        };
+        Box::pin(async move { held_to_its_question(revision, &ask, answer.await) })
     }
 
     fn can_be_asked(&self) -> bool {
@@ -312,6 +315,15 @@ fn answer_of(reply: Option<PeerReply>) -> Answer {
             refused(AskRefusal::Failed, &why)
         }
         None => refused(AskRefusal::Gone, "the client went away before it answered"),
+    }
+}
+
+/// A client's answer to a question in the newest revision's form, or the refusal of one that is no answer to it.
+fn held_to_its_question(revision: Revision, ask: &Ask, answer: Answer) -> Answer {
+    let Answer::Result(result) = answer else { return answer };
+    match revision.read_answer(ask, result) {
+        Ok(result) => Answer::Result(result),
+        Err(malformed) => refused(AskRefusal::Failed, &malformed.to_string()),
     }
 }
 

@@ -205,6 +205,11 @@ impl ClientLink {
         state.questions.iter().map(|question| (question.key.clone(), question.ask.clone())).collect()
     }
 
+    /// The revision of the client's latest request.
+    pub(crate) fn revision(&self) -> Revision {
+        self.state().revision
+    }
+
     /// What the tool said last of how far it is.
     pub(crate) fn last_message(&self) -> Option<String> {
         self.state().task.message.clone()

@@ -5,11 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use omni_protocol::Id;
+use omni_protocol::{ErrorCode, Id, RpcError, error_frame};
 use tokio::sync::oneshot;
 
 use crate::running_request::{RequestOutput, RunningRequest};
 use crate::session::Session;
+
+/// What becomes of a request whose client ends the session that it belongs to.
+const SESSION_ENDED: &str = "its client has ended the session, and with it this request";
 
 /// Keeps a request's id taken until it is dropped.
 pub(crate) struct InFlightId {
@@ -31,8 +34,8 @@ impl Drop for InFlightId {
 }
 
 impl Session {
-    /// Registers a request. The receiver resolves when the client cancels it or the session ends. The id comes back when
-    /// a request of that id is still open.
+    /// Registers a request. The receiver resolves when the session ends, and to an error when the client cancels it. The
+    /// id comes back when a request of that id is still open.
     pub(super) fn begin(self: &Arc<Self>, id: Id) -> Result<(InFlightId, oneshot::Receiver<()>), Id> {
         let mut state = self.state();
         state.used = true;
@@ -51,7 +54,7 @@ impl Session {
 pub(crate) struct InFlightRequest {
     /// `None` when it has ended.
     running: Option<RunningRequest>,
-    /// Resolves when the client takes the request back.
+    /// Resolves when its session ends, and to an error when the client takes the request back.
     cancelled: Option<oneshot::Receiver<()>>,
     /// Its id, where another message can name it.
     in_flight: Option<InFlightId>,
@@ -79,13 +82,20 @@ impl InFlightRequest {
     }
 
     /// Drives the request until it has something to send. `None` when it has ended without an answer: its client took
-    /// it back, and nothing may be said of it any more.
+    /// it back, and nothing may be said of it any more. When its session ends it is answered with an error, since its
+    /// client may still wait.
     pub(crate) fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<RequestOutput>> {
         if let Some(cancelled) = &mut self.cancelled
-            && Pin::new(cancelled).poll(cx).is_ready()
+            && let Poll::Ready(withdrawn) = Pin::new(cancelled).poll(cx)
         {
             self.cancelled = None;
             self.running = None;
+            if withdrawn.is_ok()
+                && let Some(in_flight) = self.in_flight.take()
+            {
+                let error = RpcError::new(ErrorCode::InvalidRequest, SESSION_ENDED);
+                return Poll::Ready(Some(RequestOutput::Done(error_frame(Some(&in_flight.id), &error))));
+            }
         }
         let Some(running) = &mut self.running else { return Poll::Ready(None) };
         running.poll_output(cx)

@@ -327,7 +327,11 @@ impl Session {
 
     /// Ends it, and cancels what runs in it.
     pub(super) fn close(&self) {
-        self.state().in_flight.clear();
+        let in_flight = std::mem::take(&mut self.state().in_flight);
+        for (_, ended) in in_flight.into_values() {
+            // One that has just been answered waits for nothing.
+            let _ = ended.send(());
+        }
         self.end();
     }
 }

@@ -106,6 +106,31 @@ async fn the_stream_of_a_session_is_one_and_the_newest_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_runs_in_a_session_that_its_client_ends_is_told_so_and_ended() {
+    let (server, mut calls) = scripted();
+    for (revision, progress) in [("2025-06-18", false), ("2025-11-25", true)] {
+        let (mut client, mut other) = (server.http().await, server.http().await);
+        client.initialize(revision).await;
+        other.session.clone_from(&client.session);
+        let mut call = call_tool(1, "t.run", json!({}));
+        if progress {
+            call["params"]["_meta"]["progressToken"] = "p".into();
+        }
+        let answered = tokio::spawn(async move { client.post(&call).await.messages() });
+        let mut running = calls.next().await;
+        if progress {
+            running.progress(1.0, None);
+        }
+        assert_eq!(other.send("DELETE", &[], "").await.unwrap().status(), 200);
+        let messages = answered.await.unwrap();
+        let answer = messages.last().unwrap();
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(1), &json!(-32600)), "{revision}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("ended the session"), "{answer}");
+        running.dropped().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn sessions_belong_to_the_user_who_opened_them() {
     let server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
     let (mut mine, mut yours) = (server.http_as(Some(1000)).await, server.http_as(Some(1001)).await);

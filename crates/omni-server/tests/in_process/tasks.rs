@@ -269,7 +269,10 @@ async fn a_subscriber_is_told_of_each_change_of_its_tasks_and_of_no_others() {
     assert_eq!(told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 3);
     running.event(Event::Progress { value: 1.0, total: None, message: Some("nearly".into()) });
     assert_eq!(client.next().await["params"]["statusMessage"], "nearly");
-    let question = running.ask(AskMethod::Elicit, &json!({"mode": "form", "message": "m"}));
+    let question = running.ask(
+        AskMethod::Elicit,
+        &json!({"mode": "form", "message": "m", "requestedSchema": {"type": "object", "properties": {}}}),
+    );
     let asked = client.next().await;
     assert_eq!(asked["params"]["status"], "input_required");
     assert_eq!(asked["params"]["inputRequests"].as_object().unwrap().len(), 1);
@@ -317,7 +320,10 @@ async fn a_server_reads_answers_and_cancels_what_another_one_runs() {
     client.send(&call(1, "optional")).await;
     let mut running = calls.next().await;
     let task = task_of(&client.answer(&json!(1)).await);
-    let question = running.ask(AskMethod::Elicit, &json!({"mode": "form", "message": "m"}));
+    let question = running.ask(
+        AskMethod::Elicit,
+        &json!({"mode": "form", "message": "m", "requestedSchema": {"type": "object", "properties": {}}}),
+    );
     let asked = until_status(&mut other, &task, "input_required").await;
     let key = asked["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
     let mut update = of_task(2, "tasks/update", &task);

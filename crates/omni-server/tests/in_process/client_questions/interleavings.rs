@@ -147,7 +147,8 @@ impl Conversation {
             Step::Ask { oldest } => {
                 if let Some(call) = if oldest { self.running.first() } else { self.running.last() } {
                     self.asked += 1;
-                    let form = json!({"mode": "form", "message": self.asked});
+                    let form = json!({"mode": "form", "message": self.asked.to_string(),
+                        "requestedSchema": {"type": "object", "properties": {}}});
                     self.questions.push((self.asked, call.ask(AskMethod::Elicit, &form)));
                 }
             }

@@ -62,16 +62,16 @@ async fn several_questions_are_open_at_once_and_their_replies_find_them() {
     let ids: std::collections::BTreeSet<String> = asked.iter().map(|asked| asked["id"].to_string()).collect();
     assert_eq!(ids.len(), 3);
     for (n, asked) in asked.iter().enumerate().rev() {
-        client.send(&reply(asked, json!({"n": n}))).await;
+        client.send(&reply(asked, json!({"action": "decline", "roots": [], "n": n}))).await;
     }
     for (n, question) in questions.into_iter().enumerate() {
-        assert_eq!(question.result().await, json!({"n": n}));
+        assert_eq!(question.result().await["n"], n);
     }
     // In turn as well.
     let next = elicit(&one);
     let asked = client.asked("elicitation/create").await;
     assert!(!ids.contains(&asked["id"].to_string()));
-    client.send(&reply(&asked, json!({}))).await;
+    client.send(&reply(&asked, json!({"action": "cancel"}))).await;
     next.result().await;
     for (id, call) in [(1, one), (2, two)] {
         call.finish("done");
@@ -122,6 +122,17 @@ async fn an_error_and_a_result_that_is_no_object_are_told_to_the_tool() {
             (AskRefusal::Failed, "the client's answer is not a JSON object"),
             "{wrong}"
         );
+    }
+    for (method, params, wrong, why) in [
+        (AskMethod::Elicit, form(), json!({}), "`action` must be `accept`, `decline` or `cancel`"),
+        (AskMethod::ListRoots, json!({}), json!({"roots": [{}]}), "`roots[0].uri` must be a string"),
+    ] {
+        let question = running.ask(method, &params);
+        let asked = client.asked(method.name()).await;
+        client.send(&reply(&asked, wrong)).await;
+        let name = method.name();
+        let expected = format!("the client's answer to `{name}` cannot be used: {why}");
+        assert_eq!(refusal(question).await, (AskRefusal::Failed, expected));
     }
     running.finish("done");
     assert_eq!(text(&client.answer(&json!(1)).await), "done");
@@ -304,14 +315,21 @@ async fn no_revision_is_asked_what_it_does_not_know() {
         for (method, params, since) in [
             (AskMethod::Elicit, form(), "2025-06-18"),
             (AskMethod::Elicit, json!({"mode": "url", "url": "https://a", "message": "m"}), "2025-11-25"),
-            (AskMethod::Sample, json!({"messages": []}), "2024-11-05"),
-            (AskMethod::Sample, json!({"messages": [], "tools": []}), "2025-11-25"),
+            (AskMethod::Sample, json!({"messages": [], "maxTokens": 9}), "2024-11-05"),
+            (AskMethod::Sample, json!({"messages": [], "maxTokens": 9, "tools": []}), "2025-11-25"),
             (AskMethod::ListRoots, json!({}), "2024-11-05"),
         ] {
             let question = running.ask(method, &params);
             if revision >= since {
                 let asked = client.asked(method.name()).await;
-                client.send(&reply(&asked, json!({}))).await;
+                let answer = match method {
+                    AskMethod::Elicit => json!({"action": "decline"}),
+                    AskMethod::Sample => {
+                        json!({"role": "assistant", "model": "m", "content": {"type": "text", "text": "t"}})
+                    }
+                    AskMethod::ListRoots => json!({"roots": []}),
+                };
+                client.send(&reply(&asked, answer)).await;
                 question.result().await;
             } else {
                 let (why, message) = refusal(question).await;
@@ -364,4 +382,32 @@ async fn what_a_session_declared_outlives_its_place_in_the_table() {
     let (_running, question, asked, _stream, _client) = asking_over_http(client, &mut calls).await;
     other.post(&reply(&asked, accepted("Ada"))).await;
     assert_eq!(question.result().await, accepted("Ada"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_choice_of_several_values_is_asked_in_words_of_the_revision_and_answered_as_a_choice() {
+    let form = json!({"mode": "form", "message": "m", "requestedSchema": {"type": "object", "required": ["sizes"],
+        "properties": {"sizes": {"type": "array", "items": {"type": "string", "enum": ["S", "M"]}, "default": ["M"]}}}});
+    for (revision, content) in
+        [("2025-06-18", json!({"sizes.S": true, "sizes.M": false})), ("2025-11-25", json!({"sizes": ["S"]}))]
+    {
+        let (server, mut calls) = scripted();
+        let mut client = server.stdio();
+        client.initialize_able(revision, able()).await;
+        client.send(&call_tool(1, "t.run", json!({}))).await;
+        let running = calls.next().await;
+        let mut question = running.ask(AskMethod::Elicit, &form);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let early = question.answer_now();
+        assert!(early.is_none(), "{revision}: {early:?}");
+        // That the revision has it so is what the client holds everything to.
+        let asked = client.asked("elicitation/create").await;
+        client.send(&reply(&asked, json!({"action": "accept", "content": content}))).await;
+        let answer = json!({"action": "accept", "content": {"sizes": ["S"]}});
+        assert_eq!(question.result().await, answer, "{revision}");
+        running.finish("done");
+        assert_eq!(text(&client.answer(&json!(1)).await), "done");
+    }
 }

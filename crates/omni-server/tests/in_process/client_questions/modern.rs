@@ -51,10 +51,11 @@ async fn what_is_asked_at_once_is_told_together_and_what_stays_unanswered_again(
         assert_ne!(again["result"]["requestState"], asked["result"]["requestState"]);
         assert!(one.is_open());
 
-        let some = json!({&all[1].0: {"roots": []}, &all[2].0: {"role": "assistant"}});
+        let sampled = json!({"role": "assistant", "model": "m", "content": {"type": "text", "text": "t"}});
+        let some = json!({&all[1].0: {"roots": []}, &all[2].0: sampled});
         let rest = client.request(&retry(&first, 3, &again, some)).await;
         assert_eq!(two.result().await, json!({"roots": []}));
-        assert_eq!(three.result().await, json!({"role": "assistant"}));
+        assert_eq!(three.result().await, sampled);
         assert_eq!(questions(&rest), all[..1]);
 
         client.send(&retry(&first, 4, &rest, json!({&all[0].0: {"action": "decline"}}))).await;
@@ -88,11 +89,11 @@ async fn a_question_has_the_key_that_its_tool_gives_it_and_no_open_one_has_the_s
         let asked = client.answer(1).await;
         let keys: Vec<_> = questions(&asked).into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["user_name", "q1", "q2"]);
-        let answers = json!({"user_name": accepted("Ada"), "q1": {"roots": []}, "q2": {"roots": [{}]}});
+        let answers = json!({"user_name": accepted("Ada"), "q1": {"roots": []}, "q2": {"roots": [{"uri": "file:///a"}]}});
         client.send(&retry(&first, 2, &asked, answers)).await;
         assert_eq!(named.result().await, accepted("Ada"));
         assert_eq!(second.result().await, json!({"roots": []}));
-        assert_eq!(third.result().await, json!({"roots": [{}]}));
+        assert_eq!(third.result().await, json!({"roots": [{"uri": "file:///a"}]}));
 
         // It has its answer, so another one may have its key.
         let again = running.ask_as(Some("user_name"), AskMethod::Elicit, &form);
