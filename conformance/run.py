@@ -67,7 +67,7 @@ RECOMMENDED = {
     },
 }
 # The suite looks for a stream that its server closes before the answer.
-STREAMS = "[streams]\nclosed_after = 2\n"
+STREAMS = "[streams]\nclosed_after = 3\n"
 WARM_UP_SECONDS_MAX = 60
 
 
