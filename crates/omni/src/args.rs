@@ -223,11 +223,11 @@ pub(crate) struct McpArguments {
     /// An origin whose web pages may use this server (http)
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub(crate) allow_origins: Vec<String>,
-    /// A private file of tokens, one a line: only requests with `Authorization: Bearer TOKEN` are served (http)
+    /// A private file of tokens, one a line: only requests with `Authorization: Bearer TOKEN` are served; it is read again
+    /// when it changes (http)
     #[arg(long, value_name = "FILE")]
     pub(crate) http_token: Option<PathBuf>,
-    /// Listen on an address that other machines reach: without --http-token anybody there can run the tools, and with
-    /// it whoever is on the way can read the token (http)
+    /// Listen on an address that other machines reach although no token is wanted: anybody there can run the tools (http)
     #[arg(long)]
     pub(crate) allow_unauthenticated: bool,
     /// All of this as it was written.

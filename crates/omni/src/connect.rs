@@ -11,7 +11,7 @@ use std::time::Duration;
 use omni_call::{ErrorDetail, shown_json, shown_path};
 use serde_json::{Value, json};
 
-pub(crate) use quoting::quoted;
+pub(crate) use quoting::{quoted, quoted_words};
 pub(crate) use start_command::StartCommand;
 
 /// The limits and variables that clients must know of, besides how to reach the server.
@@ -49,10 +49,10 @@ pub(crate) struct ConnectInstructions {
     pub(crate) files: String,
 }
 
-/// Commands that connect clients to a running HTTP server. Where it wants a token, they read the first of that file
-/// when they are run; here it is not shown.
-pub(crate) fn http(url: &str, token: Option<&Path>, limits: ClientLimits<'_>) -> ConnectInstructions {
-    let read = token.map(|file| format!("$(grep -m 1 . {})", quoted(file)));
+/// Commands that connect clients to a running HTTP server. Where it wants a token, `token` is the line for a shell that
+/// prints one, which is run when they are; here it is not shown.
+pub(crate) fn http(url: &str, token: Option<&str>, limits: ClientLimits<'_>) -> ConnectInstructions {
+    let read = token.map(|line| format!("$({line})"));
     let header =
         read.as_ref().map(|read| format!(" --header \"Authorization: Bearer {read}\"")).unwrap_or_default();
     let named = if token.is_some() { format!(" --bearer-token-env-var {TOKEN}") } else { String::new() };

@@ -1,5 +1,6 @@
 //! Who may call over HTTP, from flags and `[http]` of `omni.toml`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::net::IpAddr;
@@ -7,10 +8,11 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use omni_server::{Access, PeerLookup, Tokens};
+use omni_server::{Access, PeerLookup};
 use rustix::fs::OFlags;
 use serde::Deserialize;
 
+use crate::http_tokens::TokenTable;
 use crate::listener::SocketReach;
 
 /// `[http]` of `omni.toml`.
@@ -33,12 +35,26 @@ pub(crate) struct HttpTable {
     pub(crate) allow_origins: Vec<String>,
     /// The private file of tokens, relative to this one.
     pub(crate) token_file: Option<PathBuf>,
+    /// Tokens with names: `[http.tokens.NAME]`.
+    #[serde(default)]
+    pub(crate) tokens: BTreeMap<String, TokenTable>,
 }
 
 impl HttpTable {
     /// Whether it names somebody who may call besides the user who runs omni.
     pub(crate) fn lets_others_in(&self) -> bool {
         !self.allow_users.is_empty()
+    }
+
+    /// The key by which others than the user who runs omni may call over loopback, if one does.
+    pub(crate) fn others_let_in_by(&self) -> Option<&'static str> {
+        if self.token_file.is_some() {
+            Some("`http.token_file`")
+        } else if !self.tokens.is_empty() {
+            Some("`http.tokens`")
+        } else {
+            self.lets_others_in().then_some("`http.allow_users`")
+        }
     }
 }
 
@@ -108,16 +124,7 @@ fn told_apart(lookup: &PeerLookup, users: Vec<(&str, u32)>, otherwise: &str) -> 
 }
 
 /// The largest file that is read for tokens.
-const TOKENS_BYTES_MAX: u64 = 64 << 10;
-
-/// Reads the file of tokens; `shown` is how it was named. What it holds later is not looked at: a new token needs a new start.
-///
-/// # Errors
-/// It cannot be read, is no file, belongs to somebody else, or others can read or write it: then they know the tokens.
-pub(crate) fn tokens(path: &Path, shown: &str) -> Result<Tokens> {
-    let text = private_text(path, shown)?;
-    Tokens::read(&text).with_context(|| format!("{shown} cannot be used"))
-}
+pub(crate) const TOKENS_BYTES_MAX: u64 = 64 << 10;
 
 /// Reads a file of secrets; `shown` is how it was named.
 ///
@@ -229,7 +236,7 @@ mod tests {
         let write = |mode: u32| {
             fs::write(&file, "0123456789abcdef0123\n").unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            tokens(&file, "`--http-token x`").map_err(|error| format!("{error:#}"))
+            private_text(&file, "`--http-token x`").map_err(|error| format!("{error:#}"))
         };
         assert!(write(0o600).is_ok() && write(0o400).is_ok());
         for mode in [0o640, 0o604, 0o620, 0o602, 0o644, 0o666, 0o610] {
@@ -244,12 +251,8 @@ mod tests {
             (folder.path().join("none"), "opened"),
         ];
         for (path, why) in wrong {
-            let error = format!("{:#}", tokens(&path, "`--http-token x`").unwrap_err());
+            let error = format!("{:#}", private_text(&path, "`--http-token x`").unwrap_err());
             assert!(error.contains(why) && error.contains("--http-token"), "{error}");
         }
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(&file, "too short").unwrap();
-        let error = format!("{:#}", tokens(&file, "`--http-token x`").unwrap_err());
-        assert!(error.contains("line 1") && !error.contains("too short"), "{error}");
     }
 }

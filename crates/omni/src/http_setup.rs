@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use omni_call::shown_path;
-use omni_server::{Access, AllowedHosts, Authentication, BearerTokens, Listener, TokenHolder};
+use omni_server::{Access, AllowedHosts, Authentication, Listener};
 
 use crate::args::McpArguments;
 use crate::http_access::{self, HttpTable};
+use crate::http_tokens::{self, TokenRotation, TokenSource};
 use crate::listener::{SocketFile, SocketReach};
 use crate::settings::{ListenAt, ServeSettings, WithSource};
 use crate::{connect, listener};
@@ -20,6 +20,8 @@ pub(crate) struct HttpSetup {
     /// Of a Unix socket, which goes when this is dropped.
     pub(crate) file: Option<SocketFile>,
     pub(crate) access: Access,
+    /// Keeps the tokens what their files and commands say.
+    pub(crate) rotation: Option<TokenRotation>,
     pub(crate) names: AllowedHosts,
     /// Where clients find the server: its URL, or `unix:` and a path.
     pub(crate) place: String,
@@ -35,8 +37,8 @@ pub(crate) struct HttpSetup {
 /// Begins to listen.
 ///
 /// # Errors
-/// A setting without a meaning, a place that cannot be listened at, and an address that other machines reach, unless
-/// `--allow-unauthenticated` says that this is wanted.
+/// A setting without a meaning, tokens that cannot be read, a place that cannot be listened at, and an address that other
+/// machines reach where no token is wanted, unless `--allow-unauthenticated` says that this is meant.
 pub(crate) fn open(
     arguments: &McpArguments,
     serve: &ServeSettings,
@@ -62,21 +64,21 @@ fn open_port(
         hosts.push(host.value.clone());
     }
     let names = AllowedHosts::new(&hosts, &serve.allow_origins).with_context(|| host.written.clone())?;
-    let tokens = tokens(serve)?;
-    let has_token = tokens.is_some();
+    let (authentication, rotation) = credentials(serve)?;
+    let has_token = authentication.is_some();
     let listener = listener::tcp(&host.value, port, &host.written)?;
     let address = listener.local_addr().context("the listening address cannot be read")?;
     let local = address.ip().to_canonical().is_loopback();
-    if !local && !arguments.allow_unauthenticated {
-        let open = if has_token { "read what passes, the token included" } else { "run the tools" };
+    if !local && !has_token && !arguments.allow_unauthenticated {
         bail!(
-            "{} can be reached by other machines, and anybody there could {open}; listen on 127.0.0.1 \
-             behind a proxy that authenticates, or say `--allow-unauthenticated`",
+            "{} can be reached by other machines, and anybody there could run the tools; `--http-token FILE` lets in \
+             only those who have a token; else listen on 127.0.0.1 behind a proxy that authenticates, or say \
+             `--allow-unauthenticated`",
             host.written
         );
     }
-    let (access, unknown_peers) = match tokens {
-        Some(tokens) => (Access::authenticated(tokens), None),
+    let (access, unknown_peers) = match authentication {
+        Some(authentication) => (Access::authenticated(authentication), None),
         None if local => http_access::on_loopback(&arguments.allow_users, table, address.ip())?,
         None => (Access::everybody(), None),
     };
@@ -92,7 +94,7 @@ fn open_port(
         unknown_peers
     };
     let place = format!("http://{}/mcp", reachable(address));
-    let token = serve.token.as_ref().map(|file| std::path::absolute(&file.value)).transpose()?;
+    let token = serve.tokens.first().map(TokenSource::shell_line).transpose()?;
     let connect::ConnectInstructions { commands: mut said, files } =
         connect::http(&place, token.as_deref(), limits);
     if let Some(warning) = warning {
@@ -106,7 +108,17 @@ fn open_port(
     } else {
         Some(host.written.clone())
     };
-    Ok(HttpSetup { listener: Listener::Tcp(listener), file: None, access, names, place, said, files, others })
+    Ok(HttpSetup {
+        listener: Listener::Tcp(listener),
+        file: None,
+        access,
+        rotation,
+        names,
+        place,
+        said,
+        files,
+        others,
+    })
 }
 
 fn open_unix(
@@ -116,15 +128,16 @@ fn open_unix(
     path: &WithSource<PathBuf>,
 ) -> Result<HttpSetup> {
     let names = AllowedHosts::new(&serve.allow_hosts, &serve.allow_origins)?;
-    let tokens = tokens(serve)?;
+    let (authentication, rotation) = credentials(serve)?;
+    let has_token = authentication.is_some();
     let (access, reach) = http_access::on_unix(&arguments.allow_users, table)?;
-    let access = match tokens {
-        Some(tokens) => access.with_authentication(tokens),
+    let access = match authentication {
+        Some(authentication) => access.with_authentication(authentication),
         None => access,
     };
     let (listener, file) = listener::unix(&path.value, reach, &path.written)?;
     let absolute = std::path::absolute(&path.value)?;
-    let mut said = connect::unix(&absolute, serve.token.is_some());
+    let mut said = connect::unix(&absolute, has_token);
     if arguments.allow_unauthenticated {
         said.push_str(
             "warning: `--allow-unauthenticated` changes nothing on a Unix socket; `http.allow_users` in omni.toml lets \
@@ -140,6 +153,7 @@ fn open_unix(
         listener: Listener::Unix(listener),
         file: Some(file),
         access,
+        rotation,
         names,
         place: format!("unix:{}", shown_path(&absolute)),
         said,
@@ -148,18 +162,21 @@ fn open_unix(
     })
 }
 
-/// The tokens that requests must have, if they must.
-fn tokens(serve: &ServeSettings) -> Result<Option<Authentication>> {
-    let Some(file) = &serve.token else { return Ok(None) };
-    let tokens = http_access::tokens(&file.value, &file.written)?;
-    let tokens = BearerTokens::new(vec![(TokenHolder::default(), tokens)])?;
-    Ok(Some(Authentication::default().with_tokens(Arc::new(tokens))))
+/// The credentials that requests must have, if they must, and what keeps them what they should be.
+fn credentials(serve: &ServeSettings) -> Result<(Option<Authentication>, Option<TokenRotation>)> {
+    if serve.tokens.is_empty() {
+        return Ok((None, None));
+    }
+    let (tokens, rotation) = http_tokens::open(&serve.tokens)?;
+    Ok((Some(Authentication::default().with_tokens(tokens)), Some(rotation)))
 }
 
 /// What to say of a port that other machines reach.
 fn of_other_machines(port: u16, has_token: bool) -> String {
     if has_token {
-        format!("whoever is on the way to port {port} can read what passes, the token included")
+        format!(
+            "whoever is on the way to port {port} can read what passes, the token included; put it behind HTTPS"
+        )
     } else {
         format!(
             "ANYBODY WHO REACHES PORT {port} CAN RUN THESE TOOLS AS THE USER THAT RUNS OMNI; nothing asks who calls"
@@ -169,7 +186,7 @@ fn of_other_machines(port: u16, has_token: bool) -> String {
 
 /// The setting by which others than the user who runs omni may call over loopback, if one is set.
 fn others_by_setting(arguments: &McpArguments, serve: &ServeSettings, table: &HttpTable) -> Option<String> {
-    if let Some(token) = &serve.token {
+    if let Some(token) = serve.tokens.first() {
         Some(token.written.clone())
     } else if arguments.allow_unauthenticated {
         Some("`--allow-unauthenticated`".to_owned())

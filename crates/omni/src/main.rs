@@ -18,6 +18,7 @@ mod executors;
 mod getting_started;
 mod http_access;
 mod http_setup;
+mod http_tokens;
 mod item_text;
 mod list;
 mod listener;

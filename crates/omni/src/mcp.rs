@@ -13,6 +13,7 @@ use omni_exec::{ExecutorProvider as _, server_policy, set_result_memory};
 use omni_server::{HttpEndpoint, KeySource, SealKey, Server, ServerConfig, StoredResults, serve_stdio};
 use omni_store::{Store, StoreConfig};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::args::{McpArguments, Transport};
 use crate::connected_clients::ClientNotes;
@@ -30,14 +31,14 @@ use crate::settings::{Places, RunSettings, ServeSettings, SettingsRereader, Sour
 use crate::streams;
 use crate::terminal::say;
 use crate::text::plural;
-use crate::{connect, getting_started};
+use crate::{connect, getting_started, http_tokens};
 
 pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     keep_to_ourselves();
     let mut places = Places::resolve(&arguments.place)?;
     let serve = ServeSettings::resolve(arguments, &places.file)?;
-    if let Some(token) = &serve.token {
-        places.protected.push(protected::secret(&token.value, "the token of omni's HTTP clients"));
+    for file in http_tokens::files(&serve.tokens) {
+        places.protected.push(protected::secret(file, "the token of omni's HTTP clients"));
     }
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let places = Arc::new(places);
@@ -312,7 +313,7 @@ async fn http(
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let (places, executors) = (reload.places, reload.executors);
-    let HttpSetup { listener, file: _file, access, names, place, mut said, files, others } = setup;
+    let HttpSetup { listener, file: _file, access, rotation, names, place, mut said, files, others } = setup;
     let errors = settings.errors.unwrap_or(match others {
         Some(_) => ErrorDetail::Masked,
         None => ErrorDetail::Message,
@@ -336,7 +337,9 @@ async fn http(
         let snapshot = running.server.snapshot();
         tokio::join!(preparing.prepare_environments(snapshot), running.keep_refreshed(), reload);
     });
+    let rotation = rotation.map(|rotation| tokio::spawn(rotation.keep()));
     let served = HttpEndpoint::new(server.clone(), access, names).serve(listener, stop).await;
+    rotation.inspect(JoinHandle::abort);
     server.close_tasks().await;
     keep_refreshed.abort();
     served.context("the HTTP server failed")

@@ -304,14 +304,12 @@ fn a_file_of_tokens_that_others_can_read_keeps_the_server_from_starting() {
 }
 
 #[test]
-fn an_address_that_others_reach_needs_a_word_and_its_lines_work() {
+fn an_address_that_others_reach_needs_a_token_or_a_word_and_its_lines_work() {
     let folder = Folder::new(TOOLS);
-    for more in [vec![], with_token(&folder, &[])] {
-        let mut arguments = vec!["mcp", "--transport", "http", "--port", "0", "--host", "0.0.0.0"];
-        arguments.extend(&more);
-        let done = folder.run(&arguments);
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(!done.status.success() && said.contains("--allow-unauthenticated"), "{said}");
+    let done = folder.run(&["mcp", "--transport", "http", "--port", "0", "--host", "0.0.0.0"]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    for shown in ["--allow-unauthenticated", "--http-token FILE"] {
+        assert!(!done.status.success() && said.contains(shown), "{said}");
     }
     let server = folder.http(&["--host", "0.0.0.0", "--allow-unauthenticated"]);
     assert!(server.announced.contains("ANYBODY WHO REACHES PORT"), "{}", server.announced);
@@ -324,11 +322,157 @@ fn an_address_that_others_reach_needs_a_word_and_its_lines_work() {
     // The address that was called needs no `--allow-host`, and another machine's page is still refused.
     assert_eq!(server.modern("tools/list", json!({}), &[]).status, 200);
     assert_eq!(server.modern("tools/list", json!({}), &[("Host", "evil.example")]).status, 403);
-    let asked = folder.http(&with_token(&folder, &["--host", "0.0.0.0", "--allow-unauthenticated"]));
+    let asked = folder.http(&with_token(&folder, &["--host", "0.0.0.0"]));
     assert!(asked.announced.contains("token included"), "{}", asked.announced);
     assert_eq!(asked.modern("tools/list", json!({}), &[]).status, 401);
     let loopback = folder.http(&["--allow-unauthenticated"]);
     assert!(loopback.announced.contains("changes nothing on loopback"), "{}", loopback.announced);
+}
+
+/// Tokens of two names, and a profile for one of them.
+const NAMED: &str = r#"
+[http.tokens.ci]
+file = "ci.token"
+calls = 4
+
+[http.tokens.reader]
+command = ["cat", "READER"]
+refresh = 1
+profile = "readers"
+
+[profiles.readers]
+filter = ["t.hold"]
+
+[profiles.builders]
+principals = ["token:ci"]
+filter = ["t.mark"]
+"#;
+
+const HOLD: &str = r#"
+import asyncio
+
+@tool
+def mark() -> str:
+    """Say so."""
+    return "marked"
+
+@tool
+async def hold(folder: str) -> str:
+    """Wait until it is cancelled."""
+    open(folder + "/began", "w").write("yes")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        open(folder + "/ended", "w").write("yes")
+"#;
+
+/// Writes a private file that takes another's place at once.
+fn write_private(folder: &Folder, name: &str, text: &str) {
+    folder.write("token.new", text);
+    std::fs::set_permissions(folder.path("token.new"), Permissions::from_mode(0o600)).unwrap();
+    std::fs::rename(folder.path("token.new"), folder.path(name)).unwrap();
+}
+
+#[test]
+fn tokens_with_names_are_replaced_while_the_server_runs() {
+    let folder = Folder::new(HOLD);
+    let (old, new, reader) = ("the-old-token-of-ci-01", "the-new-token-of-ci-02", "the-token-of-a-reader-3");
+    folder.write("omni.toml", &NAMED.replace("READER", folder.path("reader").to_str().unwrap()));
+    write_private(&folder, "ci.token", old);
+    write_private(&folder, "reader", reader);
+    let server = folder.http(&["--config", "omni.toml"]);
+    let bearer = |token: &str| format!("Bearer {token}");
+    let status =
+        |token: &str| server.modern("tools/list", json!({}), &[("Authorization", &bearer(token))]).status;
+    let names = |token: &str| {
+        let reply = server.modern("tools/list", json!({}), &[("Authorization", &bearer(token))]).json();
+        let tools = reply["result"]["tools"].as_array().unwrap().clone();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // Each has the profile of its token, or of its name.
+    assert!(names(old).contains(&"t_hold".to_owned()) && !names(old).contains(&"t_mark".to_owned()));
+    assert!(names(reader).contains(&"t_mark".to_owned()) && !names(reader).contains(&"t_hold".to_owned()));
+    // A session, a stream and a call with the old token.
+    let open = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let session = server.post(&[("Authorization", &bearer(old))], &open.to_string());
+    let session = session.header("mcp-session-id").unwrap().to_owned();
+    let ping = |token: &str| {
+        let authorization = bearer(token);
+        let headers = [("Authorization", &*authorization), ("Mcp-Session-Id", &session)];
+        server.post(&headers, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).status
+    };
+    let listen = |token: &str| {
+        let params =
+            json!({"notifications": {"toolsListChanged": true}, "_meta": support::modern(&json!({}))});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params})
+            .to_string();
+        let authorization = bearer(token);
+        let headers = [
+            ("MCP-Protocol-Version", "2026-07-28"),
+            ("Mcp-Method", "subscriptions/listen"),
+            ("Authorization", &authorization),
+        ];
+        let mut events = server.open(&server.head("POST", &headers, body.len()), &body);
+        assert!(events.next().unwrap()["method"].as_str().unwrap().contains("acknowledged"));
+        events
+    };
+    let mut streams = [listen(old), listen(old)];
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| {
+            let arguments = json!({"name": "t.hold", "arguments": {"folder": folder.path("")}});
+            server.modern("tools/call", arguments, &[("Authorization", &bearer(old))])
+        });
+        support::wait_file(&folder.path("began"));
+        // Both are good, and one principal.
+        write_private(&folder, "ci.token", &format!("{old}\n{new}\n"));
+        support::wait_until("the new token is good", || status(new) == 200);
+        assert_eq!((status(old), ping(old), ping(new), ping(reader)), (200, 200, 200, 404));
+        assert!(!folder.path("ended").exists(), "nothing ends while its token is good");
+        // The old one is taken back: what runs with it ends, and the session goes on with the new one.
+        let mut others = listen(new);
+        write_private(&folder, "ci.token", new);
+        support::wait_until("the old token is refused", || status(old) == 401);
+        for stream in &mut streams {
+            assert_eq!(stream.next(), None, "a stream of a token that was taken back ends");
+        }
+        let reply = held.join().unwrap();
+        assert!(!reply.body.contains("result"), "{reply:?}");
+        support::wait_file(&folder.path("ended"));
+        assert_eq!((ping(old), ping(new)), (401, 200));
+        folder.write(
+            "skills/t/scripts/t.py",
+            &format!("from omni import tool\n{HOLD}\n@tool\ndef more() -> str:\n    \"\"\"More.\"\"\"\n"),
+        );
+        assert!(others.next().is_some(), "a stream of the new token goes on");
+    });
+    // What a command prints is asked for again.
+    write_private(&folder, "reader", "another-token-of-a-reader");
+    support::wait_until("the command's new token is good", || status("another-token-of-a-reader") == 200);
+    support::wait_until("its old one is not", || status(reader) == 401);
+    for token in [old, new, reader] {
+        assert!(!server.announced.contains(token), "no token is shown");
+    }
+}
+
+#[test]
+fn tokens_that_cannot_be_used_keep_the_server_from_starting_with_where_and_why() {
+    let folder = Folder::new(TOOLS);
+    write_private(&folder, "good", TOKEN);
+    for (settings, why) in [
+        ("[http.tokens.a]\nfile = 'none'", "`http.tokens.a` in omni.toml cannot be opened"),
+        ("[http.tokens.a]\nfile = 'good'\n[http.tokens.b]\nfile = 'good'", "`a`'s"),
+        ("[http.tokens.a]\nfile = 'good'\nprofile = 'x'", "there is no `[profiles.x]`"),
+        ("[http.tokens.a]\nprofile = 'x'", "there is no `[profiles.x]`"),
+        ("[http.tokens.a]\ncalls = 1", "`command = ["),
+        ("[http.tokens.a]\ncommand = ['false']", "`false` failed"),
+        ("[http.tokens.'a b']\nfile = 'good'", "is no name for tokens"),
+    ] {
+        folder.write("omni.toml", settings);
+        let done = folder.run(&["mcp", "--transport", "http", "--port", "0", "--config", "omni.toml"]);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && said.contains(why) && !said.contains(TOKEN), "{settings}: {said}");
+    }
 }
 
 /// What the kernel tells is who made the socket: whoever is handed one speaks with its maker's voice.

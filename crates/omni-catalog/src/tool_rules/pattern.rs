@@ -104,7 +104,8 @@ impl ClientPattern {
         matches(&mine, theirs.chars()) && (!mine.contains(&'?') || !theirs.contains('*'))
     }
 
-    /// Whether there may be a principal that it matches: `local`, `token`, `unknown` and `user:NUMBER` are all there are.
+    /// Whether there may be a principal that it matches: `local`, `token`, `token:NAME`, `unknown` and `user:NUMBER` are all
+    /// there are.
     pub(super) fn may_match_a_principal(&self) -> bool {
         let text = &*self.pattern.text;
         let (literal, wild) = text.split_at(text.find(['*', '?']).unwrap_or(text.len()));
@@ -114,7 +115,13 @@ impl ClientPattern {
             }
             None => !wild.is_empty() && "user:".starts_with(literal),
         };
-        a_user || ["local", "token", "unknown"].into_iter().any(|principal| self.matches_principal(principal))
+        let a_token = match literal.strip_prefix("token:") {
+            Some(name) => !(name.is_empty() && wild.is_empty()),
+            None => !wild.is_empty() && "token:".starts_with(literal),
+        };
+        a_user
+            || a_token
+            || ["local", "token", "unknown"].into_iter().any(|principal| self.matches_principal(principal))
     }
 }
 
@@ -199,5 +206,11 @@ mod tests {
         assert!(!pattern("cursor").matches_client("cursor-vscode"));
         assert!(pattern("user:ada").matches_principal("user:ada"));
         assert!(!pattern("user:ada").matches_principal("user:Ada"));
+        assert!(!pattern("token").matches_principal("token:ci"), "a token with a name has that");
+        for (text, may) in
+            [("token:ci", true), ("token:*", true), ("tok*", true), ("token:", false), ("tokens", false)]
+        {
+            assert_eq!(pattern(text).may_match_a_principal(), may, "{text}");
+        }
     }
 }

@@ -113,7 +113,10 @@ impl ToolRules {
             } else if !profile.principals.is_empty()
                 && !profile.principals.iter().any(super::ClientPattern::may_match_a_principal)
             {
-                nobody("`principals` are `local`, `token`, and `user:NUMBER` as `id -u` tells it".to_owned());
+                nobody(
+                    "`principals` are `local`, `token:NAME`, `token`, and `user:NUMBER` as `id -u` tells it"
+                        .to_owned(),
+                );
             }
         }
     }

@@ -87,11 +87,6 @@ impl Tokens {
         }
         if known.is_empty() { Err(TokenError::Empty) } else { Ok(Tokens(known)) }
     }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// `b64token` of RFC 6750, section 2.1.
@@ -174,6 +169,11 @@ impl BearerTokens {
             known.revoked.send_replace(true);
         });
         Ok(TokenListChange { added, removed: removed.len() })
+    }
+
+    /// How many let somebody in at present.
+    pub fn count(&self) -> usize {
+        self.known.load().len()
     }
 
     fn known_token(&self, holder: usize, token: &TokenDigests) -> KnownToken {

@@ -29,10 +29,18 @@ const TOKEN_BYTES: usize = PAYLOAD_BYTES + SEAL_BYTES;
 /// Ended sessions remembered, so that their tokens are refused. Beyond it the set starts anew.
 const ENDED_MAX: usize = 100_000;
 
-/// The seal of a session that belongs to `owner`.
-fn seal(key: &SealKey, payload: &[u8], owner: &Principal) -> [u8; SEAL_BYTES] {
+/// The seal of a session that belongs to `owner`, whose credentials may give it a profile.
+fn seal(
+    key: &SealKey,
+    payload: &[u8],
+    owner: &Principal,
+    assigned_profile: Option<&str>,
+) -> [u8; SEAL_BYTES] {
     let mut seal = [0; SEAL_BYTES];
     let mut hasher = blake3::Hasher::new_keyed(&key.0);
+    if let Some(profile) = assigned_profile {
+        hasher.update(blake3::hash(profile.as_bytes()).as_bytes());
+    }
     hasher.update(payload).update(owner.seal_text().as_bytes());
     seal.copy_from_slice(&hasher.finalize().as_bytes()[..SEAL_BYTES]);
     seal
@@ -102,7 +110,7 @@ impl Sessions {
         let (flags, stamp) = payload[NONCE_BYTES..].split_at_mut(3);
         flags.copy_from_slice(&[revision as u8, u8::from(ignores_cursors), capabilities.bits()]);
         stamp.copy_from_slice((self.profiles)().get(profile.index())?);
-        let seal = seal(self.key.key(), &payload, &session.principal);
+        let seal = seal(self.key.key(), &payload, &session.principal, session.assigned_profile.as_deref());
         let token: String = payload.iter().chain(&seal).map(|byte| format!("{byte:02x}")).collect();
         let token: Arc<str> = token.into();
         session.name.set(token.clone()).ok()?;
@@ -153,7 +161,7 @@ impl Sessions {
         let bytes = unhex(token)?;
         let (payload, given) = bytes.split_at(PAYLOAD_BYTES);
         // `blake3::Hash` compares in constant time; the truncated seal is compared by hand the same way.
-        let expected = seal(self.key.key(), payload, &owner.principal);
+        let expected = seal(self.key.key(), payload, &owner.principal, owner.profile.as_deref());
         let difference = expected.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b));
         let revision = Revision::from_index(payload[NONCE_BYTES])?;
         let ignores_cursors = payload[NONCE_BYTES + 1] == 1;
@@ -327,6 +335,20 @@ mod tests {
                 assert!(!sessions.end(&token, &other, &None), "{other:?}");
             }
             assert!(sessions.find(&token, &ME, &None).is_some());
+        }
+    }
+
+    #[test]
+    fn a_session_is_found_only_with_the_profile_of_its_credentials() {
+        let key = KeySource::random();
+        let sessions = table(key.clone(), 10);
+        let of = |profile: Option<&str>| Identity { profile: profile.map(Into::into), ..token("ci") };
+        let name = open(&sessions, "c", &of(Some("readers")), &None).name();
+        for sessions in [sessions, table(key, 10)] {
+            for other in [None, Some("admins"), Some("")] {
+                assert!(sessions.find(&name, &of(other), &None).is_none(), "{other:?}");
+            }
+            assert!(sessions.find(&name, &of(Some("readers")), &None).is_some());
         }
     }
 

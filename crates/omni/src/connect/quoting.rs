@@ -11,6 +11,11 @@ pub(crate) fn command<'a>(words: impl IntoIterator<Item = &'a OsStr>) -> String 
     words.into_iter().map(|word| quoted(Path::new(word))).collect::<Vec<_>>().join(" ")
 }
 
+/// The same of words that are text.
+pub(crate) fn quoted_words(words: &[String]) -> String {
+    command(words.iter().map(OsStr::new))
+}
+
 /// A path, or another word, as a shell reads it back.
 pub(crate) fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();

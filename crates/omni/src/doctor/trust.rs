@@ -28,6 +28,6 @@ pub(super) fn own_processes(snapshot: &Snapshot) -> Section {
 
 /// What clients read of exceptions.
 pub(super) fn errors(places: &Places, settings: &RunSettings) -> Section {
-    let others = places.file.http.lets_others_in().then_some("`http.allow_users`");
+    let others = places.file.http.others_let_in_by();
     Section::of(vec![Finding::fact("errors", connect::errors_for_the_doctor(settings.errors, others))])
 }

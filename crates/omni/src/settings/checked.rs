@@ -137,6 +137,18 @@ fn anchored(table: Table, folder: &Path) -> Result<SettingsFile> {
     for path in [&mut file.root, &mut file.http.token_file, &mut file.http.unix].into_iter().flatten() {
         *path = folder.join(&*path);
     }
+    for tokens in file.http.tokens.values_mut() {
+        if let Some(path) = &mut tokens.file {
+            *path = folder.join(&*path);
+        }
+        // A name alone is looked for on the PATH.
+        if let Some(program) = tokens.command.as_mut().and_then(|words| words.first_mut())
+            && program.contains('/')
+            && let Some(path) = folder.join(&*program).to_str()
+        {
+            *program = path.to_owned();
+        }
+    }
     Ok(file)
 }
 

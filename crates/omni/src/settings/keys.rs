@@ -232,7 +232,13 @@ pub(super) const KEYS: &[SettingKey] = &[
         "http.token_file",
         "a private file, relative to this one",
         "none",
-        "The tokens of clients. `--http-token`.",
+        "The tokens of clients, one a line, each a principal of its own. `--http-token`.",
+    ),
+    other(
+        "http.tokens",
+        "tables `[http.tokens.NAME]` with `file` or `command`, `refresh`, `profile`, `calls`",
+        "none",
+        "Tokens with names ([running](../guide/running.md#tokens)).",
     ),
     // [workers]
     SettingKey {

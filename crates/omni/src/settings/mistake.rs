@@ -67,6 +67,7 @@ fn wanted(message: &str, written: &str) -> Option<String> {
         let one = match key {
             "overrides" => "overrides.\"SKILL.COMMAND\"",
             "profiles" => "profiles.NAME",
+            "http.tokens" => "http.tokens.NAME",
             key => key,
         };
         return (wanted == "a map").then(|| {

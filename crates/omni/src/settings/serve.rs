@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use omni_call::shown_path;
+use omni_call::{shown_line, shown_path};
 use omni_server::AllowedHosts;
 
 use super::settings_file::SettingsFile;
 use crate::args::{McpArguments, Transport};
 use crate::http_access::HttpTable;
+use crate::http_tokens::TokenSource;
 use crate::variables;
 
 /// The port that is listened on when nobody says.
 const PORT: u16 = 8000;
+
+/// The profile of those whom no other is for.
+const DEFAULT: &str = "default";
 
 /// How clients reach the server.
 #[derive(Debug)]
@@ -22,8 +26,8 @@ pub(crate) struct ServeSettings {
     pub(crate) at: ListenAt,
     pub(crate) allow_hosts: Vec<String>,
     pub(crate) allow_origins: Vec<String>,
-    /// The private file of tokens.
-    pub(crate) token: Option<WithSource<PathBuf>>,
+    /// Where the tokens are that requests must have; none: they need none.
+    pub(crate) tokens: Vec<TokenSource>,
 }
 
 /// Where a server over HTTP listens.
@@ -64,13 +68,28 @@ impl ServeSettings {
         let at = listen_at(arguments, http)?;
         check(hosts, origins, |flag, _, name| format!("`--{flag} {name}`"))?;
         check(&http.allow_hosts, &http.allow_origins, |_, key, _| format!("`http.{key}` in omni.toml"))?;
-        let token = match (http_token, &http.token_file) {
-            (Some(path), _) => Some(said(path, variables::written("http-token", shown_path(path)))),
+        let file_of_all = match (http_token, &http.token_file) {
+            (Some(path), _) => Some((path, variables::written("http-token", shown_path(path)))),
             (None, Some(path)) => {
-                Some(said(path, format!("`http.token_file = \"{}\"` in omni.toml", shown_path(path))))
+                Some((path, format!("`http.token_file = \"{}\"` in omni.toml", shown_path(path))))
             }
             (None, None) => None,
         };
+        let file_of_all = file_of_all.map(|(path, written)| Ok(TokenSource::of_file(path.clone(), written)));
+        let named = http.tokens.iter().map(|(name, table)| {
+            if let Some(profile) = &table.profile
+                && profile != DEFAULT
+                && !file.profiles.contains_key(profile)
+            {
+                bail!(
+                    "`http.tokens.{name}.profile = \"{}\"` in omni.toml: there is no `[profiles.{}]`",
+                    shown_line(profile),
+                    shown_line(profile)
+                );
+            }
+            TokenSource::of_table(name, table)
+        });
+        let tokens = file_of_all.into_iter().chain(named).collect::<Result<_>>()?;
         let transport = match (&arguments.unix, transport) {
             (Some(path), Some(Transport::Stdio)) => bail!(
                 "`--unix {}` is for HTTP, and {} is not; leave one of them out",
@@ -86,7 +105,7 @@ impl ServeSettings {
             at,
             allow_hosts: hosts.iter().chain(&http.allow_hosts).cloned().collect(),
             allow_origins: origins.iter().chain(&http.allow_origins).cloned().collect(),
-            token,
+            tokens,
         })
     }
 }
