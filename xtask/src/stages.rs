@@ -187,7 +187,9 @@ fn conformance(workspace: &Workspace) -> Result<TestCounts> {
 }
 
 fn clients(workspace: &Workspace) -> Result<TestCounts> {
-    with_npm(workspace, "conformance/clients.py")
+    let mut counts = with_npm(workspace, "conformance/clients.py")?;
+    counts += with_npm(workspace, "conformance/oauth.py")?;
+    Ok(counts)
 }
 
 fn proxy(workspace: &Workspace) -> Result<TestCounts> {

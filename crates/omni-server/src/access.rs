@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 
@@ -130,6 +131,11 @@ impl Access {
             Some(authentication) => authentication.identify(headers).await,
             None => Ok(connection.clone()),
         }
+    }
+
+    /// The document at a path of this server that tells whose tokens are taken, if there is one.
+    pub(crate) fn metadata_at(&self, path: &str) -> Option<Bytes> {
+        self.authentication.as_ref()?.metadata_at(path)
     }
 
     /// The value of `WWW-Authenticate` for a request that was refused; `None` where none belongs.

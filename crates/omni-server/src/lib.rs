@@ -58,7 +58,8 @@ pub mod fuzz;
 
 pub use access::{Access, AccessDecision};
 pub use authentication::{
-    Authentication, BearerTokens, Challenge, TokenError, TokenHolder, TokenListChange, Tokens,
+    Authentication, BearerTokens, Challenge, ClaimProfile, ClaimTest, JwtRules, JwtVerifier, KeyRefresh,
+    KeySetSource, ResourceMetadata, TokenError, TokenHolder, TokenListChange, Tokens,
 };
 pub use call::{ToolReply, ToolRequest};
 pub use call_log::Timing;

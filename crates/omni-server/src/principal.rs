@@ -14,6 +14,8 @@ pub(crate) enum Principal {
     Token(Arc<str>),
     /// Whoever has one bearer token that has no name; what stands for it tells nothing of it.
     UnnamedToken(Arc<str>),
+    /// Whom an issuer means by that name. Another issuer may mean somebody else.
+    Subject { issuer: Arc<str>, subject: Arc<str> },
     /// Nothing but an address is known, which may change: all of these look alike.
     Unknown,
 }
@@ -32,6 +34,7 @@ impl Principal {
             Principal::Token(name) => format!("token:{name}").into(),
             // Without a name all of them are one principal to profiles.
             Principal::UnnamedToken(_) => "token".into(),
+            Principal::Subject { subject, .. } => format!("jwt:{subject}").into(),
             Principal::Unknown => "unknown".into(),
         }
     }
@@ -43,6 +46,10 @@ impl Principal {
             Principal::User(uid) => format!("user {uid}").into(),
             Principal::Token(name) => format!("token {name}").into(),
             Principal::UnnamedToken(digest) => format!("principal {digest}").into(),
+            // The length says where one ends and the other begins.
+            Principal::Subject { issuer, subject } => {
+                format!("subject {} {issuer} {subject}", issuer.len()).into()
+            }
             Principal::Unknown => "".into(),
         }
     }

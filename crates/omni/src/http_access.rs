@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::http_tokens::TokenTable;
 use crate::listener::SocketReach;
+use crate::settings::JwtTable;
 
 /// `[http]` of `omni.toml`.
 #[derive(Debug, Default, Deserialize)]
@@ -38,6 +39,8 @@ pub(crate) struct HttpTable {
     /// Tokens with names: `[http.tokens.NAME]`.
     #[serde(default)]
     pub(crate) tokens: BTreeMap<String, TokenTable>,
+    /// An OAuth issuer whose access tokens are taken.
+    pub(crate) jwt: Option<JwtTable>,
 }
 
 impl HttpTable {

@@ -12,7 +12,7 @@ use crate::http_access::{self, HttpTable};
 use crate::http_tokens::{self, TokenRotation, TokenSource};
 use crate::listener::{SocketFile, SocketReach};
 use crate::settings::{ListenAt, ServeSettings, WithSource};
-use crate::{connect, listener};
+use crate::{connect, http_jwt, listener};
 
 /// A listener, the rules for its callers, and what to say at the start.
 pub(crate) struct HttpSetup {
@@ -63,9 +63,9 @@ fn open_port(
         // A server that listens at a name is called by that name.
         hosts.push(host.value.clone());
     }
+    hosts.extend(public_host(serve));
     let names = AllowedHosts::new(&hosts, &serve.allow_origins).with_context(|| host.written.clone())?;
-    let (authentication, rotation) = credentials(serve)?;
-    let has_token = authentication.is_some();
+    let has_token = !serve.tokens.is_empty() || serve.jwt.is_some();
     let listener = listener::tcp(&host.value, port, &host.written)?;
     let address = listener.local_addr().context("the listening address cannot be read")?;
     let local = address.ip().to_canonical().is_loopback();
@@ -77,6 +77,8 @@ fn open_port(
             host.written
         );
     }
+    let place = format!("http://{}/mcp", reachable(address));
+    let (authentication, rotation) = credentials(serve, Some(&place))?;
     let (access, unknown_peers) = match authentication {
         Some(authentication) => (Access::authenticated(authentication), None),
         None if local => http_access::on_loopback(&arguments.allow_users, table, address.ip())?,
@@ -93,7 +95,9 @@ fn open_port(
     } else {
         unknown_peers
     };
-    let place = format!("http://{}/mcp", reachable(address));
+    // Clients that speak OAuth hold a token to the name of what it is for.
+    let public = serve.jwt.as_ref().and_then(|jwt| jwt.resource.as_ref());
+    let place = public.map_or(place, |resource| resource.text().to_owned());
     let token = serve.tokens.first().map(TokenSource::shell_line).transpose()?;
     let connect::ConnectInstructions { commands: mut said, files } =
         connect::http(&place, token.as_deref(), limits);
@@ -127,8 +131,9 @@ fn open_unix(
     table: &HttpTable,
     path: &WithSource<PathBuf>,
 ) -> Result<HttpSetup> {
-    let names = AllowedHosts::new(&serve.allow_hosts, &serve.allow_origins)?;
-    let (authentication, rotation) = credentials(serve)?;
+    let hosts: Vec<String> = serve.allow_hosts.iter().cloned().chain(public_host(serve)).collect();
+    let names = AllowedHosts::new(&hosts, &serve.allow_origins)?;
+    let (authentication, rotation) = credentials(serve, None)?;
     let has_token = authentication.is_some();
     let (access, reach) = http_access::on_unix(&arguments.allow_users, table)?;
     let access = match authentication {
@@ -162,13 +167,27 @@ fn open_unix(
     })
 }
 
-/// The credentials that requests must have, if they must, and what keeps them what they should be.
-fn credentials(serve: &ServeSettings) -> Result<(Option<Authentication>, Option<TokenRotation>)> {
-    if serve.tokens.is_empty() {
-        return Ok((None, None));
+/// The name by which clients call a server whose tokens are for that name.
+fn public_host(serve: &ServeSettings) -> Option<String> {
+    Some(serve.jwt.as_ref()?.resource.as_ref()?.host().to_owned())
+}
+
+/// The credentials that requests must have, if they must, and what keeps the tokens among them what they should be. `url` is
+/// where clients find the server, if that is a URL.
+fn credentials(
+    serve: &ServeSettings,
+    url: Option<&str>,
+) -> Result<(Option<Authentication>, Option<TokenRotation>)> {
+    let (mut authentication, mut rotation) = (None, None);
+    if !serve.tokens.is_empty() {
+        let (tokens, kept) = http_tokens::open(&serve.tokens)?;
+        authentication = Some(Authentication::default().with_tokens(tokens));
+        rotation = Some(kept);
     }
-    let (tokens, rotation) = http_tokens::open(&serve.tokens)?;
-    Ok((Some(Authentication::default().with_tokens(tokens)), Some(rotation)))
+    if let Some(jwt) = &serve.jwt {
+        authentication = Some(http_jwt::with_jwt(authentication.unwrap_or_default(), jwt, url)?);
+    }
+    Ok((authentication, rotation))
 }
 
 /// What to say of a port that other machines reach.
@@ -188,6 +207,8 @@ fn of_other_machines(port: u16, has_token: bool) -> String {
 fn others_by_setting(arguments: &McpArguments, serve: &ServeSettings, table: &HttpTable) -> Option<String> {
     if let Some(token) = serve.tokens.first() {
         Some(token.written.clone())
+    } else if serve.jwt.is_some() {
+        Some("`http.jwt` in omni.toml".to_owned())
     } else if arguments.allow_unauthenticated {
         Some("`--allow-unauthenticated`".to_owned())
     } else if !arguments.allow_users.is_empty() {

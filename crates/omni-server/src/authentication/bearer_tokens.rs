@@ -187,7 +187,8 @@ impl BearerTokens {
         };
         let (revoked, is_revoked) = watch::channel(false);
         let profile = profile.as_deref().map(Into::into);
-        let identity = Identity { principal, profile, calls_max: *calls_max, revoked: Some(is_revoked) };
+        let identity =
+            Identity { principal, profile, calls_max: *calls_max, revoked: Some(is_revoked), expires: None };
         KnownToken { digest: token.digest, holder, identity: Arc::new(identity), revoked: Arc::new(revoked) }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use crate::peer::{Peer, PeerKey};
 use crate::principal::Principal;
@@ -19,19 +20,24 @@ pub(crate) struct Identity {
     pub(crate) calls_max: Option<usize>,
     /// Turns true when the credentials are taken back while they are in use. `None`: that never happens.
     pub(crate) revoked: Option<watch::Receiver<bool>>,
+    /// When the credentials end by themselves: no request is begun with them then, and what only listens is over. A call
+    /// that was begun before goes on, since it was allowed to. `None`: never.
+    pub(crate) expires: Option<Instant>,
 }
 
 impl Identity {
     /// Somebody of whom no more is known than who it is.
     pub(crate) fn of(principal: Principal) -> Self {
-        Identity { principal, profile: None, calls_max: None, revoked: None }
+        Identity { principal, profile: None, calls_max: None, revoked: None, expires: None }
     }
 
     /// Whose account the requests are on that come over a connection of `peer`.
     pub(crate) fn account_key(&self, peer: &Peer) -> PeerKey {
         match &self.principal {
             Principal::LocalUser | Principal::User(_) | Principal::Unknown => peer.key(),
-            named @ (Principal::Token(_) | Principal::UnnamedToken(_)) => PeerKey::Principal(named.clone()),
+            named @ (Principal::Token(_) | Principal::UnnamedToken(_) | Principal::Subject { .. }) => {
+                PeerKey::Principal(named.clone())
+            }
         }
     }
 
@@ -45,5 +51,13 @@ impl Identity {
             }
         }
         std::future::pending().await
+    }
+
+    /// Waits until the credentials have expired; for ever where they never do.
+    pub(crate) async fn expired(&self) {
+        match self.expires {
+            Some(expires) => sleep_until(expires).await,
+            None => std::future::pending().await,
+        }
     }
 }

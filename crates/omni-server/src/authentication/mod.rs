@@ -6,10 +6,14 @@
 
 mod bearer_tokens;
 mod identity;
+mod issuer_keys;
+mod jwt;
 mod refusal;
+mod resource_metadata;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderValue};
 
@@ -17,8 +21,11 @@ use crate::host_check::{HostRejection, single};
 
 pub use bearer_tokens::{BearerTokens, TokenError, TokenHolder, TokenListChange, Tokens};
 pub(crate) use identity::Identity;
+pub use issuer_keys::{KeyRefresh, KeySetSource};
+pub use jwt::{ClaimProfile, ClaimTest, JwtRules, JwtVerifier};
 pub use refusal::Challenge;
 pub(crate) use refusal::Refusal;
+pub use resource_metadata::ResourceMetadata;
 
 /// The credentials that a server takes, and what it tells those who bring others. Without a verifier nobody is let in.
 #[derive(Debug, Default)]
@@ -26,12 +33,14 @@ pub struct Authentication {
     /// In the order in which they are asked.
     verifiers: Vec<Verifier>,
     challenge: Challenge,
+    metadata: Option<ResourceMetadata>,
 }
 
 /// One kind of credentials.
 #[derive(Debug)]
 enum Verifier {
     Tokens(Arc<BearerTokens>),
+    Jwt(Arc<JwtVerifier>),
 }
 
 /// What a verifier says of a bearer token.
@@ -40,12 +49,26 @@ enum Verdict {
     Known(Arc<Identity>),
     /// It is not of this verifier's kind; another one may know it.
     NotMine,
+    /// It is of this verifier's kind, and not good.
+    Refused(Refusal),
 }
 
 impl Authentication {
     /// Lets in whoever has one of these tokens, which may be replaced meanwhile.
     pub fn with_tokens(mut self, tokens: Arc<BearerTokens>) -> Self {
         self.verifiers.push(Verifier::Tokens(tokens));
+        self
+    }
+
+    /// Lets in whoever has an access token of an issuer. Tokens that were handed out are looked at first.
+    pub fn with_jwt(mut self, verifier: Arc<JwtVerifier>) -> Self {
+        self.verifiers.push(Verifier::Jwt(verifier));
+        self
+    }
+
+    /// Tells clients, without asking who they are, whose tokens are taken.
+    pub fn with_metadata(mut self, metadata: ResourceMetadata) -> Self {
+        self.metadata = Some(metadata);
         self
     }
 
@@ -60,12 +83,18 @@ impl Authentication {
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Arc<Identity>, Refusal> {
         let bearer = bearer(headers)?;
         for verifier in &self.verifiers {
-            match verifier.verify(bearer) {
+            match verifier.verify(bearer).await {
                 Verdict::Known(identity) => return Ok(identity),
                 Verdict::NotMine => {}
+                Verdict::Refused(refusal) => return Err(refusal),
             }
         }
         Err(Refusal::Invalid("nobody has been given this bearer token, or it was taken back".into()))
+    }
+
+    /// The document at a path of this server that tells whose tokens are taken, if there is one.
+    pub(crate) fn metadata_at(&self, path: &str) -> Option<Bytes> {
+        self.metadata.as_ref()?.at(path)
     }
 
     /// The value of `WWW-Authenticate` for a refusal; `None` where none belongs.
@@ -75,8 +104,12 @@ impl Authentication {
 }
 
 impl Verifier {
-    fn verify(&self, bearer: &str) -> Verdict {
+    async fn verify(&self, bearer: &str) -> Verdict {
         match self {
+            Verifier::Jwt(verifier) if JwtVerifier::is_token(bearer) => {
+                verifier.verify(bearer).await.map_or_else(Verdict::Refused, Verdict::Known)
+            }
+            Verifier::Jwt(_) => Verdict::NotMine,
             Verifier::Tokens(tokens) => tokens.find(bearer).map_or(Verdict::NotMine, Verdict::Known),
         }
     }

@@ -15,6 +15,10 @@ pub(crate) enum Refusal {
     Missing,
     /// Its bearer token is not a good one, for this reason, which the client is told.
     Invalid(Cow<'static, str>),
+    /// Its bearer token is good, and does not allow what is asked for: it lacks a scope of the challenge.
+    InsufficientScope,
+    /// Whether its bearer token is good cannot be told at present, for this reason.
+    Unavailable(String),
 }
 
 /// What clients are told by `WWW-Authenticate` besides that a bearer token is wanted (RFC 6750, section 3).
@@ -31,13 +35,19 @@ impl Refusal {
         match self {
             Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
             Refusal::Missing | Refusal::Invalid(_) => StatusCode::UNAUTHORIZED,
+            Refusal::InsufficientScope => StatusCode::FORBIDDEN,
+            Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// For whoever reads the answer's body.
     pub(crate) fn why(&self) -> Cow<'_, str> {
         match self {
-            Refusal::Malformed(why) => why.into(),
+            Refusal::Malformed(why) | Refusal::Unavailable(why) => why.into(),
+            Refusal::InsufficientScope => {
+                "the bearer token lacks a scope that this server wants (`http.jwt.scopes`); the challenge has all of them"
+                    .into()
+            }
             Refusal::Missing => "this server wants `Authorization: Bearer TOKEN`, with a token that its operator \
                                  gives out (`--http-token`, `[http]` of omni.toml)"
                 .into(),
@@ -53,10 +63,11 @@ impl Challenge {
     /// The header's value; `None` where the credentials are not at fault.
     pub(crate) fn header(&self, refusal: &Refusal) -> Option<HeaderValue> {
         let error = match refusal {
-            Refusal::Malformed(_) => return None,
+            Refusal::Malformed(_) | Refusal::Unavailable(_) => return None,
             // Whoever has sent no token is told of no error (RFC 6750, section 3.1).
             Refusal::Missing => None,
             Refusal::Invalid(_) => Some("invalid_token"),
+            Refusal::InsufficientScope => Some("insufficient_scope"),
         };
         let mut value = String::from("Bearer realm=\"omni\"");
         let parameters = [

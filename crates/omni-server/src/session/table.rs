@@ -251,8 +251,13 @@ mod tests {
     use super::*;
     use crate::peer::PeerKey;
 
-    const ME: Identity =
-        Identity { principal: Principal::User(1), profile: None, calls_max: None, revoked: None };
+    const ME: Identity = Identity {
+        principal: Principal::User(1),
+        profile: None,
+        calls_max: None,
+        revoked: None,
+        expires: None,
+    };
 
     fn table(key: KeySource, sessions_max: usize) -> Sessions {
         Sessions::new(key, sessions_max, || profile_stamps(&ToolRules::default()))

@@ -149,6 +149,9 @@ fn anchored(table: Table, folder: &Path) -> Result<SettingsFile> {
             *program = path.to_owned();
         }
     }
+    if let Some(jwt) = &mut file.http.jwt {
+        jwt.anchor(folder);
+    }
     Ok(file)
 }
 

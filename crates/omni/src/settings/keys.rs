@@ -240,6 +240,13 @@ pub(super) const KEYS: &[SettingKey] = &[
         "none",
         "Tokens with names ([running](../guide/running.md#tokens)).",
     ),
+    other(
+        "http.jwt",
+        "a table `[http.jwt]` with `issuer`, `audience`, `resource`, `keys`, `scopes`, `algorithms`, `skew`, \
+         `keys_age_max`, `calls`, `profiles`",
+        "none",
+        "Whose access tokens are taken ([access tokens of an issuer](jwt.md)).",
+    ),
     // [workers]
     SettingKey {
         name: "workers.count",

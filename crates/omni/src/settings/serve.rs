@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use omni_call::{shown_line, shown_path};
 use omni_server::AllowedHosts;
 
+use super::jwt::{JwtSettings, JwtTable};
 use super::settings_file::SettingsFile;
 use crate::args::{McpArguments, Transport};
 use crate::http_access::HttpTable;
@@ -28,6 +29,8 @@ pub(crate) struct ServeSettings {
     pub(crate) allow_origins: Vec<String>,
     /// Where the tokens are that requests must have; none: they need none.
     pub(crate) tokens: Vec<TokenSource>,
+    /// Whose access tokens are taken besides.
+    pub(crate) jwt: Option<JwtSettings>,
 }
 
 /// Where a server over HTTP listens.
@@ -100,12 +103,19 @@ impl ServeSettings {
             (Some(_), _) => Transport::Http,
             (None, said) => said.or(file.transport).unwrap_or(Transport::Stdio),
         };
+        let mut profiles = http.jwt.iter().flat_map(JwtTable::profile_names);
+        if let Some(profile) = profiles.find(|name| *name != DEFAULT && !file.profiles.contains_key(*name)) {
+            let profile = shown_line(profile);
+            bail!("`http.jwt.profiles` in omni.toml names `{profile}`: there is no `[profiles.{profile}]`");
+        }
+        let jwt = http.jwt.as_ref().map(JwtTable::resolve).transpose()?;
         Ok(ServeSettings {
             transport,
             at,
             allow_hosts: hosts.iter().chain(&http.allow_hosts).cloned().collect(),
             allow_origins: origins.iter().chain(&http.allow_origins).cloned().collect(),
             tokens,
+            jwt,
         })
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct EventStream {
     /// When the connection is closed although there is more to come: the client asks for the rest.
     closes: Option<Pin<Box<Sleep>>>,
     account: PeerAccount,
-    _held: HeldPermits,
+    held: HeldPermits,
 }
 
 /// Where the events come from.
@@ -80,6 +80,11 @@ enum EventSource {
 }
 
 impl EventStream {
+    /// Whether it only tells what happens, and answers nothing that its connection is at work for.
+    pub(crate) fn only_listens(&self) -> bool {
+        self.held.work.is_none()
+    }
+
     /// A stream that begins with `first`, if there is something to send already, and goes on as `request` does. Without
     /// one it ends with the first.
     pub(crate) fn new(
@@ -110,7 +115,7 @@ impl EventStream {
 
     fn of(source: EventSource, parts: VecDeque<Bytes>, account: PeerAccount, held: HeldPermits) -> Self {
         let comment = Box::pin(sleep(COMMENT_EVERY));
-        EventStream { source, parts, comment, closes: None, account, _held: held }
+        EventStream { source, parts, comment, closes: None, account, held }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

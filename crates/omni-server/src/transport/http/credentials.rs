@@ -23,13 +23,14 @@ pub(super) async fn authenticate(
 }
 
 /// Waits for the reply to a request of `identity`. When its credentials are taken back before, what it has started is
-/// cancelled and it is refused; when that happens while its reply is a stream, the stream ends.
+/// cancelled and it is refused; when that happens while its reply is a stream, the stream ends. So does a stream that only
+/// listens when they expire.
 pub(super) async fn until_revoked(
     shared: &Shared,
-    identity: &Identity,
+    identity: &Arc<Identity>,
     answer: impl Future<Output = Result<Reply, Reply>>,
 ) -> Result<Reply, Reply> {
-    if identity.revoked.is_none() {
+    if identity.revoked.is_none() && identity.expires.is_none() {
         return answer.await;
     }
     let reply = tokio::select! {
@@ -41,8 +42,13 @@ pub(super) async fn until_revoked(
     };
     Ok(reply.map(|body| match body {
         ReplyBody::Events(events) => {
-            let identity = identity.clone();
-            let revoked = Box::pin(async move { identity.revoked().await });
+            let (identity, listens) = (identity.clone(), events.only_listens());
+            let revoked = Box::pin(async move {
+                tokio::select! {
+                    () = identity.revoked() => {}
+                    () = identity.expired(), if listens => {}
+                }
+            });
             ReplyBody::RevocableEvents { events: Some(events), revoked }
         }
         body => body,

@@ -3,14 +3,15 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::body::{Body, Incoming};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request as HttpRequest, StatusCode};
-use omni_protocol::ErrorCode;
+use omni_protocol::{ErrorCode, Frame};
 
 use super::credentials::{authenticate, until_revoked};
 use super::exchange::Client;
-use super::reply::{Reply, method_not_allowed, refusal};
+use super::reply::{Reply, json, method_not_allowed, refusal};
 use super::shared::{AdmittedConnection, Shared};
 use super::{cors, health, sse};
 use crate::admission::BusyGuard;
@@ -106,6 +107,9 @@ async fn answer(
             refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, &why)
         }
     })?;
+    if let Some(document) = shared.access.metadata_at(parts.uri.path()) {
+        return Ok(resource_metadata(&parts.method, headers, document));
+    }
     let route = Route::of(parts.uri.path()).ok_or_else(|| {
         let why = "the endpoint is `/mcp`, and `/sse` for clients of HTTP+SSE; a proxy that serves them under a prefix \
                    has to take it off";
@@ -143,4 +147,21 @@ async fn answer(
         }
     })
     .await
+}
+
+/// Whose tokens are taken, for whoever asks (RFC 9728): a client has none yet when it reads this.
+fn resource_metadata(method: &Method, headers: &HeaderMap, document: Bytes) -> Reply {
+    if *method == Method::OPTIONS
+        && let Some(answer) = cors::preflight(headers)
+    {
+        return answer;
+    }
+    match *method {
+        Method::GET | Method::HEAD => {
+            let mut reply = json(StatusCode::OK, Frame { head: document, ..Frame::default() });
+            reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
+            reply
+        }
+        _ => method_not_allowed("GET, HEAD", "GET what clients have to know of this server's tokens"),
+    }
 }
