@@ -21,7 +21,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::http_access::{TOKENS_BYTES_MAX, private_text};
+use crate::private_file::{TOKENS_BYTES_MAX, private_text};
 
 /// How often a file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -31,6 +31,7 @@ mod mcp;
 mod native;
 mod other_server;
 mod private;
+mod private_file;
 mod process_setup;
 mod progress_line;
 mod protected;

@@ -20,7 +20,7 @@ use crate::executors::LAUNCHER;
 use crate::settings::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};
 use crate::terminal::{self, Output};
 use crate::tool_call::{self, TerminalPort};
-use crate::{http_access, item_text, process_setup, text, variables};
+use crate::{item_text, private_file, process_setup, text, variables};
 
 /// The header that stands for no setting of a request's own.
 const RESERVED: [&str; 7] =
@@ -121,7 +121,7 @@ fn process() -> Result<ProcessConfig> {
 /// The headers that a private file holds: a token, or lines `Name: value`.
 fn headers(file: &Path) -> Result<HeaderMap> {
     let shown = format!("`--server-token {}`", shown_path(file));
-    let text = http_access::private_text(file, &shown)?;
+    let text = private_file::private_text(file, &shown)?;
     let mut headers = HeaderMap::new();
     for (at, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
         // What the line holds is not shown: it is a secret.

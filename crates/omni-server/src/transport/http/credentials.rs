@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use hyper::header::{self, HeaderMap};
 use omni_protocol::ErrorCode;
 
@@ -51,7 +52,12 @@ pub(super) async fn until_revoked(
             });
             ReplyBody::RevocableEvents { events: Some(events), revoked }
         }
-        body => body,
+        // A session of HTTP+SSE, whose calls go on when the credentials expire.
+        ReplyBody::Stream(events) => {
+            let identity = identity.clone();
+            ReplyBody::Stream(events.take_until(async move { identity.revoked().await }).boxed())
+        }
+        body @ (ReplyBody::Whole { .. } | ReplyBody::RevocableEvents { .. }) => body,
     }))
 }
 
