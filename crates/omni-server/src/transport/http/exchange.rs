@@ -168,7 +168,9 @@ impl Client<'_> {
         let HeldPermits { bytes, work } = held;
         let (server, session) = (server.clone(), session.clone());
         let closes_after = server.config.streams.closed_after;
-        let new = NewStream { server, session, source, running, first, bytes, account: account.clone() };
+        let identity = self.identity.clone();
+        let new =
+            NewStream { server, session, source, running, first, bytes, account: account.clone(), identity };
         let held = HeldPermits { bytes: None, work };
         stream(EventStream::resumable(streams.open(new), closes_after, account, held))
     }

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::event_id::{EventId, StreamSource};
 use super::event_log::{EventLog, EventText};
 use crate::admission::{AccountKey, PeerAccount, Permit};
+use crate::authentication::Identity;
 use crate::running_request::RequestOutput;
 use crate::server::Server;
 use crate::session::{InFlightRequest, Session};
@@ -35,6 +36,8 @@ pub(super) struct ResumableStream {
     pub(super) session: Arc<Session>,
     server: Arc<Server>,
     account: PeerAccount,
+    /// Whose request it is: without its credentials nobody can come back.
+    identity: Arc<Identity>,
     state: Mutex<StreamState>,
 }
 
@@ -63,6 +66,7 @@ pub(in super::super) struct NewStream {
     /// The bytes of the request, held until it is answered.
     pub(in super::super) bytes: Option<Permit>,
     pub(in super::super) account: PeerAccount,
+    pub(in super::super) identity: Arc<Identity>,
 }
 
 impl ResumableStream {
@@ -71,7 +75,7 @@ impl ResumableStream {
 
     /// A stream that has its first reader.
     pub(super) fn open(new: NewStream) -> Arc<Self> {
-        let NewStream { server, session, source, running, first, bytes, account } = new;
+        let NewStream { server, session, source, running, first, bytes, account, identity } = new;
         let mut number = [0; 8];
         getrandom::fill(&mut number).expect("the kernel gives random bytes");
         let mut state = StreamState {
@@ -93,7 +97,15 @@ impl ResumableStream {
             }
         }
         state.running = running.map(|running| (running, bytes));
-        Arc::new(ResumableStream { number, source, session, server, account, state: Mutex::new(state) })
+        Arc::new(ResumableStream {
+            number,
+            source,
+            session,
+            server,
+            account,
+            identity,
+            state: Mutex::new(state),
+        })
     }
 
     /// Whose account its events are on.
@@ -294,9 +306,15 @@ impl StreamState {
     }
 }
 
-/// Drives a stream without a reader until another has the turn; false when nobody came in time.
+/// Drives a stream without a reader until another has the turn; false when nobody came in time, or its credentials were
+/// taken back.
 pub(super) async fn keep(stream: &ResumableStream, turn: u64, kept_for: Duration) -> bool {
-    let over = sleep(kept_for);
+    let over = async {
+        tokio::select! {
+            () = sleep(kept_for) => {}
+            () = stream.identity.revoked() => {}
+        }
+    };
     tokio::pin!(over);
     poll_fn(|cx| match stream.poll_unread(turn, cx) {
         Poll::Ready(()) => Poll::Ready(true),
