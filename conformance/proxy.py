@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 from harness import TARGET, WORKSPACE, SetupError, free_port, http_server, program_of
 
@@ -44,6 +45,7 @@ def waits(path: str, ctx: Context) -> str:
 GLOBAL = "{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n}\n"
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
+ACCEPTED = 202
 
 
 class Connection(http.client.HTTPSConnection):
@@ -76,6 +78,11 @@ class Site:
         }
         connection = self.connection()
         connection.request("POST", f"{self.prefix}/mcp", json.dumps(message), sent)
+        return connection.getresponse()
+
+    def get(self, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+        connection = self.connection()
+        connection.request("GET", f"{self.prefix}{path}", headers=headers)
         return connection.getresponse()
 
 
@@ -203,6 +210,38 @@ def tried(site: Site, token: str, folder: Path, log: Path) -> Iterator[tuple[str
     reply = site.post(token, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, headers)
     body = reply.read()
     yield "a session", "" if session and b"t_waits" in body else f"{session} {reply.status} {body[:200]}"
+
+    yield "HTTP+SSE, whose address to post to is under the same path", over_sse(site, token, opening)
+
+    reply = site.get("/health", {})
+    yield "its health, without a token", "" if reply.status == 200 else f"{reply.status} {reply.read()[:200]}"
+
+
+def over_sse(site: Site, token: str, opening: dict) -> str:
+    """Open a session of HTTP+SSE and ask it something; return what was wrong."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    stream = site.get("/sse", {**bearer, "Accept": "text/event-stream"})
+    address = ""
+    for line in stream:
+        if line.startswith(b"data: "):
+            address = line[len("data: ") :].decode().strip()
+            break
+    connection = site.connection()
+    path = urljoin(f"{site.prefix}/sse", address)
+    for message in (
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": opening},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+    ):
+        connection.request("POST", path, json.dumps(message), {**bearer, "Content-Type": "application/json"})
+        reply = connection.getresponse()
+        reply.read()
+        if reply.status != ACCEPTED:
+            return f"{path} answers {reply.status}"
+    answers = events(stream)
+    opened, listed = next(answers), next(answers)
+    good = opened.get("id") == 1 and "t_waits" in json.dumps(listed)
+    return "" if good else f"{opened} {listed}"
 
 
 def main() -> int:
