@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import CONFORMANCE, SetupError, free_port
-from http_client import HttpClient, HttpSession, Reply
+from http_client import HttpClient, HttpSession, Reply, SseSession
 
 if TYPE_CHECKING:
     from reliability import Report
@@ -189,6 +189,8 @@ async def _crossing(binary: Path, root: Path, report: Report, calls: int) -> Non
             for revision in REVISIONS:
                 session = await client.http.open_session(revision, FORM)
                 work += [_in_session(client, session, number, tally) for number in range(AT_ONCE)]
+            stream = await SseSession.open(client.http, ASKED_IN, FORM, _as_asked)
+            work += [_over_sse(client, stream, number, tally) for number in range(AT_ONCE)]
         await asyncio.gather(*work)
         took = time.monotonic() - started
         done = sum(tally.called.values())
@@ -311,6 +313,25 @@ async def _in_session(client: Client, session: HttpSession, number: int, tally: 
             found = text if all(value.startswith(client.mark) for value in found.split()) else found
         expected = f"{text} {text}" if kind == "ask" else text
         tally.expect(f"session {kind}", (number, expected), (answer.get("id"), found))
+
+
+async def _over_sse(client: Client, session: SseSession, number: int, tally: Tally) -> None:
+    """Make calls in a session whose answers all come on one stream."""
+    chance = random.Random(number)  # noqa: S311 - the same calls every time
+    while tally.take():
+        text = client.text()
+        kind = chance.choices(["echo", "told", "below", "ask"], [20, 4, 2, 2])[0]
+        call = call_of(kind, text=text)
+        if kind == "told":
+            call["_meta"] = {"progressToken": number}
+        answer = await session.answer("tools/call", call, number)
+        expected = f"{text} {text}" if kind == "ask" else text
+        tally.expect(f"HTTP+SSE {kind}", (number, expected), (answer.get("id"), text_of(answer)))
+
+
+def _as_asked(question: dict[str, Any]) -> dict[str, Any]:
+    """Answer a question with what it asks for."""
+    return {"action": "accept", "content": {"value": question["params"]["message"].removesuffix("?")}}
 
 
 async def _answered_in_session(session: HttpSession, reply: Reply, text: str) -> dict[str, Any]:

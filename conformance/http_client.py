@@ -258,3 +258,92 @@ class HttpSession:
         reply = await self.client.send("DELETE", headers=self.headers)
         await reply.body()
         return reply.status
+
+
+class SseSession:
+    """A session over HTTP+SSE: one stream of all that the server says, and an address to post to."""
+
+    def __init__(self, client: HttpClient, revision: str, answering: Callable[[dict[str, Any]], Any]) -> None:
+        self.client = client
+        self.revision = revision
+        #: Where its messages are posted.
+        self.endpoint = ""
+        self._answering = answering
+        self._waiting: dict[int | str, asyncio.Future[list[dict[str, Any]]]] = {}
+        self._before: list[dict[str, Any]] = []
+        self._stream: Reply | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        client: HttpClient,
+        revision: str,
+        capabilities: dict[str, Any] | None = None,
+        answering: Callable[[dict[str, Any]], Any] = lambda _: None,
+        name: str = "crossing",
+    ) -> SseSession:
+        """Open a session. `answering` gives the result of each request of the server."""
+        session = cls(client, revision, answering)
+        session._stream = await client.send("GET", "/sse", {"Accept": "text/event-stream"})
+        if session._stream.status != 200:
+            message = f"`GET /sse` is answered with {session._stream.status}"
+            raise ConnectionError(message)
+        events = session._stream.events()
+        first = await asyncio.wait_for(events.__anext__(), PATIENCE_SECONDS)
+        session.endpoint = first["data"]
+        session._reader = asyncio.create_task(session._read(events))
+        hello = {
+            "protocolVersion": revision,
+            "capabilities": capabilities or {},
+            "clientInfo": {"name": name, "version": "1"},
+        }
+        await session.answer("initialize", hello, 0)
+        await session.post({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        return session
+
+    async def _read(self, events: AsyncIterator[dict[str, str]]) -> None:
+        try:
+            async for event in events:
+                message = json.loads(event["data"])
+                if "method" not in message:
+                    waiting = self._waiting.pop(message.get("id"), None)
+                    if waiting is not None and not waiting.done():
+                        waiting.set_result([*self._before, message])
+                    self._before = []
+                elif "id" in message:
+                    result = self._answering(message)
+                    await self.post({"jsonrpc": "2.0", "id": message["id"], "result": result})
+                else:
+                    self._before = [*self._before[-100:], message]
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            for waiting in self._waiting.values():
+                waiting.cancel()
+
+    async def post(self, message: Any, client: HttpClient | None = None) -> tuple[int, bytes]:
+        """Post a message, also as another client; return the status and body of the reply."""
+        reply = await (client or self.client).post(message, path=self.endpoint)
+        return reply.status, await reply.body()
+
+    async def messages(
+        self, method: str, params: dict[str, Any] | None = None, number: int | str = 1
+    ) -> list[dict[str, Any]]:
+        """Send a request; return what was said since the last answer of the session, and its answer last."""
+        self._waiting[number] = asyncio.get_running_loop().create_future()
+        await self.post({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
+        return await asyncio.wait_for(self._waiting[number], PATIENCE_SECONDS)
+
+    async def answer(
+        self, method: str, params: dict[str, Any] | None = None, number: int | str = 1
+    ) -> dict[str, Any]:
+        """Send a request, and return its answer."""
+        return (await self.messages(method, params, number))[-1]
+
+    def close(self) -> None:
+        """Hang up, which ends the session."""
+        if self._reader is not None:
+            self._reader.cancel()
+        if self._stream is not None:
+            self._stream.close()

@@ -189,7 +189,7 @@ async def peak(web: Web, seconds: float) -> float:
 def hostile(binary: Path, root: Path, report: Report, _times: int) -> None:
     """Clients that promise, stall, do not read, or say nothing take no more than the budget, and nobody else's."""
     raise_own_limit()
-    for scenario in (_promises, _unread, _batch, _silence):
+    for scenario in (_promises, _unread, _unread_streams, _batch, _silence):
         asyncio.run(scenario(binary, root, report))
 
 
@@ -256,6 +256,56 @@ async def _unread(binary: Path, root: Path, report: Report) -> None:
         report.check(
             "40 that are read at once come whole", all(size > 6_000_000 for size in sizes), sizes[:5]
         )
+
+
+async def _unread_streams(binary: Path, root: Path, report: Report) -> None:
+    """60 sessions over HTTP+SSE whose clients do not read, with four answers of nearly a megabyte to come in each."""
+    async with serving(binary, root, report) as web:
+        base = web.memory()
+        held = []
+        hello = {
+            "protocolVersion": "2024-11-05",
+            "capabilities": {},
+            "clientInfo": {"name": "x", "version": "1"},
+        }
+        call = {"name": "trouble.heavy", "arguments": {"size": 900_000}}
+        messages = [
+            {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello},
+            {"jsonrpc": "2.0", "method": "notifications/initialized"},
+            *(
+                {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": call}
+                for number in range(1, 5)
+            ),
+        ]
+        accepted: list[int] = []
+
+        async def session() -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", web.port, limit=1024)
+            held.append((reader, writer))
+            writer.write(web.head("GET").replace(b"/mcp", b"/sse", 1))
+            await reader.readuntil(b"data: ")
+            endpoint = (await reader.readuntil(b"\n")).strip()
+            for message in messages:
+                body = json.dumps(message).encode()
+                # Where the session takes nothing more, its posts wait as long as its client does.
+                with suppress(asyncio.TimeoutError, asyncio.IncompleteReadError):
+                    posted = web.ask(web.head("POST", len(body)).replace(b"/mcp", endpoint, 1) + body)
+                    accepted.append((await asyncio.wait_for(posted, 5))[0])
+
+        opened = asyncio.gather(*(session() for _ in range(60)))
+        most, (took, refused) = await asyncio.gather(peak(web, 6), still_serves(web))
+        await opened
+        report.check(f"posts are accepted ({len(accepted)})", set(accepted) == {202}, set(accepted))
+        report.check(
+            f"60 sessions whose streams are not read: at most {BUDGET_MIB} MiB more",
+            most - base < BUDGET_MIB,
+            most - base,
+        )
+        print(f"       memory: {base:.0f} MiB, then {most:.0f} MiB")
+        report.check("small calls are served meanwhile", not refused, refused)
+        report.figure("a call meanwhile", took)
+        for _, writer in held:
+            writer.transport.abort()
 
 
 async def _read_large(web: Web, number: int) -> int:

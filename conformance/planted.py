@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from harness import CONFORMANCE, SetupError, free_port
-from http_client import PATIENCE_SECONDS, HttpClient, HttpSession, until
+from http_client import PATIENCE_SECONDS, HttpClient, HttpSession, SseSession, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,6 +217,7 @@ async def _planted(binary: Path, root: Path, report: Report, executor: str) -> N
         other = HttpClient(server.port, server.other, strangers.append)
         await _through_calls(mine, hidden)
         await _through_sessions(mine, hidden)
+        await _through_streams(mine, hidden)
         await _as_stranger(server.port, hidden, strangers)
         for method in ("tools/list", "resources/list", "prompts/list", "server/discover"):
             await other.modern_answer(method)
@@ -340,6 +341,16 @@ async def _through_sessions(client: HttpClient, hidden: Planted) -> None:
     await forged.answer("ping")
     await session.end()
     await session.answer("ping")
+
+
+async def _through_streams(client: HttpClient, hidden: Planted) -> None:
+    """Plant secrets in what goes over HTTP+SSE."""
+    session = await SseSession.open(client, NEWEST_WITH_SESSIONS, FORM)
+    hidden.found("the address that messages are posted to", session.endpoint.rpartition("=")[2])
+    await session.answer("tools/call", _call("gives", hidden.plant("an argument and a result over HTTP+SSE")))
+    forged = session.endpoint.rpartition("=")[0] + "=" + hidden.plant("the name of no stream")
+    await (await client.post({"jsonrpc": "2.0", "id": 1, "method": "ping"}, path=forged)).body()
+    session.close()
 
 
 async def _as_stranger(port: int, hidden: Planted, strangers: list[bytes]) -> None:

@@ -8,60 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossing import FORM, TASKS, Client, Served, call_of, served, text_of
-from http_client import PATIENCE_SECONDS, HttpSession, Reply, until
+import lists_apart
+from crossing import FORM, TASKS, call_of, served, text_of
+from http_client import PATIENCE_SECONDS, HttpSession, Reply, SseSession, until
+from theft import NEWEST_WITH_SESSIONS, NEWEST_WITHOUT_RESUMING, Step, Theft, forged
 
 if TYPE_CHECKING:
     from reliability import Report
-
-NEWEST_WITH_SESSIONS = "2025-11-25"
-NEWEST_WITHOUT_RESUMING = "2025-06-18"
-#: Of what was seen where a check fails.
-SHOWN_CHARS = 1_000
-#: Ann's client gives itself this name, which has a profile.
-OF_ANN = "of-ann"
-
-Step = Callable[["Theft"], Awaitable[None]]
-
-
-class Theft:
-    """What the steps work on."""
-
-    def __init__(self, root: Path, report: Report, server: Served, ann: Client, bob: Client) -> None:
-        self.root, self.report, self.server, self.ann, self.bob = root, report, server, ann, bob
-
-    def check(self, what: str, ok: bool, seen: object = "") -> None:
-        """Count one check."""
-        self.report.check(what, ok, str(seen)[:SHOWN_CHARS])
-
-    async def alike(
-        self, what: str, real: str, unknown: str, bring: Callable[[str], Awaitable[Reply]]
-    ) -> None:
-        """Check that Bob is refused, with the answer that a name gets which nobody has."""
-        got, wanted = [await _told(await bring(name), name) for name in (real, unknown)]
-        self.check(f"{what}: as if it were not there", got == wanted, (got, wanted))
-        self.check(
-            f"{what}: refused", got[0] >= 400 or '"error"' in got[1] or '"isError":true' in got[1], got
-        )
-
-
-async def _told(reply: Reply, name: str) -> tuple[int, str]:
-    """Return the status of a reply and its messages, with the name taken out of them."""
-    text = json.dumps(await reply.messages(), separators=(",", ":"))
-    text = re.sub(r'"elapsed_ms":\d+', "", text)
-    return reply.status, text.replace(name, "NAME").replace(name[:100], "NAME")
-
-
-def forged(name: str) -> str:
-    """Return a name of the same shape that nobody has."""
-    kept, last = name[:-8], name[-8:]
-    return kept + last.translate(str.maketrans("0123456789abcdefABCDEF", "123456789abcdef0BCDEFA"))
 
 
 def thefts(binary: Path, root: Path, report: Report, _times: int) -> None:
@@ -110,6 +67,79 @@ async def _sessions(theft: Theft) -> None:
             await asyncio.to_thread(theft.server.restart)
             ann, bob = theft.ann.http, theft.bob.http
             session.client = ann
+
+
+async def _resumption(theft: Theft) -> None:
+    """A stream is taken up again in its own session alone."""
+    ann, bob = theft.ann.http, theft.bob.http
+    session = await ann.open_session(NEWEST_WITH_SESSIONS)
+    second = await ann.open_session(NEWEST_WITH_SESSIONS)
+    own = await bob.open_session(NEWEST_WITH_SESSIONS)
+    path = theft.root / "work that is resumed"
+    begin = {**call_of("begin", path=str(path), text=theft.ann.text()), "_meta": {"progressToken": 7}}
+    running = await session.request("tools/call", begin, 7)
+    event = {"data": ""}
+    async for event in running.events():
+        if event["data"]:
+            break
+    running.close()
+    stream, number, request = event["id"].split("-", 2)
+    for what, where in (("another's", own), ("its owner's other", second)):
+        await theft.alike(
+            f"a stream that is resumed in {what} session",
+            event["id"],
+            f"{forged(stream)}-{number}-{request}",
+            lambda name, where=where: where.listen(**{"Last-Event-ID": name}),
+        )
+    theft.check("its call goes on", path.read_text() == "begun")
+    resumed = await session.listen(**{"Last-Event-ID": event["id"]})
+    await session.notify("notifications/cancelled", {"requestId": 7})
+    await until(lambda: path.read_text() == "stopped")
+    theft.check(
+        "and its owner has its stream again", resumed.status == 200 and resumed.is_stream, resumed.status
+    )
+    resumed.close()
+
+
+async def _streams(theft: Theft) -> None:
+    """A session over HTTP+SSE is posted to by its owner alone, and a call of it is stopped by no other."""
+    ann, bob = theft.ann.http, theft.bob.http
+
+    def answering(_question: dict[str, Any]) -> dict[str, Any]:
+        return {"action": "accept", "content": {"value": "ann"}}
+
+    session = await SseSession.open(ann, NEWEST_WITH_SESSIONS, FORM, answering)
+    own = await SseSession.open(bob, NEWEST_WITH_SESSIONS, FORM, answering)
+    path = theft.root / "work over sse"
+    begin = asyncio.create_task(
+        session.answer("tools/call", call_of("begin", path=str(path), text=theft.ann.text()), 7)
+    )
+    await until(lambda: path.exists() and path.read_text() == "begun")
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+    for what, message in (
+        ("a request", ping),
+        ("a cancellation", cancel),
+        ("an answer", _accepted(1, "bob")),
+    ):
+        await theft.alike(
+            f"a session over HTTP+SSE, {what}",
+            session.endpoint,
+            forged(session.endpoint),
+            lambda endpoint, message=message: bob.post(message, path=endpoint),
+        )
+    await own.post(cancel)
+    own.close()
+    theft.check("a call over HTTP+SSE goes on when others cancel its id", path.read_text() == "begun")
+    text = theft.ann.text()
+    answer = await session.answer("tools/call", call_of("ask", text=text), 8)
+    theft.check(
+        "a question over HTTP+SSE is answered by its client", text_of(answer) == f"{text} ann", answer
+    )
+    await session.post(cancel)
+    await until(lambda: path.read_text() == "stopped")
+    begin.cancel()
+    session.close()
 
 
 async def _calls(theft: Theft) -> None:
@@ -309,130 +339,15 @@ async def _values(theft: Theft) -> None:
         theft.check(f"the memory of a session is nobody else's (`{tool}`)", found == {""}, found)
 
 
-async def _views(theft: Theft) -> None:
-    """What a call shows or hides is shown or hidden to its client alone, and only that one is told."""
-    ann, bob = theft.ann.http, theft.bob.http
-    sessions = [await who.open_session(NEWEST_WITH_SESSIONS) for who in (ann, ann, bob)]
-    streams = [await session.listen() for session in sessions]
-    listening = await bob.modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
-    heard: list[list[str]] = [[], [], [], []]
-    tasks = [asyncio.create_task(_hear(stream, heard[at])) for at, stream in enumerate([*streams, listening])]
-    hidden = {"name": "own.hidden", "arguments": {}}
-
-    async def seen() -> list[bool]:
-        lists = [await session.answer("tools/list") for session in sessions]
-        lists += [await who.modern_answer("tools/list") for who in (ann, bob)]
-        return ["hidden" in json.dumps(listed) for listed in lists]
-
-    theft.check("what is off is nobody's", not any(await seen()))
-    await sessions[0].answer("tools/call", call_of("reveal"))
-    theft.check(
-        "what a session was shown is that session's", await seen() == [True, False, False, False, False]
-    )
-    await ann.modern_answer("tools/call", call_of("reveal"))
-    theft.check("what a client was shown is that client's", await seen() == [True, False, False, True, False])
-    answer = await sessions[0].answer("tools/call", hidden)
-    theft.check("who was shown it may call it", text_of(answer) == "the hidden tool", answer)
-    for what, call in (
-        ("in a session", sessions[2].request("tools/call", hidden)),
-        ("without a session", bob.modern("tools/call", hidden)),
-        ("by a tool", bob.modern("tools/call", call_of("other", tool="own.hidden"))),
-    ):
-        got = json.dumps(await (await call).messages())
-        theft.check(f"others may not, {what}", "the hidden tool" not in got, got)
-    await sessions[2].answer("tools/call", call_of("conceal"))
-    theft.check("who hides something hides it from itself", await seen() == [True, False, False, True, False])
-    await until(lambda: heard[0].count("notifications/tools/list_changed") == 1)
-    theft.check(
-        "nobody else is told",
-        not any("list_changed" in method for said in heard[1:] for method in said),
-        heard,
-    )
-    for task in tasks:
-        task.cancel()
-    for stream in (*streams, listening):
-        stream.close()
-
-
-async def _hear(stream: Reply, heard: list[str]) -> None:
-    with suppress(OSError, asyncio.IncompleteReadError):
-        async for event in stream.events():
-            said = [json.loads(event["data"])] if event["data"] else []
-            heard += [message.get("method", "") for message in said]
-
-
-#: What a profile has that leaves nothing out, and what is not there for the other.
-OF_HERS: list[tuple[str, dict[str, Any], str]] = [
-    ("tools/call", {"name": "hers.tool_of_hers", "arguments": {}}, "hers.tool_of_hers"),
-    ("tools/call", {"name": "hers_tool_of_hers", "arguments": {}}, "hers_tool_of_hers"),
-    ("resources/read", {"uri": "hers://page"}, "hers://page"),
-    ("resources/read", {"uri": "hers://items/5"}, "hers://items/5"),
-    (
-        "prompts/get",
-        {"name": "hers.prompt_of_hers", "arguments": {"kind": "other-kind"}},
-        "hers.prompt_of_hers",
-    ),
-    (
-        "completion/complete",
-        {
-            "ref": {"type": "ref/prompt", "name": "hers.prompt_of_hers"},
-            "argument": {"name": "kind", "value": "kind"},
-        },
-        "hers.prompt_of_hers",
-    ),
-    ("resources/subscribe", {"uri": "hers://page"}, "hers://page"),
-    ("resources/read", {"uri": "omni://skill/hers/SKILL.md"}, "omni://skill/hers/SKILL.md"),
-    ("tools/call", {"name": "skill_read", "arguments": {"skill": "hers"}}, "hers"),
-    ("tools/call", {"name": "own.other", "arguments": {"tool": "hers.tool_of_hers"}}, "hers.tool_of_hers"),
-    ("tools/call", {"name": "own.read", "arguments": {"uri": "hers://page"}}, "hers://page"),
+STEPS: list[Step] = [
+    _sessions,
+    _resumption,
+    _streams,
+    _calls,
+    _questions,
+    _tasks,
+    _results,
+    _values,
+    *lists_apart.STEPS,
 ]
-LISTS = ["tools/list", "resources/list", "resources/templates/list", "prompts/list"]
-
-
-async def _profiles(theft: Theft) -> None:
-    """What a client's profile leaves out is neither listed, called, read, completed nor subscribed to, and is as if it were not there."""
-    ann, bob = theft.ann.http, theft.bob.http
-    hers = await ann.open_session(NEWEST_WITH_SESSIONS, client=OF_ANN)
-    his = await bob.open_session(NEWEST_WITH_SESSIONS)
-    for method in [*LISTS, "skills/list", "server/discover"]:
-        for client, name in ((ann, OF_ANN), (bob, "of-bob")):
-            in_session = hers if client is ann else his
-            found = [json.dumps(await client.modern_answer(method, {}, client=name))]
-            if method in LISTS:
-                found.append(json.dumps(await in_session.answer(method)))
-            wanted = client is ann
-            theft.check(
-                f"{method} {'has' if wanted else 'lacks'} what is hers for {name}",
-                all((re.search(r"\bhers", listed) is not None) == wanted for listed in found),
-                found,
-            )
-            theft.check(f"{method} is for {name} alone", '"cacheScope": "private"' in found[0], found)
-    for method, params, name in OF_HERS:
-        text = json.dumps(params)
-        nothing = name.replace("hers", "none")
-        what = f"{method} of `{name}` in another's profile"
-        if method != "resources/subscribe":
-            await theft.alike(
-                what,
-                name,
-                nothing,
-                lambda named, m=method, t=text, n=name: bob.modern(
-                    m, json.loads(t.replace(n, named)), client="of-bob"
-                ),
-            )
-        await theft.alike(
-            f"{what}, in a session",
-            name,
-            nothing,
-            lambda named, m=method, t=text, n=name: his.request(m, json.loads(t.replace(n, named))),
-        )
-        mine = await hers.answer(method, params)
-        theft.check(
-            f"{method} of `{name}` in its own",
-            "error" not in mine and not mine["result"].get("isError"),
-            mine,
-        )
-
-
-STEPS: list[Step] = [_sessions, _calls, _questions, _tasks, _results, _values, _views, _profiles]
 SCENARIOS = {"thefts": thefts}
