@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from offered import GOES_ON, KNOWN, STEPS, TRANSPORTS, Trial
+from offered import GOES_ON, KNOWN, STEPS, TRANSPORTS, Trial, did_besides
 
 PAGE = """# Real clients
 
@@ -58,7 +58,7 @@ def row(trial: Trial) -> list[str]:
     for step, got in zip(STEPS, seen.get("steps", [])):
         counts[kind_of(step)] += got is not None
     told = [str(len(seen["changes"]["told"]))] if seen.get("changes") else ["-"]
-    did = ["✓" if seen.get(what) else "-" for what in ("progress", "asked", "cancelled")]
+    did = ["✓" if did else "-" for did in did_besides(seen).values()]
     restart = seen.get("restart")
     again = "-" if restart is None else "✓" if restart == GOES_ON else "new"
     counted = [str(count or "-") for count in counts.values()]

@@ -37,7 +37,7 @@ ANSWER = '["accept", {"size": "a size"}]'
 GOES_ON = "goes on"
 # Every client there is a cell of; who tries more adds them.
 KNOWN = dict(OFFERED)
-TRANSPORTS = ("stdio", "http")
+TRANSPORTS = ("stdio", "http", "sse", "socket")
 ADDED = '''"""What {name} is."""
 
 from omni import prompt, resource, tool
@@ -136,14 +136,20 @@ def faults(seen: dict, cell: Cell, name: str) -> list[str]:
     return found
 
 
+def did_besides(seen: dict) -> dict[str, bool]:
+    """Return which of what there is besides steps a client did."""
+    return {
+        "progress": seen.get("progress") == PROGRESS,
+        "asked": seen.get("asked") == ANSWER,
+        "cancelled": seen.get("cancelled") is True,
+    }
+
+
 def besides(seen: dict, cell: Cell, lacks: dict[str, str]) -> Iterator[str]:
     """Tell what is wrong with what a client did besides its steps."""
-    if seen["progress"] != PROGRESS and "progress" not in lacks:
-        yield f"heard of progress {seen['progress']}"
-    if "asked" not in lacks and seen["asked"] != ANSWER:
-        yield f"answered {seen['asked']}"
-    if seen["cancelled"] is not True and "cancelled" not in lacks:
-        yield "its cancel did not reach the tool"
+    for what, did in did_besides(seen).items():
+        if not did and what not in lacks:
+            yield f"{what}: {seen[what]!r:.300}"
     # An HTTP+SSE session is its stream: it ends with the server.
     if cell.transport in ("http", "socket") and seen["restart"] != GOES_ON and "restart" not in lacks:
         yield f"after a restart of the server: {seen['restart']}"
@@ -156,7 +162,7 @@ def cells(seen: dict) -> str:
         if got is not None:
             counts[wanted["method"]] = counts.get(wanted["method"], 0) + 1
     told = [f"told of {', '.join(seen['changes']['told'])}"] if seen.get("changes") else []
-    did = [what for what in ("progress", "asked", "cancelled") if seen.get(what)]
+    did = [what for what, did in did_besides(seen).items() if did]
     restart = [f"a restart: {seen['restart'][:60]}"] if "restart" in seen else []
     return "; ".join([*(f"{method} {count}" for method, count in counts.items()), *told, *did, *restart])
 

@@ -275,6 +275,12 @@ OFFERED: dict[str, Offered] = {
         lambda: typescript_offers_client("sdk"),
         {"stdio": LEGACY, "http": LEGACY, "sse": LEGACY, "socket": LEGACY},
     ),
+    "rmcp": Offered("rmcp 3.11.0", rmcp_client, {"stdio": ERAS, "http": ERAS, "socket": ERAS}),
+    "rmcp 0.8": Offered(
+        "rmcp 0.8.5",
+        lambda: rmcp_client("rmcp-0.8"),
+        {"stdio": LEGACY, "http": LEGACY, "sse": LEGACY},
+    ),
     "inspector": Offered(
         f"Inspector {NPM_PACKAGES['@modelcontextprotocol/inspector']}",
         inspector_offers_client,

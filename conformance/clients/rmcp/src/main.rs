@@ -3,9 +3,11 @@
 //! Takes one JSON argument, `{"mode": …, "command": […] or "url": …, "calls": […]}`, and prints one JSON
 //! object: the tools' names and how each call went. With `"steps"` in place of the calls it takes and prints what
 //! `python_offers.py` does.
+mod deeds;
 mod offers;
 
 use std::error::Error;
+use std::sync::Arc;
 
 use rmcp::model::{CallToolRequestParams, ProtocolVersion};
 use rmcp::service::{RoleClient, RunningService};
@@ -19,19 +21,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let job: Value = serde_json::from_str(&argument)?;
     let mode = lifecycle(job["mode"].as_str().unwrap_or_default())?;
     let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    let hears = offers::Hears(sender);
-    let client = match job["url"].as_str() {
-        Some(url) => {
+    let hears = offers::Hears { changes: sender, progress: Arc::default() };
+    let progress = Arc::clone(&hears.progress);
+    let client = match (job["socket"].as_str(), job["url"].as_str()) {
+        (Some(socket), Some(url)) => {
+            let transport = StreamableHttpClientTransport::from_unix_socket(socket, url.to_owned());
+            hears.serve_with_lifecycle(transport, mode).await?
+        }
+        (None, Some(url)) => {
             let transport = StreamableHttpClientTransport::from_uri(url.to_owned());
             hears.serve_with_lifecycle(transport, mode).await?
         }
-        None => {
+        (_, None) => {
             let transport = TokioChildProcess::new(command(&job["command"])?)?;
             hears.serve_with_lifecycle(transport, mode).await?
         }
     };
     let seen = if job["steps"].is_array() {
-        offers::look(&client, &job, &mut heard).await?
+        let mut seen = offers::look(&client, &job, &mut heard).await?;
+        deeds::all_of(&client, &job, &progress, &mut seen).await?;
+        seen
     } else {
         look(&client, &job["calls"]).await?
     };

@@ -2,32 +2,59 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rmcp::ClientHandler;
 use rmcp::model::{
-    CallToolRequestParams, ErrorData, GetPromptRequestParams, GetSkillRequestParams, PaginatedRequestParams,
+    CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
+    ElicitationAction, ElicitationCapability, ErrorData, FormElicitationCapability, GetPromptRequestParams,
+    GetSkillRequestParams, Implementation, PaginatedRequestParams, ProgressNotificationParam,
     ReadResourceDirectoryRequestParams, ReadResourceRequestParams, ResourceUpdatedNotificationParam,
     ServerNotification, SubscribeRequestParams, SubscriptionFilter,
 };
-use rmcp::service::{NotificationContext, RoleClient, RunningService, ServiceError};
+use rmcp::service::{NotificationContext, RequestContext, RoleClient, RunningService, ServiceError};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 const CHANGE_TIME_MAX: Duration = Duration::from_secs(30);
 const KINDS: [&str; 3] = ["tools", "resources", "prompts"];
 
-/// Hands on what a session is told.
-pub struct Hears(pub UnboundedSender<&'static str>);
+/// Hands on what a session is told, and fills in forms.
+pub struct Hears {
+    pub changes: UnboundedSender<&'static str>,
+    /// How far calls were said to be.
+    pub progress: Arc<Mutex<Vec<f64>>>,
+}
 
 impl Hears {
     fn hear(&self, kind: &'static str) {
         // Nobody listens any more once all has been heard.
-        let _ = self.0.send(kind);
+        let _ = self.changes.send(kind);
     }
 }
 
 impl ClientHandler for Hears {
+    fn get_info(&self) -> ClientConfig {
+        let mut capabilities = ClientCapabilities::default();
+        capabilities.elicitation =
+            Some(ElicitationCapability::new().with_form(FormElicitationCapability::default()));
+        ClientConfig::new(capabilities, Implementation::new("rmcp", "1"))
+    }
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let ElicitRequestParams::FormElicitationParams { message, .. } = request else {
+            return Ok(ElicitResult::new(ElicitationAction::Decline));
+        };
+        let field = message.trim_end_matches('?');
+        Ok(ElicitResult::new(ElicitationAction::Accept).with_content(json!({field: format!("a {field}")})))
+    }
+    async fn on_progress(&self, told: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).push(told.progress);
+    }
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
         self.hear("tools");
     }
@@ -46,7 +73,7 @@ impl ClientHandler for Hears {
     }
 }
 
-type Client = RunningService<RoleClient, Hears>;
+pub type Client = RunningService<RoleClient, Hears>;
 
 pub async fn look(
     client: &Client,
