@@ -68,7 +68,7 @@ const TROUBLE_FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// What a connection gets for which there is no room.
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-type: text/plain\r\ncontent-length: 46\r\n\r\nas many connections are open as the server has\n";
+    content-type: text/plain\r\ncontent-length: 47\r\n\r\nas many connections are open as the server has\n";
 
 /// What a connection gets that comes while the server stops, whatever it would ask for. The same as `/health` says.
 const DRAINING: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
