@@ -416,3 +416,43 @@ fn what_is_kept_of_tasks_is_said_and_so_is_a_store_that_cannot_be_used() {
     let put_aside = told(&report());
     assert!(put_aside[1].contains("the store was damaged, and is kept as `"), "{put_aside:?}");
 }
+
+#[test]
+fn a_client_that_has_connected_is_named_with_what_it_cuts() {
+    let folder = Folder::empty();
+    let long = "word ".repeat(1_000);
+    folder.write(
+        "skills/a/scripts/a.py",
+        &format!(
+            "from omni import tool\n\n\n@tool\ndef go() -> str:\n    \"\"\"{long}\"\"\"\n    return ''\n"
+        ),
+    );
+    let report = || -> Value { serde_json::from_slice(&folder.run(&["doctor", "--json"]).stdout).unwrap() };
+    let cut = |report: &Value| {
+        let found = report["findings"].as_array().unwrap().iter();
+        found
+            .filter(|found| found["what"] == "client-cuts")
+            .map(|found| found["text"].clone())
+            .collect::<Vec<_>>()
+    };
+    let nobody = report();
+    assert_eq!((&nobody["clients"], cut(&nobody)), (&json!([]), vec![]));
+    assert!(!folder.path("home/.local/state/omni/clients").exists(), "looking makes nothing");
+    let mut omni = folder.stdio(&[]);
+    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "claude-code", "version": "2.1.332"}});
+    omni.request("initialize", hello);
+    let noted = folder.path("home/.local/state/omni/clients");
+    support::wait_until("the client is noted", || {
+        std::fs::read_dir(&noted).is_ok_and(|found| {
+            found.flatten().any(|entry| entry.path().extension().is_some_and(|end| end == "json"))
+        })
+    });
+    let report = report();
+    assert_eq!(report["clients"][0]["name"], "claude-code");
+    let text = cut(&report);
+    assert!(
+        text[0].as_str().unwrap().contains("4096 characters") && text[0].as_str().unwrap().contains("`a.go`"),
+        "{text:?}"
+    );
+}
