@@ -279,14 +279,11 @@ mod tests {
         assert!(!Arc::ptr_eq(&identity, &verifier.verify(&first).await.unwrap()));
         source.now(Ok(set(&[2])));
         advance(Duration::from_secs(601)).await;
-        verifier.verify(&first).await.unwrap();
-        while source.asked() < 3 {
+        // They are fetched behind a request: until then the old ones are good.
+        while verifier.verify(&first).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        while verifier.verify(&token(2, json!({}))).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-        assert!(verifier.verify(&first).await.is_err(), "its key was taken back");
+        verifier.verify(&token(2, json!({}))).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

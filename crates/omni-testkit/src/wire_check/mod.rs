@@ -28,6 +28,8 @@ pub struct WireCheck {
     has_modern: bool,
     /// Requests that have no answer yet, and notifications may be about.
     waiting: Vec<Waiting>,
+    /// Ids that several requests had at the same time, with the number of errors that one or the other of them got.
+    refused: Vec<(Value, usize)>,
     /// What the client sent that is no request that can be read: each may be answered with one error, under an id that
     /// was found in it or none.
     unreadable: usize,
@@ -226,7 +228,7 @@ impl WireCheck {
         let id = message.get("id");
         let is_error = message.get("error").is_some();
         // An id that is in flight is refused to a second request, and free again once the first was cancelled: then it is not
-        // known here whose answer this is.
+        // known here whose answer this is. Of an error it is not even known what was asked, so it is only counted.
         let of_id: Vec<usize> =
             (0..self.waiting.len()).filter(|at| Some(&self.waiting[*at].id) == id).rev().collect();
         if of_id.is_empty() {
@@ -239,15 +241,38 @@ impl WireCheck {
                 _ => vec![format!("no request of id {} waits for an answer", id.unwrap_or(&Value::Null))],
             };
         }
+        let errors = self.refused.iter().position(|(refused, _)| Some(refused) == id);
+        if is_error && of_id.len() > 1 {
+            let at = errors.unwrap_or_else(|| {
+                self.refused.push((self.waiting[of_id[0]].id.clone(), 0));
+                self.refused.len() - 1
+            });
+            self.refused[at].1 += 1;
+            let faults = self.answer_faults(Some(&self.waiting[of_id[0]]), message);
+            self.forget_refused(at);
+            return faults;
+        }
         let tried = of_id.iter().map(|at| (*at, self.answer_faults(Some(&self.waiting[*at]), message)));
         let (at, faults) = tried.min_by_key(|(_, faults)| faults.len()).expect("one at least has this id");
         let answered = self.waiting.remove(at);
+        if let Some(at) = errors {
+            self.forget_refused(at);
+        }
         if answered.method == "initialize"
             && let Some(agreed) = message["result"]["protocolVersion"].as_str()
         {
             self.session = Schema::of(agreed);
         }
         faults
+    }
+
+    /// Once as many requests of that id are left as had an error, those were they.
+    fn forget_refused(&mut self, at: usize) {
+        let (id, errors) = &self.refused[at];
+        if self.waiting.iter().filter(|one| one.id == *id).count() <= *errors {
+            let (id, _) = self.refused.swap_remove(at);
+            self.waiting.retain(|one| one.id != id);
+        }
     }
 
     /// What is wrong with a message as the answer to that request, if it answers one that is known.
