@@ -115,7 +115,8 @@ def faults(seen: dict, cell: Cell, name: str) -> list[str]:
     """Return what is wrong with what a client saw; `name` is what was added while it listened."""
     found = []
     protocol = seen.get("protocol")
-    if protocol and (protocol >= "2026-07-28") != (cell.era == "modern"):
+    # Over HTTP+SSE a client that asks `server/discover` may go on without a session, as over stdio.
+    if protocol and cell.transport != "sse" and (protocol >= "2026-07-28") != (cell.era == "modern"):
         found.append(f"spoke revision {protocol}")
     for wanted, got in zip(STEPS, seen["steps"]):
         wrong = fault(wanted, got, cell.era) if got is not None else ""

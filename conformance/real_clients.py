@@ -139,7 +139,6 @@ def rmcp_client(line: str = "rmcp") -> Client:
         "cargo",
         "build",
         "--quiet",
-        "--release",
         "--manifest-path",
         str(manifest),
         "--target-dir",
@@ -148,7 +147,7 @@ def rmcp_client(line: str = "rmcp") -> Client:
     if subprocess.run(build, check=False).returncode != 0:
         message = f"`{' '.join(build)}` failed; its messages stand above"
         raise SetupError(message)
-    return program([str(folder / "release" / f"{line.replace('.', '-')}-client")])
+    return program([str(folder / "debug" / f"{line.replace('.', '-')}-client")])
 
 
 def inspector_request() -> Callable[..., dict]:
