@@ -224,7 +224,7 @@ class Offered:
 
     Attributes:
         transports: What it can connect over, and in which of its modes: HTTP+SSE is of sessions.
-        others: What a program may not expect of it, by the name of what it did not do, and why.
+        others: What a program may not expect of it, by the name of what it does not do or of the member it drops, and why.
         told: Of which changes it is told.
     """
 
@@ -279,6 +279,7 @@ OFFERED: dict[str, Offered] = {
         "rmcp 0.8.5",
         lambda: rmcp_client("rmcp-0.8"),
         {"stdio": LEGACY, "http": LEGACY, "sse": LEGACY},
+        {"asked": "its revision, 2025-03-26, has no questions", "_meta": "its revision has few"},
     ),
     "inspector": Offered(
         f"Inspector {NPM_PACKAGES['@modelcontextprotocol/inspector']}",

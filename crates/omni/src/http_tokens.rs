@@ -311,6 +311,12 @@ fn printed_by(words: &[String], patience: Duration) -> Result<String> {
         end(&mut child);
         bail!("`{program}` had not ended after {} s", patience.as_secs());
     };
+    let text = read.with_context(|| format!("what `{program}` prints could not be read"));
+    // Before its end is looked at: whoever writes on is ended by that nobody reads any more.
+    if text.as_ref().is_ok_and(|text| text.len() as u64 > TOKENS_BYTES_MAX) {
+        end(&mut child);
+        bail!("`{program}` prints more than {TOKENS_BYTES_MAX} bytes");
+    }
     let ended = loop {
         match child.try_wait().with_context(|| format!("`{program}` could not be waited for"))? {
             Some(status) => break status,
@@ -324,10 +330,7 @@ fn printed_by(words: &[String], patience: Duration) -> Result<String> {
     if !ended.success() {
         bail!("`{program}` failed ({ended})");
     }
-    let text = read.with_context(|| format!("what `{program}` prints could not be read"))?;
-    if text.len() as u64 > TOKENS_BYTES_MAX {
-        bail!("`{program}` prints more than {TOKENS_BYTES_MAX} bytes");
-    }
+    let text = text?;
     String::from_utf8(text).ok().with_context(|| format!("what `{program}` prints is no text in UTF-8"))
 }
 
