@@ -279,7 +279,10 @@ OFFERED: dict[str, Offered] = {
         "rmcp 0.8.5",
         lambda: rmcp_client("rmcp-0.8"),
         {"stdio": LEGACY, "http": LEGACY, "sse": LEGACY},
-        {"asked": "its revision, 2025-03-26, has no questions", "_meta": "its revision has few"},
+        {
+            "asked": "its revision, 2025-03-26, knows no forms",
+            "_meta": "in its revision tools and contents have no `_meta`",
+        },
     ),
     "inspector": Offered(
         f"Inspector {NPM_PACKAGES['@modelcontextprotocol/inspector']}",
