@@ -132,9 +132,14 @@ async fn the_end_of_init_is_the_end_of_the_worker() {
     let before = lab.processes();
     before.iter().for_each(|pid| support::kill(*pid));
     wait_until("the worker to end", || before.iter().all(|pid| !lives(*pid))).await;
-    // A worker that was being started is among those that were ended, and this call may have waited for it.
-    let first = lab.call("echo").args(&json!({"text": "a"})).run().await;
-    assert!(matches!(first.kind, OutcomeKind::Finished(_) | OutcomeKind::WorkerStart { .. }), "{first:?}");
+    // On a busy machine one that was only being started is among them, and calls are told so until the next has started.
+    for _ in 0..600 {
+        let outcome = lab.call("echo").args(&json!({"text": "a"})).run().await;
+        match outcome.kind {
+            OutcomeKind::WorkerStart { .. } => tokio::time::sleep(Duration::from_millis(50)).await,
+            _ => break,
+        }
+    }
     still_serves(&lab).await;
     lab.finish().await;
 }

@@ -253,7 +253,10 @@ impl WireCheck {
             return faults;
         }
         let tried = of_id.iter().map(|at| (*at, self.answer_faults(Some(&self.waiting[*at]), message)));
-        let (at, faults) = tried.min_by_key(|(_, faults)| faults.len()).expect("one at least has this id");
+        // Whatever a result has, it is one of a ping: anything else that was asked is meant first.
+        let is_ping = |at: usize| self.waiting[at].method == "ping";
+        let (at, faults) =
+            tried.min_by_key(|(at, faults)| (faults.len(), is_ping(*at))).expect("one at least has this id");
         let answered = self.waiting.remove(at);
         if let Some(at) = errors {
             self.forget_refused(at);
