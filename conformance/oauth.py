@@ -120,6 +120,11 @@ def rpc(method: str, params: dict | None = None) -> dict:
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
 
 
+def opened(url: str, token: str) -> int:
+    """Return the status of an opening with a token."""
+    return ask(url, rpc("initialize", INITIALIZE), token).status
+
+
 class Issuer:
     """The authorization server, which can be stopped and begun anew on the same port."""
 
@@ -336,15 +341,15 @@ def looks(binary: Path) -> Iterator[tuple[str, Callable[[], str]]]:
 
 def away(url: str, old: str) -> str:
     """Look whether tokens are taken whose issuer does not answer."""
-    want(ask(url, rpc("tools/list"), old).status, 200, "a token of an issuer that is away")
+    want(opened(url, old), 200, "a token of an issuer that is away")
     return "its tokens are taken"
 
 
 def rotated(issuer: Issuer, url: str, old: str) -> str:
     """Look whether a token by a new key is taken soon, and one by a key that is gone no more."""
     new = issuer.token("ada", "tools", url)
-    within(KEYS_SECONDS_MAX, "a token by a new key", lambda: ask(url, rpc("tools/list"), new).status == 200)
-    want(ask(url, rpc("tools/list"), old).status, 401, "a token by a key that is gone")
+    within(KEYS_SECONDS_MAX, "a token by a new key", lambda: opened(url, new) == 200)
+    want(opened(url, old), 401, "a token by a key that is gone")
     return "the new one is taken, the old one refused"
 
 
