@@ -192,7 +192,12 @@ impl WireCheck {
         }
         if method == "notifications/progress" {
             let token = &params["progressToken"];
-            let about = self.waiting.iter_mut().find(|one| one.progress_token.as_ref() == Some(token));
+            // Of several with one token it is of the first that has not come so far.
+            let of_token = |one: &Waiting| one.progress_token.as_ref() == Some(token);
+            let rises = |one: &Waiting| one.progress < params["progress"].as_f64();
+            let at = self.waiting.iter().position(|one| of_token(one) && rises(one));
+            let at = at.or_else(|| self.waiting.iter().position(of_token));
+            let about = at.map(|at| &mut self.waiting[at]);
             match (about, params["progress"].as_f64()) {
                 (None, _) if self.is_resumed => {}
                 (None, _) => faults.push(format!("no request that waits has the progress token {token}")),
@@ -252,7 +257,7 @@ impl WireCheck {
             self.forget_refused(at);
             return faults;
         }
-        let tried = of_id.iter().map(|at| (*at, self.answer_faults(Some(&self.waiting[*at]), message)));
+        let tried = of_id.iter().rev().map(|at| (*at, self.answer_faults(Some(&self.waiting[*at]), message)));
         // Whatever a result has, it is one of a ping: anything else that was asked is meant first.
         let is_ping = |at: usize| self.waiting[at].method == "ping";
         let (at, faults) =
