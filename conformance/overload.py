@@ -284,7 +284,8 @@ async def _unread_streams(binary: Path, root: Path, report: Report) -> None:
             held.append((reader, writer))
             writer.write(web.head("GET").replace(b"/mcp", b"/sse", 1))
             await reader.readuntil(b"data: ")
-            endpoint = (await reader.readuntil(b"\n")).strip()
+            # What is given is relative to the address of the stream.
+            endpoint = b"/" + (await reader.readuntil(b"\n")).strip()
             for message in messages:
                 body = json.dumps(message).encode()
                 # Where the session takes nothing more, its posts wait as long as its client does.
