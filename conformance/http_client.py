@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import urljoin
 
 PATIENCE_SECONDS = 60.0
 MODERN_REVISION = "2026-07-28"
@@ -291,7 +292,8 @@ class SseSession:
             raise ConnectionError(message)
         events = session._stream.events()
         first = await asyncio.wait_for(events.__anext__(), PATIENCE_SECONDS)
-        session.endpoint = first["data"]
+        # A reference that is relative to the address of the stream.
+        session.endpoint = urljoin("/sse", first["data"])
         session._reader = asyncio.create_task(session._read(events))
         hello = {
             "protocolVersion": revision,
@@ -331,9 +333,10 @@ class SseSession:
         self, method: str, params: dict[str, Any] | None = None, number: int | str = 1
     ) -> list[dict[str, Any]]:
         """Send a request; return what was said since the last answer of the session, and its answer last."""
-        self._waiting[number] = asyncio.get_running_loop().create_future()
+        # The answer may be there before the reply to the post is.
+        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         await self.post({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
-        return await asyncio.wait_for(self._waiting[number], PATIENCE_SECONDS)
+        return await asyncio.wait_for(waiting, PATIENCE_SECONDS)
 
     async def answer(
         self, method: str, params: dict[str, Any] | None = None, number: int | str = 1
