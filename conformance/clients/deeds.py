@@ -20,6 +20,11 @@ def exists(file: str) -> bool:
     return Path(file).exists()
 
 
+def edit(job: dict[str, Any]) -> None:
+    """Make the job's edit."""
+    Path(job["edit"]["file"]).write_text(job["edit"]["text"])
+
+
 def touch(file: str) -> None:
     Path(file).touch()
 

@@ -11,14 +11,12 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from deeds import all_of, printed
+from deeds import all_of, edit, printed
 from fastmcp import Client
 from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
-from mcp import MCPError
 from mcp.types import PromptReference, ResourceTemplateReference
-from python_sdk import KINDS, Told, socket_client, text_of
+from python_sdk import KINDS, Told, socket_client, step, text_of
 
 CHANGE_SECONDS_MAX = 30
 
@@ -60,24 +58,10 @@ async def ask(client: Client, method: str, params: dict) -> object:
     return await functions[method](**params) if method in functions else None
 
 
-async def step(client: Client, wanted: dict) -> dict | None:
-    """Make a step; return what it gave, or the code of the error, or None where there is no function for it."""
-    try:
-        result = await ask(client, wanted["method"], wanted.get("params", {}))
-    except MCPError as error:
-        return {"refused": error.error.code}
-    return result and result.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
 async def answer(message: str, kind: type, *_: object) -> object:
     """Fill in the form that a tool shows."""
     field = message.removesuffix("?")
     return kind(**{field: f"a {field}"})
-
-
-def edit(job: dict) -> None:
-    """Make the job's edit."""
-    Path(job["edit"]["file"]).write_text(job["edit"]["text"])
 
 
 async def change(client: Client, job: dict, told: Told) -> dict:
@@ -85,7 +69,7 @@ async def change(client: Client, job: dict, told: Told) -> dict:
     edit(job)
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(told.lists.wait(), CHANGE_SECONDS_MAX)
-    lists = {kind: await step(client, {"method": f"{kind}/list"}) for kind in KINDS}
+    lists = {kind: await step(ask, client, {"method": f"{kind}/list"}) for kind in KINDS}
     return {"told": sorted(told.kinds), "lists": lists}
 
 
@@ -103,7 +87,7 @@ async def look(job: dict, seen: dict) -> None:
             return text_of(await client.call_tool_mcp(tool, arguments, progress_handler=hear))
 
         seen["protocol"] = str(client.session.protocol_version)
-        seen["steps"] = [await step(client, wanted) for wanted in job["steps"]]
+        seen["steps"] = [await step(ask, client, wanted) for wanted in job["steps"]]
         is_session = seen["protocol"] < "2026-07-28"
         seen["changes"] = await change(client, job, told) if is_session else None
         seen.update(await all_of(call, job))

@@ -11,10 +11,9 @@ import contextlib
 import json
 import sys
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import httpx
-from deeds import all_of, printed
+from deeds import all_of, edit, printed
 from mcp import ClientSession, McpError, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
@@ -50,11 +49,6 @@ async def step(session: ClientSession, wanted: dict) -> dict | None:
     except McpError as error:
         return {"refused": error.error.code}
     return result and result.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-def edit(job: dict) -> None:
-    """Make the job's edit."""
-    Path(job["edit"]["file"]).write_text(job["edit"]["text"])
 
 
 async def connected(world: AsyncExitStack, job: dict) -> tuple:

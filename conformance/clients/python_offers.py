@@ -16,13 +16,11 @@ import json
 import sys
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
-from deeds import all_of, printed
-from mcp import MCPError
+from deeds import all_of, edit, printed
 from mcp.client import Client
 from mcp.types import ElicitResult, PromptReference, ResourceTemplateReference
-from python_sdk import KINDS, Told, server_of, text_of
+from python_sdk import KINDS, Told, server_of, step, text_of
 
 CHANGE_SECONDS_MAX = 30
 
@@ -43,20 +41,6 @@ async def ask(client: Client, method: str, params: dict) -> object:
         "prompts/get": client.get_prompt,
     }
     return await functions[method](**params) if method in functions else None
-
-
-async def step(client: Client, wanted: dict) -> dict | None:
-    """Make a step; return what it gave, or the code of the error, or None where there is no function for it."""
-    try:
-        result = await ask(client, wanted["method"], wanted.get("params", {}))
-    except MCPError as error:
-        return {"refused": error.error.code}
-    return result and result.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-def edit(job: dict) -> None:
-    """Make the job's edit."""
-    Path(job["edit"]["file"]).write_text(job["edit"]["text"])
 
 
 async def in_time(waiting: Awaitable[object]) -> None:
@@ -84,7 +68,7 @@ async def change(client: Client, job: dict, told: Told) -> dict:
             edit(job)
             await in_time(told.all.wait())
             await client.unsubscribe_resource(job["subscribes"])
-    lists = {kind: await step(client, {"method": f"{kind}/list"}) for kind in KINDS}
+    lists = {kind: await step(ask, client, {"method": f"{kind}/list"}) for kind in KINDS}
     return {"told": sorted(told.kinds), "lists": lists}
 
 
@@ -108,7 +92,7 @@ async def look(job: dict, seen: dict) -> None:
             return text_of(await client.call_tool(tool, arguments, progress_callback=hear))
 
         seen["protocol"] = str(client.protocol_version)
-        seen["steps"] = [await step(client, wanted) for wanted in job["steps"]]
+        seen["steps"] = [await step(ask, client, wanted) for wanted in job["steps"]]
         seen["changes"] = await change(client, job, told)
         seen.update(await all_of(call, job))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import httpx2
-from mcp import StdioServerParameters
+from mcp import MCPError, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
@@ -48,6 +49,15 @@ def server_of(job: dict) -> object:
 def text_of(result: CallToolResult) -> str:
     """Return the text blocks of a result, a line each."""
     return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+async def step(ask: Callable[..., Awaitable[Any]], client: object, wanted: dict) -> dict | None:
+    """Make a step; return what it gave, or the code of the error, or None where `ask` has no function for it."""
+    try:
+        result = await ask(client, wanted["method"], wanted.get("params", {}))
+    except MCPError as error:
+        return {"refused": error.error.code}
+    return result and result.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 # What a server tells of, as the methods of MCP name it.
