@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use crate::random::random_bytes;
+
 /// A secret of 32 bytes. Kept in the state folder, it lets what it has sealed outlive a restart.
 #[derive(Clone)]
 pub struct SealKey(pub [u8; 32]);
@@ -10,9 +12,7 @@ pub struct SealKey(pub [u8; 32]);
 impl SealKey {
     /// A new key. What is sealed with it ends with whoever holds it.
     pub fn random() -> Self {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).expect("the kernel gives random bytes");
-        SealKey(key)
+        SealKey(random_bytes())
     }
 }
 

@@ -31,6 +31,12 @@ impl Identity {
         Identity { principal, profile: None, calls_max: None, revoked: None, expires: None }
     }
 
+    /// Whether what that principal opened with credentials of that profile is this one's too. Credentials that give another
+    /// profile do not go on with it: its client is asked to say again who it is, and is then shown what these may see.
+    pub(crate) fn owns(&self, principal: &Principal, profile: Option<&str>) -> bool {
+        self.principal == *principal && self.profile.as_deref() == profile
+    }
+
     /// Whose account the requests are on that come over a connection of `peer`.
     pub(crate) fn account_key(&self, peer: &Peer) -> PeerKey {
         match &self.principal {

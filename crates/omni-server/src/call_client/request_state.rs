@@ -14,6 +14,7 @@ use omni_call::{Answer, AskRefusal};
 
 use super::answer_log::GivenAnswer;
 use super::digest::Digest;
+use crate::random::random_bytes;
 use crate::seal_key::SealKey;
 
 /// Names one round of a parked call; 128 bits cannot be guessed.
@@ -57,13 +58,7 @@ pub(super) struct StateContents {
 
 /// A new name for a round.
 pub(super) fn new_id() -> StateId {
-    random()
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
-    bytes
+    random_bytes()
 }
 
 impl StateKey {
@@ -74,7 +69,7 @@ impl StateKey {
 
     /// The text of a state, which is given out. Nothing can be read of it but how long it is.
     pub(super) fn seal(&self, contents: &StateContents, binding: StateBinding<'_>) -> String {
-        let nonce: [u8; NONCE_BYTES] = random();
+        let nonce: [u8; NONCE_BYTES] = random_bytes();
         let mut sealed = nonce.to_vec();
         write(contents, &mut sealed);
         let tag = self

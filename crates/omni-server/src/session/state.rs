@@ -149,10 +149,9 @@ impl Session {
         }
     }
 
-    /// Whether it is that owner's. Credentials that give another profile do not go on with it: its client is asked to say
-    /// again who it is, and is then shown what these credentials may see.
+    /// Whether it is that owner's.
     pub(super) fn belongs_to(&self, owner: &Identity) -> bool {
-        self.principal == owner.principal && self.assigned_profile == owner.profile
+        owner.owns(&self.principal, self.assigned_profile.as_deref())
     }
 
     /// What tools know it by; empty outside of a session.

@@ -74,10 +74,8 @@ impl SseSessions {
     pub(super) fn find(&self, name: &str, owner: &Identity) -> Option<mpsc::Sender<Posted>> {
         let table = self.table();
         let entry = table.open.get(name)?;
-        if entry.owner.principal != owner.principal || entry.owner.profile != owner.profile {
-            return None;
-        }
-        Some(entry.posts.clone())
+        let is_owner = owner.owns(&entry.owner.principal, entry.owner.profile.as_deref());
+        is_owner.then(|| entry.posts.clone())
     }
 
     /// The server stops: nothing more is taken, what runs may finish, and the streams end with it.

@@ -14,6 +14,7 @@ use super::event_id::{EventId, StreamSource};
 use super::event_log::{EventLog, EventText};
 use crate::admission::{AccountKey, PeerAccount, Permit};
 use crate::authentication::Identity;
+use crate::random::random_bytes;
 use crate::running_request::RequestOutput;
 use crate::server::Server;
 use crate::session::{InFlightRequest, Session};
@@ -76,8 +77,6 @@ impl ResumableStream {
     /// A stream that has its first reader.
     pub(super) fn open(new: NewStream) -> Arc<Self> {
         let NewStream { server, session, source, running, first, bytes, account, identity } = new;
-        let mut number = [0; 8];
-        getrandom::fill(&mut number).expect("the kernel gives random bytes");
         let mut state = StreamState {
             running: None,
             log: EventLog::default(),
@@ -86,7 +85,7 @@ impl ResumableStream {
             is_stalled: false,
             waker: None,
         };
-        let number = u64::from_be_bytes(number);
+        let number = u64::from_be_bytes(random_bytes());
         let id = EventId { stream: number, number: 1, source: source.clone() };
         if let Some(frame) = first {
             let is_large = frame.len() > UNREAD_ANSWER_BYTES_MAX;
