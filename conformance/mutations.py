@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from harness import CONFORMANCE, SetupError, http_server, stdio_command
 
@@ -495,8 +495,71 @@ class Http:
         self.connection.close()
 
 
+class Sse:
+    """A client over HTTP+SSE: what it posts is answered on one stream."""
+
+    def __init__(self, url: str, revision: str) -> None:
+        self.address = urlsplit(url).netloc
+        self.posting = http.client.HTTPConnection(self.address, timeout=PATIENCE_SECONDS)
+        self.listening = http.client.HTTPConnection(self.address, timeout=PATIENCE_SECONDS)
+        self.listening.request("GET", "/sse", headers={"Accept": "text/event-stream"})
+        self.stream = self.listening.getresponse()
+        # A reference that is relative to the address of the stream.
+        self.endpoint = urljoin("/sse", self.event().decode())
+        self.number = 0
+        initialize = {
+            "protocolVersion": revision,
+            "capabilities": {},
+            "clientInfo": {"name": "m", "version": "1"},
+        }
+        self.post(
+            json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": initialize}).encode()
+        )
+        self.event()
+
+    def event(self) -> bytes:
+        """Return what the next event says."""
+        try:
+            while line := self.stream.readline():
+                if line.startswith(b"data: "):
+                    return line[6:].rstrip(b"\r\n")
+        except OSError as error:
+            raise SilentError(repr(error)) from error
+        raise SilentError("the stream has ended")
+
+    def post(self, body: bytes) -> bytes:
+        """Post a message; return what the reply says."""
+        try:
+            self.posting.request("POST", self.endpoint, body, {"Content-Type": "application/json"})
+            return self.posting.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            self.posting.close()
+            raise SilentError(repr(error)) from error
+
+    def ask(self, frame: bytes, _headers: dict[str, str], wanted: int) -> list[bytes]:
+        """Post a frame; return what is said until `wanted` answers and that to a later ping have come."""
+        self.number += 1
+        sentinel = f"sentinel {self.number}"
+        refusal = self.post(frame)
+        # What has no id that could be read is refused by the reply to the post alone.
+        said = [refusal] if refusal and b'"id":' not in refusal else []
+        self.post(json.dumps({"jsonrpc": "2.0", "id": sentinel, "method": "ping"}).encode())
+        over = False
+        while len(said) < wanted or not over:
+            event = self.event()
+            if event.find(sentinel.encode()) >= 0 and b'"result"' in event:
+                over = True
+            elif b'"method":"notifications/' not in event[:60]:
+                said.append(event)
+        return said
+
+    def close(self) -> None:
+        self.posting.close()
+        self.listening.close()
+
+
 @contextmanager
-def served(transport: str, binary: Path, root: Path, revision: str) -> Iterator[Stdio | Http]:
+def served(transport: str, binary: Path, root: Path, revision: str) -> Iterator[Stdio | Http | Sse]:
     """Serve the skill over a transport while the block runs; yields a client in a session of `revision`."""
     if transport == "stdio":
         client = Stdio(binary, root, revision)
@@ -506,7 +569,9 @@ def served(transport: str, binary: Path, root: Path, revision: str) -> Iterator[
             client.close()
         return
     with http_server(binary, SKILLS, root / "log", root) as url:
-        yield Http(url, revision)
+        client = Sse(url, revision) if transport == "sse" else Http(url, revision)
+        yield client
+        client.close()
 
 
 # -- the comparison -----------------------------------------------------------------------------------------
@@ -603,7 +668,7 @@ def run(transport: str, binary: Path, seed: int, frames: int, revision: str) -> 
                             verdict.kind = "mirrored"
                     compare(found, piece, verdict, said, ran)
             # A server that has seen all of that still serves.
-            if isinstance(client, Http):
+            if not isinstance(client, Stdio):
                 client.ask(b'{"jsonrpc":"2.0","id":1,"method":"ping"}', {}, 1)
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -619,7 +684,7 @@ def main() -> int:
     parser.add_argument("--seeds", default="1,2,3", help="numbers, separated by commas")
     asked = parser.parse_args()
     passed = failed = 0
-    for transport in ("stdio", "http"):
+    for transport in ("stdio", "http", "sse"):
         for seed in map(int, asked.seeds.split(",")):
             revision = REVISIONS[seed % len(REVISIONS)]
             begun = time.monotonic()
